@@ -9,7 +9,7 @@ use std::hint::black_box;
 use watchfire::model::ChainId;
 use watchfire::model::parse;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{Head, Packing, Reader, Writer};
+use watchfire::source::tape::{Head, Reader, TapeCompression, Writer};
 use watchfire::source::verify::{self, Raw};
 
 mod support;
@@ -58,7 +58,7 @@ fn bench(c: &mut Criterion) {
     };
     let link = parse::header(raw.block.get()).expect("a good header");
     let mut group = c.benchmark_group("tape");
-    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+    for packing in [TapeCompression::Plain, TapeCompression::Gzip, TapeCompression::Zstd] {
         let packed = || {
             let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
             writer.block(link, black_box(&raw), &[]).expect("memory");

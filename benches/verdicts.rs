@@ -22,7 +22,7 @@ use watchfire::model::{
 };
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{self, Entry, Head, Packing, Reader, Writer};
+use watchfire::source::tape::{self, Entry, Head, Reader, TapeCompression, Writer};
 use watchfire::source::verify::{Raw, prove};
 use watchfire::watchlist::{Memory, compile};
 
@@ -95,7 +95,7 @@ fn tapes(c: &mut Criterion) {
     let (subjects, rules) = watches(100_000);
     let mut group = c.benchmark_group("tape to verdicts");
     group.throughput(Throughput::Elements(N_BLOCKS)).sample_size(20);
-    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+    for packing in [TapeCompression::Plain, TapeCompression::Gzip, TapeCompression::Zstd] {
         let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
         // Each block is another, as on a chain; a packer that remembers the last one must not gain by it.
         for seed in 0..N_BLOCKS {

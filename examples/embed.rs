@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use std::path::Path;
 use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, plan};
-use watchfire::model::incident::Standing;
+use watchfire::model::incident::OpenState;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, json, parse};
 use watchfire::pipeline::{Reader, examine};
@@ -122,7 +122,7 @@ async fn main() -> anyhow::Result<()> {
     // Limits over days need the days before: whoever keeps the deltas of each block puts them into the history.
     let judged = examine(&block, chain, &book, &History::default(), &Nobody).await.judged;
     let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(&judged) };
-    let plan = plan(&step, &Standing::default(), &book.roster, block.time * 1_000);
+    let plan = plan(&step, &OpenState::default(), &book.roster, block.time * 1_000);
     for line in &plan.lines {
         println!("{}", json::line(line)?);
     }

@@ -9,7 +9,7 @@ mod pending;
 mod queue;
 
 pub use differences::{REOPEN_EVERY_MS, Reopening, Survey, Told, survey};
-pub use pending::{EXPIRES_MS, Pendings, WAITING_MAX};
+pub use pending::{EXPIRES_MS, PendingWatcher, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
@@ -17,15 +17,17 @@ use crate::decode::{self, Decoded, StateSight};
 use crate::deliver::SENT_KEPT_MS;
 use crate::escalate;
 use crate::model::difference::DRIFT;
-use crate::model::incident::Plan;
+use crate::model::incident::ChangeSet;
 use crate::model::read::{Answer, Answers, Read};
 use crate::model::state::{DECIMALS, TOKEN};
-use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Fact, Judged, JudgedBlock, Sight, Verdict, WatchId};
+use crate::model::{
+    Activity, Block, BlockRef, Decoding, Fact, Judged, JudgedBlock, Provenance, Verdict, WatchId, WindowEntry,
+};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
 use crate::telemetry::Metrics;
-use crate::watchlist::{Book, ChainBook, ChainClock};
+use crate::watchlist::{ChainBook, ChainClock, Config};
 use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -91,7 +93,7 @@ pub struct Examined {
 pub async fn examine(
     block: &Block,
     chain: &ChainBook,
-    book: &Book,
+    book: &Config,
     history: &History,
     reader: &dyn Reader,
 ) -> Examined {
@@ -112,7 +114,7 @@ pub async fn examine(
         .facts
         .iter()
         .filter(|delta| matches!(Fact::of_rule(&delta.rule), Some(Fact::Value(item)) if item.name() == DECIMALS));
-    let before: Vec<Delta> = deltas.iter().chain(decimals).cloned().collect();
+    let before: Vec<WindowEntry> = deltas.iter().chain(decimals).cloned().collect();
     let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &before, at);
     judged.extend(absent);
     deltas.extend(more);
@@ -124,7 +126,7 @@ pub async fn examine(
         time: block.time,
         judged,
         deltas,
-        sight: Sight::default(),
+        sight: Provenance::default(),
     };
     Examined { judged, answers, traced, sights }
 }
@@ -179,13 +181,13 @@ fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)
 
 /// Judges the proposals of a Safe's queue by the rules and by the windows at the time when each was first seen.
 /// Proposals do not count towards a window, because they have not been executed.
-fn examine_queued(activities: Vec<Activity>, book: &Book, history: &History, time: u64) -> Vec<Judged> {
+fn examine_queued(activities: Vec<Activity>, book: &Config, history: &History, time: u64) -> Vec<Judged> {
     classify::judge(activities, &book.rules, history, Moment { time }).0
 }
 
 /// Follows one chain: judges each step, commits it as a whole, and wakes the delivery task.
 pub struct Watcher {
-    book: Arc<Book>,
+    book: Arc<Config>,
     chain: Arc<ChainBook>,
     store: Store,
     history: History,
@@ -202,7 +204,7 @@ pub struct Watcher {
 /// Result of a committed step.
 pub struct Committed {
     /// Changes that the escalation engine made for it.
-    pub plan: Plan,
+    pub plan: ChangeSet,
     /// The blocks that the step appended, judged.
     pub blocks: Vec<JudgedBlock>,
     /// Answers read from the node for each of them, for a recorder.
@@ -214,7 +216,7 @@ pub struct Committed {
     /// Time spent in each part of the step.
     pub took: Took,
     /// Closed incidents that were opened again because the chain still differs from the configuration.
-    pub reopened: Plan,
+    pub reopened: ChangeSet,
 }
 
 /// Time spent in each part of a step.
@@ -256,7 +258,7 @@ impl Watcher {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(
-        book: Arc<Book>,
+        book: Arc<Config>,
         chain: Arc<ChainBook>,
         store: Store,
         clock: Arc<dyn Clock>,
@@ -357,10 +359,10 @@ impl Watcher {
 
     /// Opens closed incidents again if their differences were read and still exist. A failure only causes a delay: the
     /// next block tries again.
-    async fn reopen(&mut self, now_ms: u64) -> Plan {
+    async fn reopen(&mut self, now_ms: u64) -> ChangeSet {
         let standing = self.reopening.standing(&self.chain.subjects, &self.history);
         if standing.is_empty() {
-            return Plan::default();
+            return ChangeSet::default();
         }
         let (chain, watches) = (self.chain.info.id, standing.iter().map(|one| one.watch).collect::<Vec<_>>());
         let engine = move |closed: &[_]| escalate::reopen_standing(chain, &standing, closed, now_ms);
@@ -372,7 +374,7 @@ impl Watcher {
             Err(error) => {
                 warn!("failed to reopen incidents of standing differences: {error}");
                 self.reopening.try_again(watches);
-                Plan::default()
+                ChangeSet::default()
             }
         }
     }
@@ -444,7 +446,7 @@ pub async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<Hist
     Ok(history)
 }
 
-fn remember(history: &mut History, at: BlockRef, time: u64, deltas: &[Delta]) {
+fn remember(history: &mut History, at: BlockRef, time: u64, deltas: &[WindowEntry]) {
     for delta in deltas {
         history.add(at.hash, time, delta);
     }

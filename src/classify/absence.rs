@@ -14,7 +14,8 @@ use super::rule::{Rule, Rules, WatchRules};
 use super::trial::Windows;
 use crate::model::verdict::CAME_LATE;
 use crate::model::{
-    Abnormal, Activity, ChainId, Deed, Delta, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict, span,
+    Abnormal, Activity, ChainId, DecodedCall, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict,
+    WindowEntry, span,
 };
 use alloy_primitives::{Address, B256, U256};
 use jiff::civil::Time;
@@ -80,7 +81,7 @@ pub struct Weekly {
 /// `history` holds the windows before the block of `at`. An expected action counts from the first block that is judged
 /// with it.
 #[must_use]
-pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<WindowEntry>) {
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
     let timed = rules.timed.iter().filter_map(|watch| rules.watches.get(watch.index()));
     for rules in timed.filter(|rules| rules.chain == chain) {
@@ -93,10 +94,10 @@ pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) ->
 
 /// The same for one watch.
 #[must_use]
-pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Judged>, Vec<WindowEntry>) {
     let windows = Windows::new(history, at.time);
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
-    let delta = |rule: Arc<str>, amount: U256| Delta { watch: rules.address, rule, amount };
+    let delta = |rule: Arc<str>, amount: U256| WindowEntry { watch: rules.address, rule, amount };
     for rule in rules.rules.iter().filter(|rule| habit::asks_since(rule)) {
         if history.first(rules.address, &since_key(rule)).is_none() {
             deltas.push(delta(since_key(rule), U256::ONE));
@@ -123,8 +124,8 @@ pub fn keeps_time(rules: &WatchRules) -> bool {
 
 /// Returns the window entry for a block in which the expected action occurs.
 #[must_use]
-pub fn arrival(expected: &Expected, watch: Address) -> Delta {
-    Delta { watch, rule: came_key(&expected.rule), amount: U256::ONE }
+pub fn arrival(expected: &Expected, watch: Address) -> WindowEntry {
+    WindowEntry { watch, rule: came_key(&expected.rule), amount: U256::ONE }
 }
 
 /// Returns the window entry for an activity that meets an expectation: late for the missed due time, or in time for the
@@ -213,7 +214,7 @@ fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
             origin: Address::ZERO,
             to: None,
             value: U256::ZERO,
-            deed: Deed::told(Arc::clone(&rule.name), rule.deed.text(), Vec::new()),
+            deed: DecodedCall::told(Arc::clone(&rule.name), rule.deed.text(), Vec::new()),
             operation: Operation::Call,
             signers: Some(Vec::new()),
             via: Vec::new(),

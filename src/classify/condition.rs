@@ -1,7 +1,7 @@
 //! Conditions of a rule: parties, arguments and time.
 
 use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Elements, Hours, Party, Scalar, Span};
-use super::trial::Refusals;
+use super::trial::Mismatches;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
@@ -15,7 +15,13 @@ use jiff::civil::Weekday;
 ///
 /// For a transaction in a Safe's queue, the sender, the time and the full list of signers are known only at execution,
 /// so those conditions are tested then. Until then, only a signer outside the allowed set is refused.
-pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activity, now: u64, refusals: &mut Refusals) {
+pub(crate) fn test(
+    condition: &Condition,
+    elements: Elements,
+    activity: &Activity,
+    now: u64,
+    refusals: &mut Mismatches,
+) {
     if activity.progress().is_some() {
         match condition {
             Condition::Origin(_) | Condition::Hours(_) | Condition::Code { of: Party::Origin, .. } => return,
@@ -65,7 +71,7 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
     }
 }
 
-fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Refusals) {
+fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Mismatches) {
     // A normal rule about executed transactions also vouches for one that still waits. An abnormal rule raises only
     // after the execution.
     let may_come = fate == Fate::Waiting && elements == Elements::Every && outcomes.contains(&Fate::Executed);
@@ -75,7 +81,7 @@ fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Ref
     }
 }
 
-fn stage(stages: &[Stage], stage: Stage, refusals: &mut Refusals) {
+fn stage(stages: &[Stage], stage: Stage, refusals: &mut Mismatches) {
     let stage = if stage == Stage::Reverted { Stage::Included } else { stage };
     if !stages.contains(&stage) {
         let words = || stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>().join(" or ");
@@ -84,7 +90,7 @@ fn stage(stages: &[Stage], stage: Stage, refusals: &mut Refusals) {
 }
 
 /// Requires that all tests hold for every value, and that there is at least one value.
-fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
+fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
     let mut missing = true;
     path.visit(&activity.deed.args, &mut |value| {
         missing = false;
@@ -98,7 +104,7 @@ fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, re
 }
 
 /// Requires that all tests hold for one value.
-fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
+fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
     let (mut first, mut count, mut found) = (None, 0_usize, false);
     path.visit(&activity.deed.args, &mut |value| {
         first.get_or_insert(value);
@@ -141,7 +147,7 @@ fn is_listed(of: &Party, hashes: &[B256], activity: &Activity) -> bool {
     addresses(of, activity).iter().any(|address| code_of(*address, activity).is_some_and(|hash| hashes.contains(&hash)))
 }
 
-fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Refusals) {
+fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Mismatches) {
     let addresses = addresses(of, activity);
     if addresses.is_empty() {
         refusals.add("code", || format!("finds no {label}"));
@@ -158,7 +164,7 @@ fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals:
 }
 
 /// Checks that an unusual payment for inclusion is at most `max`. A usual payment passes, whatever its amount.
-fn tip(max: U256, activity: &Activity, refusals: &mut Refusals) {
+fn tip(max: U256, activity: &Activity, refusals: &mut Mismatches) {
     let paid =
         activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None });
     if let Some(paid) = paid.filter(|paid| *paid > max) {
@@ -166,7 +172,7 @@ fn tip(max: U256, activity: &Activity, refusals: &mut Refusals) {
     }
 }
 
-fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Refusals) {
+fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Mismatches) {
     let Some(who) = who else {
         refusals.add(key, || "is nobody".to_owned());
         return;
@@ -195,7 +201,7 @@ fn passes(value: &Value, test: &ArgTest) -> bool {
     }
 }
 
-fn argument(label: &str, value: &Value, test: &ArgTest, activity: &Activity, refusals: &mut Refusals) {
+fn argument(label: &str, value: &Value, test: &ArgTest, activity: &Activity, refusals: &mut Mismatches) {
     if passes(value, test) {
         return;
     }
@@ -320,7 +326,7 @@ fn signers(
     at_least: Option<u32>,
     within: Option<&AddressSet>,
     include: Option<&AddressSet>,
-    refusals: &mut Refusals,
+    refusals: &mut Mismatches,
 ) {
     let Some(known) = known else {
         refusals.add("signers", || "could not be recovered".to_owned());
@@ -348,7 +354,7 @@ fn signers(
 }
 
 /// Adds a mismatch if `now` (Unix seconds) is in none of the spans.
-fn outside(hours: &Hours, now: u64, refusals: &mut Refusals) {
+fn outside(hours: &Hours, now: u64, refusals: &mut Mismatches) {
     let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
         return refusals.add("hours", || format!("cannot be told for block time {now}"));
     };

@@ -3,7 +3,7 @@
 //! Input: the verdict on an announced transaction, and the vouched transaction that it would displace. Output: the
 //! verdict to report. Never here: a block. Once one of the two is in a block, nothing can be displaced any more.
 
-use super::builtin::{self, Cost};
+use super::builtin::{self, DefaultFinding};
 use super::finding::finding;
 use super::history::History;
 use super::rule::{Polarity, Rules};
@@ -32,6 +32,6 @@ pub fn displaced(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, hi
         "it takes nonce {nonce} of {} from {first}, which does something else and was vouched for",
         activity.origin
     );
-    let cost = Cost { name: builtin::REPLACED, severity: Severity::High, reason: Some(why) };
+    let cost = DefaultFinding { name: builtin::REPLACED, severity: Severity::High, reason: Some(why) };
     judged.verdict = finding(&cost, &[], rules);
 }

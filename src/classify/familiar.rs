@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 /// Addresses with a name, on one chain. Bounded by the configuration that names them.
 #[derive(Clone, Debug, Default)]
-pub struct Familiar {
+pub struct KnownAddresses {
     names: AddressHashMap<Arc<str>>,
     by_ends: HashMap<u32, Vec<Address>>,
 }
 
-impl Familiar {
+impl KnownAddresses {
     /// Adds `address` under `name`; the first name of an address stays. The zero address is never added.
     pub fn insert(&mut self, address: Address, name: &Arc<str>) {
         if address.is_zero() || self.names.contains_key(&address) {
@@ -51,8 +51,8 @@ mod tests {
 
     const PAYEE: Address = address!("7099797051812dC3A010C7D01b50e0d17dC779c8");
 
-    fn familiar() -> Familiar {
-        let mut familiar = Familiar::default();
+    fn familiar() -> KnownAddresses {
+        let mut familiar = KnownAddresses::default();
         familiar.insert(PAYEE, &"Grantee".into());
         familiar
     }

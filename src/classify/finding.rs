@@ -1,8 +1,8 @@
 //! Abnormal verdicts: their severity and their reasons, those of the nearest rule first.
 
-use super::builtin::{self, Cost};
+use super::builtin::{self, DefaultFinding};
 use super::rule::{Rule, WatchRules};
-use super::trial::Trial;
+use super::trial::RuleResult;
 use crate::model::{Abnormal, Severity, Verdict};
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(crate) fn repeat(verdict: &Verdict, of: usize) -> Verdict {
 /// For the same reason the nearest rule can raise the severity of such a finding but never lower it: a rule that makes
 /// a transfer above the limit a warning was not written for foreign code that calls itself a transfer. A finding is
 /// observed only where all rules about it are observed: a rule on trial does not silence the mismatches of other rules.
-pub(crate) fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdict {
+pub(crate) fn finding(cost: &DefaultFinding, trials: &[(&Rule, RuleResult)], rules: &WatchRules) -> Verdict {
     let refused = trials.iter().filter(|(_, trial)| !trial.holds());
     let (mut about, others): (Vec<_>, Vec<_>) = refused.partition(|(_, trial)| trial.is_about());
     about.sort_by_key(|(_, trial)| trial.refusals.len());

@@ -8,7 +8,7 @@ use super::condition::{addresses, code_of};
 use super::history::{LASTING, MET_MAX};
 use super::noise::{as_amount, lasting};
 use super::rule::{Polarity, Rule};
-use super::trial::{Refusals, Windows};
+use super::trial::{Mismatches, Windows};
 use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
 use crate::model::{Activity, Fate, Stage, span};
@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 /// A condition that looks back. A mismatch names it by its key in the watchlist.
 #[derive(Clone, Debug)]
-pub enum Habit {
+pub enum Baseline {
     /// `pause`: minimum time since the rule last vouched for an activity.
     Pause {
         /// Minimum in seconds.
@@ -63,7 +63,7 @@ pub enum Habit {
     },
 }
 
-impl Habit {
+impl Baseline {
     /// Returns the number of seconds that the condition looks back in windows that are pruned.
     pub(crate) fn looks_back(&self) -> u64 {
         match self {
@@ -102,23 +102,23 @@ const TRIED_MAX: usize = 4_096;
 
 /// Tests one condition and adds each mismatch.
 pub(crate) fn test(
-    habit: &Habit,
+    habit: &Baseline,
     rule: &Rule,
     activity: &Activity,
     watch: Address,
     windows: &Windows<'_>,
-    refusals: &mut Refusals,
+    refusals: &mut Mismatches,
 ) {
     let now = windows.now;
     match habit {
-        Habit::Pause { least, text } => {
+        Baseline::Pause { least, text } => {
             let last = windows.last(watch, &pause_key(rule));
             if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| gap < least) {
                 refusals
                     .add("pause", || format!("is {} after the last, and {text} at least is asked", span::lasting(gap)));
             }
         }
-        Habit::FirstSeen { what, label } => {
+        Baseline::FirstSeen { what, label } => {
             let key = seen_key(rule, label);
             let values = values(what, activity);
             if values.is_empty() {
@@ -127,7 +127,7 @@ pub(crate) fn test(
                 refusals.add("first_seen", || format!("is about another {label}: this one was met before"));
             }
         }
-        Habit::Dormant { longer_than, text } => {
+        Baseline::Dormant { longer_than, text } => {
             let begun = windows.history.first(watch, &since_key(rule));
             let last = windows.last(watch, &used_key(rule)).max(begun);
             let quiet = begun.and(last).map(|last| now.saturating_sub(last));
@@ -139,8 +139,10 @@ pub(crate) fn test(
                 Some(_) => {}
             }
         }
-        Habit::Age { of, label, bound, text } => age(rule, of, label, *bound, text, activity, watch, windows, refusals),
-        Habit::Failed { count, share, per, text } => {
+        Baseline::Age { of, label, bound, text } => {
+            age(rule, of, label, *bound, text, activity, watch, windows, refusals)
+        }
+        Baseline::Failed { count, share, per, text } => {
             if activity.fate != Fate::Reverted {
                 return refusals.add("failed", || "is about what reverts, and this did not".to_owned());
             }
@@ -171,8 +173,8 @@ pub(crate) fn lessons(
     for habit in &rule.habits {
         match habit {
             // Recorded when the rule vouches.
-            Habit::Pause { .. } => {}
-            Habit::FirstSeen { what, label } if ran => {
+            Baseline::Pause { .. } => {}
+            Baseline::FirstSeen { what, label } if ran => {
                 let key = seen_key(rule, label);
                 for value in values(what, activity) {
                     let room = windows.len(watch, &key) + lessons.len() < MET_MAX;
@@ -182,14 +184,14 @@ pub(crate) fn lessons(
                     }
                 }
             }
-            Habit::Dormant { longer_than, .. } if ran => {
+            Baseline::Dormant { longer_than, .. } if ran => {
                 let key = used_key(rule);
                 let last = windows.last(watch, &key).map(|last| windows.now.saturating_sub(last));
                 if last.is_none_or(|ago| ago > longer_than / MARKS) {
                     lessons.push((key, U256::ONE));
                 }
             }
-            Habit::Age { of, .. } if ran => {
+            Baseline::Age { of, .. } if ran => {
                 for met in addresses(of, activity).into_iter().filter_map(|address| met(address, activity)) {
                     let room = windows.len(watch, &CODES) + lessons.len() < MET_MAX;
                     let lesson = (Arc::clone(&CODES), met);
@@ -198,7 +200,7 @@ pub(crate) fn lessons(
                     }
                 }
             }
-            Habit::Failed { count, share, per, .. } => {
+            Baseline::Failed { count, share, per, .. } => {
                 let failed = activity.fate == Fate::Reverted;
                 if !ran && !failed {
                     continue;
@@ -214,7 +216,7 @@ pub(crate) fn lessons(
                     lessons.extend(new.map(|key| (key, tx)).collect::<Vec<_>>());
                 }
             }
-            Habit::FirstSeen { .. } | Habit::Dormant { .. } | Habit::Age { .. } => {}
+            Baseline::FirstSeen { .. } | Baseline::Dormant { .. } | Baseline::Age { .. } => {}
         }
     }
     lessons
@@ -232,7 +234,7 @@ fn age(
     activity: &Activity,
     watch: Address,
     windows: &Windows<'_>,
-    refusals: &mut Refusals,
+    refusals: &mut Mismatches,
 ) {
     let addresses = addresses(of, activity);
     let ages = addresses.iter().map(|address| {
@@ -263,7 +265,7 @@ pub(crate) fn with_code(address: Address, hash: B256) -> U256 {
 
 /// Returns whether the rule needs the time since which it is watched.
 pub(crate) fn asks_since(rule: &Rule) -> bool {
-    rule.habits.iter().any(|habit| matches!(habit, Habit::Dormant { .. }))
+    rule.habits.iter().any(|habit| matches!(habit, Baseline::Dormant { .. }))
 }
 
 /// Returns the number of transactions in the window, including that of `activity`. Each counts once.

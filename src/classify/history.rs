@@ -2,7 +2,7 @@
 //!
 //! The windows are part of the committed state. Each entry carries the block that made it, so that a reorg removes it.
 
-use crate::model::{Delta, Fact, Known};
+use crate::model::{Fact, Known, WindowEntry};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ struct Entry {
 
 impl History {
     /// Adds an entry of a block with the given `time`. Blocks arrive in the order of the chain.
-    pub fn add(&mut self, block: B256, time: u64, delta: &Delta) {
+    pub fn add(&mut self, block: B256, time: u64, delta: &WindowEntry) {
         if let Some(fact) = Fact::of_rule(&delta.rule) {
             return self.known.set(block, delta.watch, fact, delta.amount.into());
         }
@@ -154,8 +154,8 @@ impl History {
 mod tests {
     use super::*;
 
-    fn delta(amount: u64) -> Delta {
-        Delta { watch: Address::ZERO, rule: Arc::from("daily"), amount: U256::from(amount) }
+    fn delta(amount: u64) -> WindowEntry {
+        WindowEntry { watch: Address::ZERO, rule: Arc::from("daily"), amount: U256::from(amount) }
     }
 
     fn sum(history: &History, now: u64) -> u64 {
@@ -178,7 +178,7 @@ mod tests {
         let met: Arc<str> = format!("{LASTING}caller").into();
         let mut history = History::default();
         for n in 1..=3u8 {
-            let delta = Delta { rule: Arc::clone(&met), ..delta(n.into()) };
+            let delta = WindowEntry { rule: Arc::clone(&met), ..delta(n.into()) };
             history.add(B256::with_last_byte(n), u64::from(n) * 1_000, &delta);
         }
         history.prune(1_000_000);

@@ -8,14 +8,14 @@ mod raised;
 mod views;
 mod wallet;
 
-use super::builtin::{self, Cost};
+use super::builtin::{self, DefaultFinding};
 use super::finding::{finding, repeat, unjudged};
 use super::history::History;
-use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
-use super::trial::{self, Trial, Windows};
+use super::rule::{Baseline, Polarity, Rule, Rules, WatchRules};
+use super::trial::{self, RuleResult, Windows};
 use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Delta, Fact, Fate, Judged, Role, Stage, Verdict, Voucher};
+use crate::model::{Activity, ActivityKind, Fact, Fate, Judged, Role, Stage, Verdict, Voucher, WindowEntry};
 use alloy_primitives::{Address, B256, U256};
 pub(crate) use attempt::PAGES_WINDOW;
 use raised::Unraised;
@@ -35,7 +35,12 @@ pub struct Moment {
 /// Returns one verdict for each activity, in the same order, and the entries that the block adds to the windows:
 /// vouched and executed activities, by rule; failed attempts; submissions by id; addresses and functions that were met.
 #[must_use]
-pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+pub fn judge(
+    activities: Vec<Activity>,
+    rules: &Rules,
+    history: &History,
+    at: Moment,
+) -> (Vec<Judged>, Vec<WindowEntry>) {
     judge_after(activities, rules, history, &[], at)
 }
 
@@ -46,9 +51,9 @@ pub fn judge_after(
     activities: Vec<Activity>,
     rules: &Rules,
     history: &History,
-    before: &[Delta],
+    before: &[WindowEntry],
     at: Moment,
-) -> (Vec<Judged>, Vec<Delta>) {
+) -> (Vec<Judged>, Vec<WindowEntry>) {
     let mut windows = Windows::new(history, at.time);
     for delta in before {
         match Fact::of_rule(&delta.rule) {
@@ -57,7 +62,7 @@ pub fn judge_after(
             None => windows.add(delta.watch, &delta.rule, delta.amount),
         }
     }
-    let mut court = Court {
+    let mut court = Evaluator {
         all: &activities,
         changes: Changes::of(&activities, rules),
         rules,
@@ -111,7 +116,7 @@ pub fn judge_after(
             court.settle(index, verdict);
         }
     }
-    let Court { verdicts, deltas, .. } = court;
+    let Evaluator { verdicts, deltas, .. } = court;
     let judged = activities
         .into_iter()
         .zip(verdicts)
@@ -139,14 +144,14 @@ fn left_by_itself(activity: &Activity) -> bool {
     activity.kind == ActivityKind::Move && activity.role == Role::Leaf && activity.inside().is_some()
 }
 
-struct Court<'a> {
+struct Evaluator<'a> {
     /// The block's activities.
     all: &'a [Activity],
     /// Changes that calls may have made.
     changes: Changes,
     rules: &'a Rules,
     windows: Windows<'a>,
-    deltas: Vec<Delta>,
+    deltas: Vec<WindowEntry>,
     /// First unvouched part of each attempt, which stands for the whole attempt; by watch and transaction.
     attempts: HashMap<(u32, B256), usize>,
     /// Finding that stands for all effects of unvouched code in this block; by watch and code.
@@ -162,7 +167,7 @@ struct Court<'a> {
     verdicts: Vec<Option<Verdict>>,
 }
 
-impl<'a> Court<'a> {
+impl<'a> Evaluator<'a> {
     fn of(&self, activity: &Activity) -> Option<&'a WatchRules> {
         self.rules.watches.get(activity.watch.index())
     }
@@ -202,7 +207,7 @@ impl<'a> Court<'a> {
     /// Judges a leaf by normal rules and built-ins.
     fn weigh(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, Trial)> {
+        let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, RuleResult)> {
             normal().map(|rule| (rule, trial::attempt(rule, activity, rules, windows))).collect()
         };
         // A rule that names the address makes it known. A rule that allows payments to any address does not vouch for a
@@ -263,7 +268,7 @@ impl<'a> Court<'a> {
 
     /// Returns the default finding for an unusual payment for inclusion, unless a rule that vouches for the activity
     /// allows that amount.
-    fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         let cost = operation::tip(activity, rules)?;
         let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
         let meant = minding.any(|rule| trial::holds(rule, activity, rules, &self.windows));
@@ -313,7 +318,7 @@ impl<'a> Court<'a> {
         if self.is_raised || activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
-        if rule.habits.iter().any(|habit| matches!(habit, Habit::Pause { .. })) {
+        if rule.habits.iter().any(|habit| matches!(habit, Baseline::Pause { .. })) {
             self.add(rules, habit::pause_key(rule), U256::ONE);
         }
         // Two limits with the same measure, for example over an hour and over a day, share one window, which is filled
@@ -332,7 +337,7 @@ impl<'a> Court<'a> {
 
     fn add(&mut self, rules: &WatchRules, rule: Arc<str>, amount: U256) {
         self.windows.add(rules.address, &rule, amount);
-        self.deltas.push(Delta { watch: rules.address, rule, amount });
+        self.deltas.push(WindowEntry { watch: rules.address, rule, amount });
     }
 
     /// Judges an envelope. It is normal when its own conditions hold and everything that it carries is normal.

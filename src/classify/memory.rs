@@ -5,7 +5,7 @@
 //! Memory is part of the windows: it is committed with its block, and a reorg removes it. It holds no addresses that
 //! the configuration names, since those are known, and at most [`MET_MAX`] entries of each sort for each watch.
 
-use super::builtin::{Cost, SWEEP, TEST_THEN_DRAIN, because};
+use super::builtin::{DefaultFinding, SWEEP, TEST_THEN_DRAIN, because};
 use super::habit::{CODES, with_code};
 use super::history::MET_MAX;
 use super::noise::{as_address, as_amount, lasting, named};
@@ -62,7 +62,7 @@ pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> impl Iterator<I
 
 /// Returns the default finding that memory supports against a payment to an address that the configuration does not
 /// name.
-pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<DefaultFinding> {
     if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
         return None;
     }

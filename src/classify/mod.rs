@@ -31,4 +31,4 @@ pub use absence::{absences, absences_of, arrival, keeps_time};
 pub use displaced::displaced;
 pub use history::History;
 pub use judge::{Moment, judge, judge_after};
-pub use trial::{Refusal, Trial, trials};
+pub use trial::{Mismatch, RuleResult, trials};

@@ -4,7 +4,7 @@
 //! that looks like one of its payees. Such findings are kept and counted and page no one. A payment to such an address
 //! is critical.
 
-use super::builtin::{self, Cost, LOOK_ALIKE, because};
+use super::builtin::{self, DefaultFinding, LOOK_ALIKE, because};
 use super::familiar::ends;
 use super::memory;
 use super::rule::WatchRules;
@@ -17,7 +17,12 @@ use std::sync::Arc;
 
 /// Returns `cost`, or the cost for a token in use where memory shows that the subject called the token: a subject that
 /// gave an allowance can lose the token through it.
-pub(crate) fn weighed(cost: Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Cost {
+pub(crate) fn weighed(
+    cost: DefaultFinding,
+    activity: &Activity,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+) -> DefaultFinding {
     if cost.name != POISONING || activity.kind != ActivityKind::Move || amount(activity).is_zero() {
         return cost;
     }
@@ -28,14 +33,14 @@ pub(crate) fn weighed(cost: Cost, activity: &Activity, rules: &WatchRules, windo
 
 /// Returns `cost` if its only source is a token that the subject never used: noise, or a warning whose severity no rule
 /// raises.
-pub(crate) fn recognize(cost: &Cost, activity: &Activity) -> Option<Cost> {
+pub(crate) fn recognize(cost: &DefaultFinding, activity: &Activity) -> Option<DefaultFinding> {
     let said = cost.name == POISONING && activity.kind == ActivityKind::Move;
     said.then(|| cost.clone())
 }
 
 /// Returns the cost of value from an address that looks like one the subject knows: it is sent so that the address is
 /// copied.
-pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<DefaultFinding> {
     let received = match activity.kind {
         ActivityKind::Move => &*activity.deed.name == "transfer" && activity.to == Some(rules.address),
         ActivityKind::Call => activity.deed.decoding == Decoding::Ether,
@@ -54,7 +59,7 @@ pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
 /// subject knows.
 ///
 /// A rule that names the address makes it known. A reverted activity names no address.
-pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<DefaultFinding> {
     if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) || rules.builtins_off.contains(LOOK_ALIKE) {
         return None;
     }

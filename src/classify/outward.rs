@@ -7,14 +7,14 @@
 use super::rule::WatchRules;
 use super::{builtin, noise};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Decoding, Deed, Operation};
+use crate::model::{Activity, ActivityKind, DecodedCall, Decoding, Operation};
 use alloy_primitives::{Address, U256, keccak256};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Party whose value or rights a call of a token gives away.
 #[derive(Clone, Copy, Debug)]
-enum Gives {
+enum OutwardEffect {
     /// The caller's.
     Own,
     /// Value or rights of the address in the first argument.
@@ -34,71 +34,74 @@ enum Gives {
 /// Source: EIP-20, 223, 677, 721, 777, 1155, 1363, 2612, 3009, 6909; OpenZeppelin ERC20, ERC20Burnable, ERC1155Burnable and Votes; DS-Token
 /// and Vat of Maker; AllowanceTransfer.sol of Permit2; credit delegation of Aave 3 and `allow` of Compound 3; withdrawals of EntryPoint.sol 0.6 to
 /// 0.8, Comet.sol, Pool.sol of Aave 3 and EIP-4626; mints of OpenZeppelin's token presets.
-const GIVING: &[(&str, Gives)] = &[
-    ("transfer(address,uint256)", Gives::Amount(1)),
-    ("transfer(address,uint256,bytes)", Gives::Amount(1)),
-    ("transfer(address,uint256,uint256)", Gives::Own),
-    ("transferAndCall(address,uint256)", Gives::Amount(1)),
-    ("transferAndCall(address,uint256,bytes)", Gives::Amount(1)),
-    ("send(address,uint256,bytes)", Gives::Amount(1)),
-    ("push(address,uint256)", Gives::Amount(1)),
-    ("burn(uint256)", Gives::Amount(0)),
-    ("burn(uint256,bytes)", Gives::Amount(0)),
-    ("burn(address,uint256)", Gives::FirstAmount(1)),
-    ("burn(address,uint256,uint256)", Gives::First),
-    ("burnBatch(address,uint256[],uint256[])", Gives::First),
-    ("transferFrom(address,address,uint256)", Gives::First),
-    ("transferFrom(address,address,uint256,uint256)", Gives::First),
-    ("transferFromAndCall(address,address,uint256)", Gives::First),
-    ("transferFromAndCall(address,address,uint256,bytes)", Gives::First),
-    ("safeTransferFrom(address,address,uint256)", Gives::First),
-    ("safeTransferFrom(address,address,uint256,bytes)", Gives::First),
-    ("safeTransferFrom(address,address,uint256,uint256,bytes)", Gives::First),
-    ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", Gives::First),
-    ("transferFrom(address,address,uint160,address)", Gives::First),
-    ("operatorSend(address,address,uint256,bytes,bytes)", Gives::First),
-    ("operatorBurn(address,uint256,bytes,bytes)", Gives::First),
-    ("move(address,address,uint256)", Gives::First),
-    ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)", Gives::First),
-    ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)", Gives::First),
-    ("approve(address,uint256)", Gives::Amount(1)),
-    ("approve(address,uint256,uint256)", Gives::Own),
-    ("approve(address,address,uint160,uint48)", Gives::Amount(2)),
-    ("approveAndCall(address,uint256)", Gives::Amount(1)),
-    ("approveAndCall(address,uint256,bytes)", Gives::Amount(1)),
-    ("increaseAllowance(address,uint256)", Gives::Amount(1)),
-    ("increaseApproval(address,uint256)", Gives::Amount(1)),
-    ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", Gives::First),
-    ("permit(address,address,uint256,uint256,bool,uint8,bytes32,bytes32)", Gives::First),
-    ("permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)", Gives::First),
-    ("setApprovalForAll(address,bool)", Gives::IfSecond),
-    ("setOperator(address,bool)", Gives::IfSecond),
-    ("authorizeOperator(address)", Gives::Own),
-    ("allow(address,bool)", Gives::IfSecond),
-    ("hope(address)", Gives::Own),
-    ("approveDelegation(address,uint256)", Gives::Amount(1)),
-    ("delegate(address)", Gives::Own),
-    ("withdrawTo(address,uint256)", Gives::To(0)),
-    ("withdrawStake(address)", Gives::To(0)),
-    ("withdrawTo(address,address,uint256)", Gives::To(0)),
-    ("withdrawFrom(address,address,address,uint256)", Gives::To(1)),
-    ("transferAsset(address,address,uint256)", Gives::To(0)),
-    ("transferAssetFrom(address,address,address,uint256)", Gives::To(1)),
-    ("withdraw(address,uint256,address)", Gives::To(2)),
-    ("withdraw(uint256,address,address)", Gives::To(1)),
-    ("redeem(uint256,address,address)", Gives::To(1)),
-    ("mint(address,uint256)", Gives::To(0)),
-    ("mint(uint256,address)", Gives::To(1)),
-    ("mint(address,uint256,bytes)", Gives::To(0)),
-    ("mint(address,uint256,uint256,bytes)", Gives::To(0)),
-    ("mintBatch(address,uint256[],uint256[],bytes)", Gives::To(0)),
-    ("mintTo(address,uint256)", Gives::To(0)),
-    ("safeMint(address,uint256)", Gives::To(0)),
-    ("safeMint(address,uint256,bytes)", Gives::To(0)),
+const GIVING: &[(&str, OutwardEffect)] = &[
+    ("transfer(address,uint256)", OutwardEffect::Amount(1)),
+    ("transfer(address,uint256,bytes)", OutwardEffect::Amount(1)),
+    ("transfer(address,uint256,uint256)", OutwardEffect::Own),
+    ("transferAndCall(address,uint256)", OutwardEffect::Amount(1)),
+    ("transferAndCall(address,uint256,bytes)", OutwardEffect::Amount(1)),
+    ("send(address,uint256,bytes)", OutwardEffect::Amount(1)),
+    ("push(address,uint256)", OutwardEffect::Amount(1)),
+    ("burn(uint256)", OutwardEffect::Amount(0)),
+    ("burn(uint256,bytes)", OutwardEffect::Amount(0)),
+    ("burn(address,uint256)", OutwardEffect::FirstAmount(1)),
+    ("burn(address,uint256,uint256)", OutwardEffect::First),
+    ("burnBatch(address,uint256[],uint256[])", OutwardEffect::First),
+    ("transferFrom(address,address,uint256)", OutwardEffect::First),
+    ("transferFrom(address,address,uint256,uint256)", OutwardEffect::First),
+    ("transferFromAndCall(address,address,uint256)", OutwardEffect::First),
+    ("transferFromAndCall(address,address,uint256,bytes)", OutwardEffect::First),
+    ("safeTransferFrom(address,address,uint256)", OutwardEffect::First),
+    ("safeTransferFrom(address,address,uint256,bytes)", OutwardEffect::First),
+    ("safeTransferFrom(address,address,uint256,uint256,bytes)", OutwardEffect::First),
+    ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", OutwardEffect::First),
+    ("transferFrom(address,address,uint160,address)", OutwardEffect::First),
+    ("operatorSend(address,address,uint256,bytes,bytes)", OutwardEffect::First),
+    ("operatorBurn(address,uint256,bytes,bytes)", OutwardEffect::First),
+    ("move(address,address,uint256)", OutwardEffect::First),
+    (
+        "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
+        OutwardEffect::First,
+    ),
+    ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)", OutwardEffect::First),
+    ("approve(address,uint256)", OutwardEffect::Amount(1)),
+    ("approve(address,uint256,uint256)", OutwardEffect::Own),
+    ("approve(address,address,uint160,uint48)", OutwardEffect::Amount(2)),
+    ("approveAndCall(address,uint256)", OutwardEffect::Amount(1)),
+    ("approveAndCall(address,uint256,bytes)", OutwardEffect::Amount(1)),
+    ("increaseAllowance(address,uint256)", OutwardEffect::Amount(1)),
+    ("increaseApproval(address,uint256)", OutwardEffect::Amount(1)),
+    ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", OutwardEffect::First),
+    ("permit(address,address,uint256,uint256,bool,uint8,bytes32,bytes32)", OutwardEffect::First),
+    ("permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)", OutwardEffect::First),
+    ("setApprovalForAll(address,bool)", OutwardEffect::IfSecond),
+    ("setOperator(address,bool)", OutwardEffect::IfSecond),
+    ("authorizeOperator(address)", OutwardEffect::Own),
+    ("allow(address,bool)", OutwardEffect::IfSecond),
+    ("hope(address)", OutwardEffect::Own),
+    ("approveDelegation(address,uint256)", OutwardEffect::Amount(1)),
+    ("delegate(address)", OutwardEffect::Own),
+    ("withdrawTo(address,uint256)", OutwardEffect::To(0)),
+    ("withdrawStake(address)", OutwardEffect::To(0)),
+    ("withdrawTo(address,address,uint256)", OutwardEffect::To(0)),
+    ("withdrawFrom(address,address,address,uint256)", OutwardEffect::To(1)),
+    ("transferAsset(address,address,uint256)", OutwardEffect::To(0)),
+    ("transferAssetFrom(address,address,address,uint256)", OutwardEffect::To(1)),
+    ("withdraw(address,uint256,address)", OutwardEffect::To(2)),
+    ("withdraw(uint256,address,address)", OutwardEffect::To(1)),
+    ("redeem(uint256,address,address)", OutwardEffect::To(1)),
+    ("mint(address,uint256)", OutwardEffect::To(0)),
+    ("mint(uint256,address)", OutwardEffect::To(1)),
+    ("mint(address,uint256,bytes)", OutwardEffect::To(0)),
+    ("mint(address,uint256,uint256,bytes)", OutwardEffect::To(0)),
+    ("mintBatch(address,uint256[],uint256[],bytes)", OutwardEffect::To(0)),
+    ("mintTo(address,uint256)", OutwardEffect::To(0)),
+    ("safeMint(address,uint256)", OutwardEffect::To(0)),
+    ("safeMint(address,uint256,bytes)", OutwardEffect::To(0)),
 ];
 
 /// The same functions by selector.
-static BY_SELECTOR: LazyLock<HashMap<[u8; 4], Gives>> = LazyLock::new(|| {
+static BY_SELECTOR: LazyLock<HashMap<[u8; 4], OutwardEffect>> = LazyLock::new(|| {
     let selector = |signature: &str| {
         let hash = keccak256(signature);
         [hash[0], hash[1], hash[2], hash[3]]
@@ -203,24 +206,24 @@ pub(crate) fn is_token_act(activity: &Activity) -> bool {
 }
 
 /// Returns whether a movement moves or allows a non-zero amount.
-fn moves(deed: &Deed) -> bool {
+fn moves(deed: &DecodedCall) -> bool {
     deed.args.get(3).and_then(|arg| arg.value.as_uint()).is_none_or(|amount| amount > U256::ZERO)
 }
 
 /// Returns whether a call gives away something of `own`. Arguments that cannot be read count as giving.
-fn gives(deed: &Deed, own: Address) -> bool {
+fn gives(deed: &DecodedCall, own: Address) -> bool {
     let Some(gives) = deed.selector.and_then(|selector| BY_SELECTOR.get(&selector)) else { return false };
     let number = |at: usize| deed.args.get(at).and_then(|arg| arg.value.as_uint());
     let is_some_amount = |at: usize| number(at).is_none_or(|amount| amount > U256::ZERO);
     let is_own = || deed.args.first().and_then(|arg| arg.value.as_address()).is_none_or(|whose| whose == own);
     match gives {
-        Gives::Own => true,
-        Gives::First => is_own(),
-        Gives::Amount(at) => is_some_amount(*at),
-        Gives::FirstAmount(at) => is_own() && is_some_amount(*at),
+        OutwardEffect::Own => true,
+        OutwardEffect::First => is_own(),
+        OutwardEffect::Amount(at) => is_some_amount(*at),
+        OutwardEffect::FirstAmount(at) => is_own() && is_some_amount(*at),
         // Where the argument cannot be read, the raw words decide.
-        Gives::To(at) => deed.args.get(*at).and_then(|arg| arg.value.as_address()).is_some_and(|to| to != own),
-        Gives::IfSecond => deed.args.get(1).and_then(|arg| arg.value.as_bool()).unwrap_or(true),
+        OutwardEffect::To(at) => deed.args.get(*at).and_then(|arg| arg.value.as_address()).is_some_and(|to| to != own),
+        OutwardEffect::IfSecond => deed.args.get(1).and_then(|arg| arg.value.as_bool()).unwrap_or(true),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::model::activity::Note;
 use crate::model::queue::{Checked, Progress, Queued, Remembered, SafeState, Trace, Waits};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Abnormal, Activity, ActivityKind, Deed, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict, WatchId,
+    Abnormal, Activity, ActivityKind, DecodedCall, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict,
+    WatchId,
 };
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 /// Transaction that a service lists, with its signatures checked.
 #[derive(Clone, Copy, Debug)]
-pub struct Listed<'a> {
+pub struct ListedProposal<'a> {
     /// Transaction as the service reports it.
     pub queued: &'a Queued,
     /// Result of the check of its signatures.
@@ -28,7 +29,7 @@ pub struct Listed<'a> {
 
 /// Time and limits of one check of a Safe's proposals.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct ProposalSnapshot {
     /// Wall-clock milliseconds.
     pub now_ms: u64,
     /// Number of seconds after which a confirmed but unexecuted transaction is unusual.
@@ -40,7 +41,7 @@ pub struct Look {
 
 /// Problem in a Safe's proposals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matter {
+pub struct ProposalIssue {
     /// The built-in that raises it.
     pub name: &'static str,
     /// Severity of the problem.
@@ -53,11 +54,11 @@ pub struct Matter {
 
 /// Result of one check of a listed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weighed {
+pub struct JudgedProposals {
     /// Progress of the transaction towards execution.
     pub progress: Progress,
     /// Problems of the transaction.
-    pub matters: Vec<Matter>,
+    pub matters: Vec<ProposalIssue>,
     /// Some result is uncertain and counts only if the next look confirms it: the service and our node may be at
     /// different blocks.
     pub doubtful: bool,
@@ -77,12 +78,12 @@ pub enum Lookup {
 /// Checks each of `listed`, which all belong to one Safe, and returns the results in the same order.
 #[must_use]
 pub fn weigh(
-    listed: &[Listed<'_>],
+    listed: &[ListedProposal<'_>],
     state: &SafeState,
     remembered: &[Remembered],
     rules: &WatchRules,
-    look: Look,
-) -> Vec<Weighed> {
+    look: ProposalSnapshot,
+) -> Vec<JudgedProposals> {
     let known: HashMap<B256, &Remembered> = remembered.iter().map(|one| (one.hash, one)).collect();
     let nonces: BTreeSet<U256> = listed.iter().map(|one| one.queued.nonce).collect();
     let waiting: HashSet<B256> = listed.iter().map(|one| one.checked.hash).collect();
@@ -97,7 +98,7 @@ pub fn weigh(
                 threshold: state.threshold,
                 next: one.queued.nonce == state.nonce,
             };
-            let mut matters: Vec<Matter> = [
+            let mut matters: Vec<ProposalIssue> = [
                 forged(one.checked),
                 claimed(one),
                 proposer(one.queued, state, rules),
@@ -107,14 +108,14 @@ pub fn weigh(
             .into_iter()
             .flatten()
             .collect();
-            let doubts: Vec<Matter> =
+            let doubts: Vec<ProposalIssue> =
                 [unproven(one.checked), gap(one.queued.nonce, base, &nonces)].into_iter().flatten().collect();
             let doubtful = !doubts.is_empty();
             if before.is_some_and(|before| before.doubtful) {
                 matters.extend(doubts);
             }
             matters.retain(|matter| !rules.builtins_off.contains(matter.name));
-            Weighed { progress, matters, doubtful }
+            JudgedProposals { progress, matters, doubtful }
         })
         .collect()
 }
@@ -122,7 +123,7 @@ pub fn weigh(
 /// Returns a finding for each of `matters`, in addition to the envelope's own verdict.
 pub fn raise<'a>(
     envelope: &'a Activity,
-    matters: &'a [Matter],
+    matters: &'a [ProposalIssue],
     rules: &'a WatchRules,
 ) -> impl Iterator<Item = Judged> + 'a {
     matters.iter().map(|matter| {
@@ -140,19 +141,19 @@ pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, r
         return None;
     }
     let matter = match (trace.executed, displaced) {
-        (true, true) => Matter {
+        (true, true) => ProposalIssue {
             name: builtin::QUEUE_UNPROPOSED,
             severity: Severity::Critical,
             what: "executed something else than what was queued".to_owned(),
             why: format!("{} was never proposed, and another transaction waited for its nonce", trace.hash),
         },
-        (true, false) => Matter {
+        (true, false) => ProposalIssue {
             name: builtin::QUEUE_UNPROPOSED,
             severity: Severity::High,
             what: "executed a transaction that was never proposed".to_owned(),
             why: format!("{} went past the queue in which its owners look at transactions", trace.hash),
         },
-        (false, _) => Matter {
+        (false, _) => ProposalIssue {
             name: builtin::QUEUE_APPROVAL,
             severity: Severity::High,
             what: "was given an approval for a hash that is not in its queue".to_owned(),
@@ -188,7 +189,7 @@ pub fn settle(
     changed.zip(remembered).filter(|(after, before)| after.waits != before.waits).map(|(after, _)| after).collect()
 }
 
-fn verdict(matter: &Matter, rules: &WatchRules) -> Verdict {
+fn verdict(matter: &ProposalIssue, rules: &WatchRules) -> Verdict {
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(matter.name),
         severity: matter.severity,
@@ -200,7 +201,7 @@ fn verdict(matter: &Matter, rules: &WatchRules) -> Verdict {
     })
 }
 
-fn forged(checked: &Checked) -> Option<Matter> {
+fn forged(checked: &Checked) -> Option<ProposalIssue> {
     let (owner, signer) = checked.forged.first()?;
     let signed = match signer {
         Some(signer) => format!("over this transaction it is the signature of {signer}"),
@@ -210,7 +211,7 @@ fn forged(checked: &Checked) -> Option<Matter> {
         1 => String::new(),
         n => format!("; {} more are not their owners' either", n - 1),
     };
-    Some(Matter {
+    Some(ProposalIssue {
         name: builtin::QUEUE_SIGNATURE,
         severity: Severity::Critical,
         what: "has a queued transaction whose signatures are not its owners'".to_owned(),
@@ -218,9 +219,9 @@ fn forged(checked: &Checked) -> Option<Matter> {
     })
 }
 
-fn unproven(checked: &Checked) -> Option<Matter> {
+fn unproven(checked: &Checked) -> Option<ProposalIssue> {
     let owner = checked.unproven.first()?;
-    Some(Matter {
+    Some(ProposalIssue {
         name: builtin::QUEUE_SIGNATURE,
         severity: Severity::Critical,
         what: "has a queued transaction with an approval that the chain does not know".to_owned(),
@@ -228,8 +229,8 @@ fn unproven(checked: &Checked) -> Option<Matter> {
     })
 }
 
-fn claimed(one: &Listed<'_>) -> Option<Matter> {
-    (one.queued.claimed != one.checked.hash).then(|| Matter {
+fn claimed(one: &ListedProposal<'_>) -> Option<ProposalIssue> {
+    (one.queued.claimed != one.checked.hash).then(|| ProposalIssue {
         name: builtin::QUEUE_HASH,
         severity: Severity::Critical,
         what: "has a queued transaction under a hash that its fields do not give".to_owned(),
@@ -238,7 +239,7 @@ fn claimed(one: &Listed<'_>) -> Option<Matter> {
 }
 
 /// Checks the proposer. Owners may propose, and so may the delegates of `registry.delegates`.
-fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Matter> {
+fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<ProposalIssue> {
     let owns = |who: &Address| {
         rules.owners.as_ref().map_or_else(|| state.owners.contains(who), |set| set.members.contains(who))
     };
@@ -249,17 +250,17 @@ fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Ma
         None => "the service does not say who proposed it".to_owned(),
     };
     let what = "has a queued transaction that nobody known proposed".to_owned();
-    Some(Matter { name: builtin::QUEUE_PROPOSER, severity: Severity::Warning, what, why })
+    Some(ProposalIssue { name: builtin::QUEUE_PROPOSER, severity: Severity::Warning, what, why })
 }
 
 /// Finds an earlier transaction for the same nonce. Owners withdraw a transaction by a rejection.
 fn replaces(
-    one: &Listed<'_>,
-    listed: &[Listed<'_>],
+    one: &ListedProposal<'_>,
+    listed: &[ListedProposal<'_>],
     waiting: &HashSet<B256>,
     remembered: &[Remembered],
     known: &HashMap<B256, &Remembered>,
-) -> Option<Matter> {
+) -> Option<ProposalIssue> {
     if one.queued.rejects() {
         return None;
     }
@@ -268,15 +269,16 @@ fn replaces(
     // A transaction that was not seen before counts as later than one that was. For two that were first seen together,
     // the service's submission time decides; then a rejection comes after the transaction it rejects; then the hash
     // decides, so that every look gives the same order.
-    let age =
-        |one: &Listed<'_>| (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash);
+    let age = |one: &ListedProposal<'_>| {
+        (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash)
+    };
     let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
     let beside = beside.filter(|other| age(other) < age(one)).map(|other| other.checked.hash);
     let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && !waiting.contains(&other.hash));
     let gone =
         gone.filter(|other| other.waits != Waits::Replaced && other.seen_at < seen_at(&own)).map(|other| other.hash);
     let other = beside.chain(gone).min()?;
-    Some(Matter {
+    Some(ProposalIssue {
         name: builtin::QUEUE_REPLACED,
         severity: Severity::Warning,
         what: "has a second queued transaction for one nonce".to_owned(),
@@ -285,9 +287,9 @@ fn replaces(
 }
 
 /// Returns a problem if no proposal has the preceding nonce, so that an unseen transaction has to be executed first.
-fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<Matter> {
+fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<ProposalIssue> {
     let before = nonce.checked_sub(U256::ONE).filter(|before| *before >= base && !nonces.contains(before))?;
-    Some(Matter {
+    Some(ProposalIssue {
         name: builtin::QUEUE_GAP,
         severity: Severity::Warning,
         what: "has a queued transaction behind a nonce that nothing is queued for".to_owned(),
@@ -295,12 +297,17 @@ fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<Matter> {
     })
 }
 
-fn old(one: &Listed<'_>, before: Option<&Remembered>, progress: Progress, look: Look) -> Option<Matter> {
+fn old(
+    one: &ListedProposal<'_>,
+    before: Option<&Remembered>,
+    progress: Progress,
+    look: ProposalSnapshot,
+) -> Option<ProposalIssue> {
     let since_ms = before.map_or(look.now_ms, |before| before.seen_at);
     let since = one.queued.submitted.unwrap_or(u64::MAX).min(since_ms / 1_000);
     let age = (look.now_ms / 1_000).saturating_sub(since);
     let stale = progress.next && progress.confirmed > 0 && age > look.stale_after;
-    stale.then(|| Matter {
+    stale.then(|| ProposalIssue {
         name: builtin::QUEUE_STALE,
         severity: Severity::High,
         what: "has a queued transaction that was agreed to long ago".to_owned(),
@@ -327,7 +334,7 @@ fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
         origin: trace.origin,
         to: None,
         value: U256::ZERO,
-        deed: Deed::told(name, signature, args),
+        deed: DecodedCall::told(name, signature, args),
         operation: Operation::Call,
         signers: None,
         via: vec![],
@@ -409,10 +416,10 @@ mod tests {
 
     /// Returns the problems of each item, by name, at nonce 5.
     fn said(items: &[(Queued, Checked)], known: &[Remembered]) -> Vec<String> {
-        let listed: Vec<_> = items.iter().map(|(queued, checked)| Listed { queued, checked }).collect();
-        let look = Look { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
-        let name = |matter: &Matter| matter.name.trim_start_matches("builtin/queue-").to_owned();
-        let names = |one: Weighed| one.matters.iter().map(name).collect::<Vec<_>>().join(" ");
+        let listed: Vec<_> = items.iter().map(|(queued, checked)| ListedProposal { queued, checked }).collect();
+        let look = ProposalSnapshot { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
+        let name = |matter: &ProposalIssue| matter.name.trim_start_matches("builtin/queue-").to_owned();
+        let names = |one: JudgedProposals| one.matters.iter().map(name).collect::<Vec<_>>().join(" ");
         weigh(&listed, &state(5), known, &rules(), look).into_iter().map(names).collect()
     }
 
@@ -449,8 +456,8 @@ mod tests {
         assert_eq!(said(&[item(1, 7), item(2, 6), item(3, 5)], &[doubted]), ["", "", ""]);
         let ahead = Remembered { doubtful: true, ..remembered(1, 6, 9) };
         let (queued, checked) = item(1, 6);
-        let listed = [Listed { queued: &queued, checked: &checked }];
-        let look = Look { now_ms: 0, stale_after: 0, service_nonce: U256::from(6) };
+        let listed = [ListedProposal { queued: &queued, checked: &checked }];
+        let look = ProposalSnapshot { now_ms: 0, stale_after: 0, service_nonce: U256::from(6) };
         assert!(weigh(&listed, &state(5), &[ahead], &rules(), look)[0].matters.is_empty());
     }
 
@@ -477,8 +484,8 @@ mod tests {
         let off = WatchRules { builtins_off: [Arc::from(builtin::QUEUE_PROPOSER)].into(), ..rules() };
         let (mut queued, checked) = item(1, 5);
         queued.proposer = None;
-        let listed = [Listed { queued: &queued, checked: &checked }];
-        let look = Look { now_ms: 0, stale_after: 1, service_nonce: U256::ZERO };
+        let listed = [ListedProposal { queued: &queued, checked: &checked }];
+        let look = ProposalSnapshot { now_ms: 0, stale_after: 1, service_nonce: U256::ZERO };
         let told = |rules: &WatchRules| weigh(&listed, &state(5), &[], rules, look)[0].matters.len();
         assert_eq!((told(&rules()), told(&off)), (1, 0));
     }

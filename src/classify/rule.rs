@@ -4,8 +4,8 @@
 //! mention `operation` vouches for no delegatecall.
 
 pub use super::absence::{Due, Expected, Weekly};
-use super::familiar::Familiar;
-pub use super::habit::{Habit, Party};
+use super::familiar::KnownAddresses;
+pub use super::habit::{Baseline, Party};
 use crate::abi::attributed_codes;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
@@ -32,7 +32,7 @@ impl Rules {
     pub fn longest_window(&self) -> u64 {
         let rules = || self.watches.iter().flat_map(|watch| &watch.rules);
         let limits = rules().flat_map(|rule| &rule.limits).map(|limit| limit.per);
-        let habits = rules().flat_map(|rule| &rule.habits).map(Habit::looks_back);
+        let habits = rules().flat_map(|rule| &rule.habits).map(Baseline::looks_back);
         let expected = self.watches.iter().flat_map(|watch| &watch.expected).map(Expected::looks_back);
         let builtins = [super::judge::PAGES_WINDOW, super::memory::TEST_WINDOW];
         limits.chain(habits).chain(expected).chain(builtins).max().unwrap_or(0)
@@ -80,7 +80,7 @@ pub struct WatchRules {
     pub known_tokens: Arc<AddressHashSet>,
     /// Addresses that the configuration names on this watch's chain. An address that only looks like one of them is
     /// suspect.
-    pub familiar: Arc<Familiar>,
+    pub familiar: Arc<KnownAddresses>,
     /// Every watched address on this watch's chain.
     pub watched: Arc<AddressHashSet>,
     /// `mode = "observe"` on the watch.
@@ -116,7 +116,7 @@ pub struct Rule {
     /// `call`, `act`, `event`, `move` or `state`.
     pub kind: ActivityKind,
     /// Functions, events or movements that the rule is about.
-    pub deed: DeedMatch,
+    pub deed: CallMatch,
     /// All must hold.
     pub conditions: Vec<Condition>,
     /// Number of elements of a list for which a condition must hold.
@@ -128,7 +128,7 @@ pub struct Rule {
     /// Bytes allowed after the arguments; none if a normal rule does not mention them.
     pub suffix: Option<Suffix>,
     /// Conditions that compare an activity with earlier ones.
-    pub habits: Vec<Habit>,
+    pub habits: Vec<Baseline>,
     /// Count or sum over a rolling window.
     pub limits: Vec<Limit>,
     /// Severity when an abnormal rule raises, or when this normal rule was the nearest that refused. Without it, the
@@ -167,7 +167,7 @@ impl Rule {
     #[must_use]
     pub fn asks_code(&self) -> bool {
         self.conditions.iter().any(|condition| matches!(condition, Condition::Code { .. }))
-            || self.habits.iter().any(|habit| matches!(habit, Habit::Age { .. }))
+            || self.habits.iter().any(|habit| matches!(habit, Baseline::Age { .. }))
     }
 
     /// Returns whether the rule limits the payment for inclusion.
@@ -248,7 +248,7 @@ pub enum ValueRule {
 
 /// Functions, events or movements that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeedMatch {
+pub enum CallMatch {
     /// `*`: any.
     Any,
     /// `ether`: no calldata.
@@ -279,10 +279,10 @@ pub enum DeedMatch {
     /// [`BY_ITSELF`](crate::model::activity::BY_ITSELF).
     Item(&'static str),
     /// `call = ["deposit", "withdraw"]`: one of several functions, events or movements.
-    OneOf(Arc<[DeedMatch]>),
+    OneOf(Arc<[CallMatch]>),
 }
 
-impl DeedMatch {
+impl CallMatch {
     /// Returns the elements of a list, or the match itself.
     #[must_use]
     pub fn each(&self) -> &[Self] {
@@ -383,7 +383,7 @@ pub enum Via {
     /// Surrounding call to one of these functions.
     Call {
         /// Function that was called.
-        deed: DeedMatch,
+        deed: CallMatch,
         /// Contract that was called.
         of: AddressSet,
     },

@@ -1,7 +1,7 @@
 //! Evaluation of one rule on one activity: the rule holds in full, or each condition that does not hold is explained.
 
 use super::history::History;
-use super::rule::{DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
+use super::rule::{CallMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
 use super::{builtin, condition, habit};
 use crate::model::amount::Unit;
 use crate::model::state::{NO_CODE, UNSAID};
@@ -12,23 +12,23 @@ use std::sync::Arc;
 
 /// Result of the evaluation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trial {
+pub struct RuleResult {
     /// The rule's name.
     pub rule: Arc<str>,
     /// Empty when the rule holds in full.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<Mismatch>,
 }
 
 /// Condition that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Mismatch {
     /// `function`, `from`, `to`, an argument's name, `value`, `operation`, `signers`, `hours`, `limit`.
     pub condition: Arc<str>,
     /// The rest of the sentence, after the condition.
     pub text: String,
 }
 
-impl Trial {
+impl RuleResult {
     /// Returns whether the rule holds in full.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -140,23 +140,23 @@ impl<'a> Windows<'a> {
 ///
 /// `history` is the windows as committed before the activity's block, `now` the block's time.
 #[must_use]
-pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<Trial> {
+pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<RuleResult> {
     let windows = Windows::new(history, now);
     rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
 }
 
 /// Tries all conditions of `rule` on `activity`.
-pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Trial {
-    let mut refusals = Refusals { told: Some(Vec::new()), any: false };
+pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> RuleResult {
+    let mut refusals = Mismatches { told: Some(Vec::new()), any: false };
     examine(rule, activity, rules, windows, &mut refusals);
     look_back(rule, activity, rules.address, windows, &mut refusals);
-    Trial { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
+    RuleResult { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
 }
 
 /// Returns whether `rule` holds in full. It composes no texts, since most rules of a long list are about something
 /// else.
 pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
-    let mut refusals = Refusals { told: None, any: false };
+    let mut refusals = Mismatches { told: None, any: false };
     examine(rule, activity, rules, windows, &mut refusals);
     look_back(rule, activity, rules.address, windows, &mut refusals);
     !refusals.any
@@ -164,23 +164,23 @@ pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, window
 
 /// Returns whether all conditions of `rule` on the activity alone hold, regardless of earlier activity.
 pub(crate) fn is_of(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
-    let mut refusals = Refusals { told: None, any: false };
+    let mut refusals = Mismatches { told: None, any: false };
     examine(rule, activity, rules, windows, &mut refusals);
     !refusals.any
 }
 
 /// Mismatches of a rule with an activity: as texts for a finding, or only as a flag.
-pub(crate) struct Refusals {
-    told: Option<Vec<Refusal>>,
+pub(crate) struct Mismatches {
+    told: Option<Vec<Mismatch>>,
     any: bool,
 }
 
-impl Refusals {
+impl Mismatches {
     /// Adds a mismatch. Its text is composed only where it is read.
     pub(crate) fn add(&mut self, condition: &str, text: impl FnOnce() -> String) {
         self.any = true;
         if let Some(told) = &mut self.told {
-            told.push(Refusal { condition: Arc::from(condition), text: text() });
+            told.push(Mismatch { condition: Arc::from(condition), text: text() });
         }
     }
 
@@ -190,13 +190,13 @@ impl Refusals {
     }
 }
 
-fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>, refusals: &mut Refusals) {
+fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>, refusals: &mut Mismatches) {
     if !is_about(rule, activity, rules.address) {
         refusals.add(FUNCTION, || other_deed(rule, activity));
         return;
     }
     if rule.polarity == Polarity::Normal
-        && rule.deed == DeedMatch::Any
+        && rule.deed == CallMatch::Any
         && let Some(what) = builtin::needs_a_name(activity, rules)
     {
         refusals.add(FUNCTION, || unnamed(activity, &what));
@@ -246,7 +246,7 @@ fn wrong_unit(unit: &TokenUnit, is: B256) -> String {
 
 /// Checks the conditions on earlier activity. They are checked last, so that a window is looked up only if every other
 /// condition holds.
-fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows<'_>, refusals: &mut Refusals) {
+fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows<'_>, refusals: &mut Mismatches) {
     if !is_about(rule, activity, watch) {
         return;
     }
@@ -270,20 +270,20 @@ pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool
     rule.kind == activity.kind && rule.deed.each().iter().any(|one| is_deed(one, activity, watch))
 }
 
-fn is_deed(wanted: &DeedMatch, activity: &Activity, watch: Address) -> bool {
+fn is_deed(wanted: &CallMatch, activity: &Activity, watch: Address) -> bool {
     let deed = &activity.deed;
     match wanted {
-        DeedMatch::Any => true,
-        DeedMatch::Ether => deed.selector.is_none() && &*deed.name == "ether",
-        DeedMatch::Creation => activity.operation == Operation::Create,
-        DeedMatch::Function { selector, .. } => deed.selector == Some(*selector),
-        DeedMatch::Event { topic0, .. } => deed.topic0 == Some(*topic0),
-        DeedMatch::MoveIn => &*deed.name == "transfer" && activity.to == Some(watch),
-        DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
-        DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
-        DeedMatch::Item(name) => deed.selector.is_none() && deed.topic0.is_none() && &*deed.name == *name,
+        CallMatch::Any => true,
+        CallMatch::Ether => deed.selector.is_none() && &*deed.name == "ether",
+        CallMatch::Creation => activity.operation == Operation::Create,
+        CallMatch::Function { selector, .. } => deed.selector == Some(*selector),
+        CallMatch::Event { topic0, .. } => deed.topic0 == Some(*topic0),
+        CallMatch::MoveIn => &*deed.name == "transfer" && activity.to == Some(watch),
+        CallMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
+        CallMatch::Approval => &*deed.name == "approval" && activity.from == watch,
+        CallMatch::Item(name) => deed.selector.is_none() && deed.topic0.is_none() && &*deed.name == *name,
         // A list cannot contain lists.
-        DeedMatch::OneOf(_) => false,
+        CallMatch::OneOf(_) => false,
     }
 }
 
@@ -294,14 +294,14 @@ fn unnamed(activity: &Activity, what: &str) -> String {
 
 fn other_deed(rule: &Rule, activity: &Activity) -> String {
     let vouched = match &rule.deed {
-        DeedMatch::Any => "anything".to_owned(),
-        DeedMatch::Ether => "plain ether".to_owned(),
-        DeedMatch::Creation => "contract creations".to_owned(),
-        DeedMatch::Function { .. } | DeedMatch::Event { .. } | DeedMatch::OneOf(_) => rule.deed.text().to_string(),
-        DeedMatch::MoveIn => "value received".to_owned(),
-        DeedMatch::MoveOut => "value that left".to_owned(),
-        DeedMatch::Approval => "allowances given".to_owned(),
-        DeedMatch::Item(name) => (*name).to_owned(),
+        CallMatch::Any => "anything".to_owned(),
+        CallMatch::Ether => "plain ether".to_owned(),
+        CallMatch::Creation => "contract creations".to_owned(),
+        CallMatch::Function { .. } | CallMatch::Event { .. } | CallMatch::OneOf(_) => rule.deed.text().to_string(),
+        CallMatch::MoveIn => "value received".to_owned(),
+        CallMatch::MoveOut => "value that left".to_owned(),
+        CallMatch::Approval => "allowances given".to_owned(),
+        CallMatch::Item(name) => (*name).to_owned(),
     };
     if rule.kind == activity.kind {
         format!("is {}, the rule is about {vouched}", activity.deed.signature)
@@ -316,7 +316,7 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
 }
 
 /// Checks the bytes after the arguments: a normal rule has to allow them, an abnormal one may require them.
-fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
+fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
     let bytes = match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => Some(bytes),
         _ => None,
@@ -338,12 +338,12 @@ fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
     }
 }
 
-fn value(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
+fn value(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
     let ether = Unit::ether();
     let sent = activity.value;
     match &rule.value {
         ValueRule::Unsaid => {
-            let pays = matches!(rule.deed, DeedMatch::Ether);
+            let pays = matches!(rule.deed, CallMatch::Ether);
             if !pays && !sent.is_zero() {
                 refusals.add("value", || format!("{} goes along, the rule lets none", ether.show(sent)));
             }
@@ -365,7 +365,7 @@ fn within(
     activity: &Activity,
     watch: Address,
     windows: &Windows<'_>,
-    refusals: &mut Refusals,
+    refusals: &mut Mismatches,
 ) {
     let Some(more) = measured(&limit.measure, activity) else {
         refusals.add("limit", || "cannot be added up: the argument is missing".to_owned());

@@ -3,8 +3,8 @@
 //! Input: the calls that the decoder saw around an activity ([`Activity::inside`]). A rule does not vouch where no call
 //! is known.
 
-use super::rule::{AddressSet, DeedMatch, RoleKey, Via};
-use super::trial::Refusals;
+use super::rule::{AddressSet, CallMatch, RoleKey, Via};
+use super::trial::Mismatches;
 use crate::model::Activity;
 use crate::model::activity::Around;
 use alloy_primitives::Address;
@@ -13,7 +13,7 @@ use alloy_primitives::Address;
 const NAMED_MAX: usize = 4;
 
 /// Tests one `via` condition and adds each mismatch.
-pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Refusals) {
+pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Mismatches) {
     let calls = activity.inside().map_or(&[][..], |calls| calls);
     // The call that entered the subject lies between its caller and the acts of the subject.
     let entry = calls.iter().find(|call| call.to == Some(activity.from) && call.from != activity.from);
@@ -53,11 +53,11 @@ fn asked_as(calls: &[Around], module: &AddressSet, role: &RoleKey) -> bool {
     asked.and_then(|call| call.role).is_some_and(|key| role.keys.contains(&key))
 }
 
-fn is_call(deed: &DeedMatch, call: &Around) -> bool {
+fn is_call(deed: &CallMatch, call: &Around) -> bool {
     deed.each().iter().any(|one| match one {
-        DeedMatch::Any => true,
-        DeedMatch::Ether => call.selector.is_none() && call.to.is_some(),
-        DeedMatch::Function { selector, .. } => call.selector == Some(*selector),
+        CallMatch::Any => true,
+        CallMatch::Ether => call.selector.is_none() && call.to.is_some(),
+        CallMatch::Function { selector, .. } => call.selector == Some(*selector),
         _ => false,
     })
 }

@@ -1,9 +1,9 @@
 //! Abilities of endpoints as text: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
-use crate::source::abilities::{Can, blind_to, unheard};
-use crate::source::{Abilities, FinalityRule, Node, probe};
-use crate::watchlist::{Book, ChainBook};
+use crate::source::abilities::{Support, blind_to, unheard};
+use crate::source::{Capabilities, FinalityRule, Node, probe};
+use crate::watchlist::{ChainBook, Config};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const LABELS_MAX: usize = 5;
 pub(crate) struct Found {
     pub(crate) endpoint: Arc<str>,
     /// Capabilities of the endpoint, or the reason why it could not be asked.
-    pub(crate) abilities: Result<Abilities, String>,
+    pub(crate) abilities: Result<Capabilities, String>,
 }
 
 /// Gap in what some watches of a chain can see.
@@ -48,15 +48,15 @@ pub(crate) fn summary(chain: &str, found: &Found) -> String {
         Ok(abilities) => abilities,
         Err(why) => return format!("{name} cannot be asked what it can do: {why}"),
     };
-    let those = |fits: fn(&Can) -> bool| {
+    let those = |fits: fn(&Support) -> bool| {
         let names = abilities.iter().filter(|(_, can)| fits(can)).map(|(ability, _)| ability.name());
         names.collect::<Vec<_>>().join(", ")
     };
     let client = abilities.client.as_deref().unwrap_or("an unnamed node");
     let groups = [
-        ("can", those(Can::is_yes)),
-        ("cannot", those(|can| matches!(can, Can::No(_)))),
-        ("not known", those(|can| matches!(can, Can::Unknown(_)))),
+        ("can", those(Support::is_yes)),
+        ("cannot", those(|can| matches!(can, Support::No(_)))),
+        ("not known", those(|can| matches!(can, Support::Unknown(_)))),
     ];
     let groups = groups.into_iter().filter(|(_, names)| !names.is_empty());
     let groups: Vec<String> = groups.map(|(group, names)| format!("{group}: {names}")).collect();
@@ -65,7 +65,7 @@ pub(crate) fn summary(chain: &str, found: &Found) -> String {
 
 /// Returns what the endpoints leave unseen for the watches of a chain, with watches that have the same gaps grouped
 /// together.
-pub(crate) fn gaps<'b>(book: &'b Book, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
+pub(crate) fn gaps<'b>(book: &'b Config, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
     let able: Vec<_> =
         found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();
     let unheard = if chain.pending && !able.is_empty() { unheard(&able) } else { None };

@@ -8,7 +8,7 @@ use crate::model::BlockRef;
 use crate::model::record::{ChainLine, Line};
 use crate::model::text::printable;
 use crate::runtime::{self, SystemClock};
-use crate::store::{Allowance, AllowanceEnd, Store};
+use crate::store::{OverrideEnd, ReorgOverride, Store};
 use crate::watchlist::ChainBook;
 use alloy_primitives::B256;
 use anyhow::Context as _;
@@ -142,15 +142,15 @@ async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer
     Ok(())
 }
 
-fn told(allowance: &Allowance) -> String {
+fn told(allowance: &ReorgOverride) -> String {
     let name = |name: &str| printable(name, 80);
     let end = match &allowance.end {
         None => "not used yet".to_owned(),
-        Some(AllowanceEnd::Used { at_ms, undone }) => {
+        Some(OverrideEnd::Used { at_ms, undone }) => {
             format!("used at {}: block {undone} was undone", utc(at_ms / 1_000))
         }
-        Some(AllowanceEnd::Replaced { by, at_ms }) => format!("replaced by {} at {}", name(by), utc(at_ms / 1_000)),
-        Some(AllowanceEnd::Withdrawn { by, at_ms }) => format!("taken back by {} at {}", name(by), utc(at_ms / 1_000)),
+        Some(OverrideEnd::Replaced { by, at_ms }) => format!("replaced by {} at {}", name(by), utc(at_ms / 1_000)),
+        Some(OverrideEnd::Withdrawn { by, at_ms }) => format!("taken back by {} at {}", name(by), utc(at_ms / 1_000)),
     };
     let since = utc(allowance.at_ms / 1_000);
     format!("reorg      to the branch with {}, allowed by {} at {since}, {end}", allowance.block, name(&allowance.by))

@@ -8,7 +8,7 @@ use crate::model::{Severity, Verdict, WatchId};
 use crate::queue::takes;
 use crate::settings::{Secrets, show_duration};
 use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
-use crate::watchlist::{Book, QueueBook};
+use crate::watchlist::{Config, QueueBook};
 use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
@@ -64,16 +64,16 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
 }
 
 /// Returns the number of expectations as text; empty if there are none.
-fn expected(book: &Book) -> String {
+fn expected(book: &Config) -> String {
     let n: usize = book.rules.watches.iter().map(|watch| watch.expected.len()).sum();
     if n == 0 { String::new() } else { format!(", {}", count(n, "expectation", "expectations")) }
 }
 
-fn label(book: &Book, watch: WatchId) -> &str {
+fn label(book: &Config, watch: WatchId) -> &str {
     book.watch(watch).map_or("?", |watch| &watch.label)
 }
 
-fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
+fn told(book: &Config, outcome: &TestOutcome, printer: &Printer) {
     let watch = label(book, outcome.watch);
     if printer.is_json() {
         return printer.json(&json!({
@@ -101,7 +101,7 @@ fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
 }
 
 /// Prints the Safes whose queues are read, and how often.
-fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
+fn queued(book: &Config, queue: &QueueBook, printer: &Printer) {
     let (service, chain) = (&queue.service, &queue.chain.name);
     let safes: Vec<&str> = queue.safes.iter().map(|id| label(book, *id)).collect();
     let (hot, cold) = (show_duration(service.hot), show_duration(service.cold));
@@ -124,7 +124,7 @@ fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
 }
 
 /// Prints the ABI used for the code behind each proxy, where a watch names one.
-fn spoken(book: &Book, printer: &Printer) {
+fn spoken(book: &Config, printer: &Printer) {
     for watch in &*book.watches {
         let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
         let Some(versions) = chain.and_then(|chain| chain.subjects.versions_of(&watch.address)) else { continue };
@@ -153,7 +153,7 @@ fn noted(note: &Note, printer: &Printer) {
 }
 
 /// Prints what would happen for each function, and the list of built-ins.
-fn covered(book: &Book, printer: &Printer) {
+fn covered(book: &Config, printer: &Printer) {
     let heading = |text: &str| printer.text(&format!("\n{}", printer.paint(AnsiColor::Cyan.on_default().bold(), text)));
     let mut shown = None;
     for row in coverage(book) {
@@ -193,7 +193,7 @@ fn covered(book: &Book, printer: &Printer) {
 }
 
 /// Prints each expected action and the severity of the finding if it does not come.
-fn awaited(rules: &Rules, book: &Book, printer: &Printer) {
+fn awaited(rules: &Rules, book: &Config, printer: &Printer) {
     for (rules, expected) in rules.watches.iter().flat_map(|rules| rules.expected.iter().map(move |e| (rules, e))) {
         let due = match &expected.due {
             Due::Every { text, .. } => format!("every {text}"),

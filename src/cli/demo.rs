@@ -1,7 +1,7 @@
 //! `watchfire demo`: a recorded treasury on a normal day and during an attack, read through the ordinary source from
 //! the program's own JSON-RPC server on loopback.
 
-use super::session::Session;
+use super::session::App;
 use super::tape::play_through;
 use super::{Outcome, Printer};
 use crate::settings::Secrets;
@@ -46,7 +46,7 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
         .context("failed to read the bundled tape")?;
     let chain = book.chains.first().cloned().map(Arc::new).context("the bundled configuration has no chain")?;
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
-    let session = Session::new(book, store, printer.clone());
+    let session = App::new(book, store, printer.clone());
     let worker = session.worker();
     let pace = if args.fast { Pace::AtOnce } else { Pace::Every(PACE) };
     let heading = AnsiColor::Cyan.on_default().bold();

@@ -12,7 +12,7 @@ use crate::pipeline::{Survey, remembered, survey};
 use crate::settings::Secrets;
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -50,7 +50,7 @@ pub(crate) async fn drift(args: &Drift, global: &Global, printer: &Printer) -> a
 }
 
 /// Lists standing allowances of tokens that the configuration knows. They do not count as differences.
-async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
+async fn allowances(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
     let pool = pool_of(chain, &Metrics::default())?;
     let (found, unlisted) = exposures(book, chain, |_| vec![], &pool).await;
     for exposure in &found {
@@ -67,7 +67,7 @@ async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow
 }
 
 /// Surveys the state at the newest block of a chain.
-pub(super) async fn now<'b>(book: &'b Book, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
+pub(super) async fn now<'b>(book: &'b Config, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
     let pool = pool_of(chain, &Metrics::default())?;
     let name = &chain.info.name;
     let head = pool.newest().await.with_context(|| format!("failed to ask {name} for its newest block"))?;
@@ -109,7 +109,7 @@ pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) 
 /// else.
 pub(super) async fn standing(
     store: &Store,
-    book: &Book,
+    book: &Config,
     incident: &Incident,
 ) -> anyhow::Result<Option<Vec<(Difference, String)>>> {
     let chain = book.chains.iter().find(|chain| chain.info.id == incident.chain);

@@ -13,7 +13,7 @@ use crate::source::tape::{Pace, TapeServer};
 use crate::source::{Deadlines, Endpoint, Node, Pool};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use alloy_primitives::B256;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
@@ -73,7 +73,7 @@ struct Found<'a> {
 }
 
 /// The endpoints of the chain, or the tape, that the arguments name.
-async fn found<'a>(args: &Explain, book: &'a Book, printer: &Printer) -> anyhow::Result<Found<'a>> {
+async fn found<'a>(args: &Explain, book: &'a Config, printer: &Printer) -> anyhow::Result<Found<'a>> {
     let Some(file) = &args.tape else {
         let by_explorer = args.tx.explorer.as_deref().and_then(|host| explored(book, host));
         let chain = match by_explorer.filter(|_| args.chain.is_none()) {
@@ -97,7 +97,7 @@ async fn found<'a>(args: &Explain, book: &'a Book, printer: &Printer) -> anyhow:
 }
 
 /// Returns the only chain whose explorer is at this host.
-fn explored<'a>(book: &'a Book, host: &str) -> Option<&'a ChainBook> {
+fn explored<'a>(book: &'a Config, host: &str) -> Option<&'a ChainBook> {
     let at = |chain: &&ChainBook| {
         let explorer = chain.info.explorer.as_deref().and_then(|text| Url::parse(text).ok());
         explorer.is_some_and(|url| url.host_str() == Some(host))
@@ -141,7 +141,7 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     Ok(if found { Outcome::Findings } else { Outcome::Calm })
 }
 
-pub(crate) fn chosen<'a>(book: &'a Book, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
+pub(crate) fn chosen<'a>(book: &'a Config, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
     let known = || book.chains.iter().map(|chain| &*chain.info.name).collect::<Vec<_>>().join(", ");
     match (name, book.chains.as_slice()) {
         (Some(name), _) => {
@@ -152,7 +152,7 @@ pub(crate) fn chosen<'a>(book: &'a Book, name: Option<&str>) -> anyhow::Result<&
     }
 }
 
-async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
+async fn windows(book: &Config, chain: &ChainBook) -> anyhow::Result<History> {
     if Store::is_first_start(&book.store) {
         return Ok(History::default());
     }
@@ -163,7 +163,7 @@ async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
     pipeline::remembered(&store, chain).await
 }
 
-fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer: &Printer) {
+fn json(block: &JudgedBlock, at: usize, book: &Config, chain: &ChainBook, printer: &Printer) {
     let judged = &block.judged[at];
     let Some(watch) = book.watch(judged.activity.watch) else { return };
     let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block) };
@@ -172,7 +172,7 @@ fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer:
 }
 
 /// Prints one activity: a description, the verdict, and the result of every rule.
-fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer: &Printer) {
+fn show(block: &JudgedBlock, at: usize, book: &Config, history: &History, printer: &Printer) {
     let Judged { activity, verdict } = &block.judged[at];
     let Some(watch) = book.watch(activity.watch) else { return };
     let headline = escalate::headline(activity, watch, &book.roster);
@@ -230,7 +230,7 @@ fn is_judged_by_rules(activity: &Activity, verdict: &Verdict) -> bool {
     }
 }
 
-fn refusals(trial: &classify::Trial) -> String {
+fn refusals(trial: &classify::RuleResult) -> String {
     let refusals: Vec<String> =
         trial.refusals.iter().map(|refusal| format!("{} {}", refusal.condition, refusal.text)).collect();
     format!("does not: {}", refusals.join("; "))

@@ -8,10 +8,10 @@ use crate::escalate;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
-use crate::model::{DeliveryKey, FindingId, Footing};
+use crate::model::{Confidence, DeliveryKey, FindingId};
 use crate::runtime::{self, SystemClock, command, quoted};
 use crate::store::{Filter, Pages, Store, StoreError};
-use crate::watchlist::Book;
+use crate::watchlist::Config;
 use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -89,7 +89,7 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
     Ok(Outcome::Calm)
 }
 
-async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
+async fn list(book: &Config, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
     let filter = if args.all { Filter::default() } else { Filter::live() };
     let incidents = store.incidents(filter).await.context("failed to read incidents")?;
     for incident in &incidents {
@@ -184,7 +184,7 @@ async fn found(store: &Store, id: &str) -> anyhow::Result<Incident> {
     }
 }
 
-async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn show(book: &Config, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
     let incident = found(store, id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
@@ -215,7 +215,7 @@ async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow
 }
 
 /// Returns the confidence as text: `safe`, `included, unconfirmed`.
-fn footing(footing: &Footing) -> String {
+fn footing(footing: &Confidence) -> String {
     let doubts = [(footing.is_unconfirmed(), ", unconfirmed"), (footing.is_unverified(), ", unverified")];
     let doubts: String = doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
     format!("{}{doubts}", footing.finality.as_str())

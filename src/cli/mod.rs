@@ -23,7 +23,7 @@ use crate::runtime::command;
 use crate::settings::{Problems, Secrets};
 use crate::store::Store;
 use crate::telemetry::{Form, Outlet};
-use crate::watchlist::{self, Book};
+use crate::watchlist::{self, Config};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
@@ -216,19 +216,19 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
 }
 
 /// Returns the compiled configuration. Prints its problems, if there are any.
-fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Outcome> {
+fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Config, Outcome> {
     let book = watchlist::load(&global.config, secrets).map_err(|problems| {
         tell(&problems, printer);
         Outcome::Unknown
     });
     book.map(|book| match &global.store {
-        Some(store) => Book { store: store.clone(), ..book },
+        Some(store) => Config { store: store.clone(), ..book },
         None => book,
     })
 }
 
 /// Opens the configuration and its store for commands that read or answer incidents. Creates neither.
-async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Book, Store), Outcome>> {
+async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Config, Store), Outcome>> {
     let book = match book(global, Secrets::NamesOnly, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(Err(outcome)),

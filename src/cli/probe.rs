@@ -6,9 +6,9 @@ use super::session::pool_of;
 use super::{Global, Outcome, Printer, book, drift};
 use crate::model::state::{DECIMALS, KIND};
 use crate::settings::Secrets;
-use crate::source::{Abilities, Can, Deadlines, Endpoint, Node};
+use crate::source::{Capabilities, Deadlines, Endpoint, Node, Support};
 use crate::telemetry::Metrics;
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use futures::future::join_all;
@@ -62,7 +62,7 @@ pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> a
 }
 
 /// Prints the tokens and watches of the configuration that do not match the chain, and returns whether all match.
-async fn fit(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<bool> {
+async fn fit(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<bool> {
     let mut surveyed = drift::now(book, chain).await?;
     surveyed.unread.clear();
     surveyed.told.retain(|told| {
@@ -124,9 +124,9 @@ fn show(chain: Option<&ChainBook>, found: &Found, tags: bool, printer: &Printer)
     printer.text(&format!("{}: {client}, chain {id} at block {head}{genesis}", bold(&name)));
     for (ability, can) in abilities.iter() {
         let mark = match can {
-            Can::Yes => printer.paint(AnsiColor::Green.on_default(), "yes"),
-            Can::No(_) => printer.paint(AnsiColor::Red.on_default(), "no "),
-            Can::Unknown(_) => printer.paint(AnsiColor::Yellow.on_default(), "?  "),
+            Support::Yes => printer.paint(AnsiColor::Green.on_default(), "yes"),
+            Support::No(_) => printer.paint(AnsiColor::Red.on_default(), "no "),
+            Support::Unknown(_) => printer.paint(AnsiColor::Yellow.on_default(), "?  "),
         };
         let more = match can.why() {
             Some(why) => why.to_owned(),
@@ -153,14 +153,14 @@ fn record(chain: Option<&ChainBook>, found: &Found) -> Value {
     record
 }
 
-fn of(abilities: &Abilities, record: &mut Value) {
+fn of(abilities: &Capabilities, record: &mut Value) {
     record["chain_id"] = json!(abilities.chain.0);
     record["client"] = json!(abilities.client);
     record["genesis"] = json!(abilities.genesis);
     record["head"] = json!(abilities.head.at.number);
     let (mut can, mut why) = (Map::new(), Map::new());
     for (ability, tried) in abilities.iter() {
-        let known = !matches!(tried, Can::Unknown(_));
+        let known = !matches!(tried, Support::Unknown(_));
         can.insert(ability.name().to_owned(), if known { json!(tried.is_yes()) } else { Value::Null });
         if let Some(reason) = tried.why() {
             why.insert(ability.name().to_owned(), json!(reason));

@@ -7,7 +7,7 @@ use crate::model::queue::{Remembered, Waits};
 use crate::model::record::VerdictLine;
 use crate::model::{BlindnessKind, Severity, WatchInfo};
 use crate::store::{Filter, Store};
-use crate::watchlist::Book;
+use crate::watchlist::Config;
 use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::Args;
@@ -76,7 +76,7 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
 }
 
 /// Returns the services that currently do not show the queues of these watches, as recorded by `run`.
-async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> anyhow::Result<Vec<String>> {
+async fn unseen_services(book: &Config, store: &Store, wanted: &[&WatchInfo]) -> anyhow::Result<Vec<String>> {
     let mut unseen = Vec::new();
     let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
     for queue in queues {

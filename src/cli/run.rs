@@ -1,7 +1,7 @@
 //! `watchfire run`: runs the whole pipeline for every chain of the configuration.
 
 use super::printer::count;
-use super::session::{Recording, Session};
+use super::session::{App, Recording};
 use super::store::stamp;
 use super::{Global, Outcome, Printer, book};
 use crate::console::Console;
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     {
         printer.progress(&format!("the earlier store was moved to {}", before.display()));
     }
-    let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
+    let Some(session) = App::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
     let session = session.recorded(recording);
     session.signs.outlet("answers", answers.clone());

@@ -1,7 +1,7 @@
 //! `watchfire test-page PATH`: sends a page marked TEST to a path, through the ordinary delivery.
 
 use super::printer::count;
-use super::session::Session;
+use super::session::App;
 use super::{Global, Outcome, Printer, book};
 use crate::escalate;
 use crate::model::DeliveryKey;
@@ -38,7 +38,7 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
     if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
         runtime::carry_on(&noted);
     }
-    let session = Session::new(book, store, printer.clone());
+    let session = App::new(book, store, printer.clone());
     let now = runtime::millis(&*session.clock);
     let (roster, path) = (session.book.roster.clone(), args.path.clone());
     let plan = session
@@ -67,7 +67,7 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
 
 /// Sends `ours` and returns those that failed at the first attempt. A `run` on the same store may be sending some of
 /// them; the function waits for them as long as one attempt may take.
-async fn sent_once(session: &Session, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
+async fn sent_once(session: &App, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
     let mut worker = session.worker();
     for _ in 0..LOOKS_MAX {
         worker.drain().await.context("failed to deliver")?;

@@ -50,13 +50,13 @@ const TASK: &str = "task/console";
 pub struct Console {
     listener: TcpListener,
     address: SocketAddr,
-    signs: Signs,
-    patience: Patience,
+    signs: WebState,
+    patience: ConnectionLimits,
 }
 
 /// Time limits for a client.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
+struct ConnectionLimits {
     /// Time limit for a client to send its request's head.
     head: Duration,
     /// Time limit for the whole connection.
@@ -65,11 +65,11 @@ struct Patience {
 
 /// Open connections, oldest first.
 #[derive(Debug, Default)]
-struct Guests(VecDeque<(IpAddr, AbortHandle)>);
+struct OpenConnections(VecDeque<(IpAddr, AbortHandle)>);
 
 /// Data that the console serves.
 #[derive(Clone, Debug)]
-struct Signs {
+struct WebState {
     metrics: Metrics,
     checks: Checks,
 }
@@ -84,8 +84,8 @@ impl Console {
             format!("failed to listen on {address} as `[console]` says: choose another `listen`, or free it")
         })?;
         let address = listener.local_addr().context("failed to ask where we listen")?;
-        let patience = Patience { head: HEAD_TIMEOUT, connection: CONNECTION_TIMEOUT };
-        Ok(Self { listener, address, signs: Signs { metrics, checks }, patience })
+        let patience = ConnectionLimits { head: HEAD_TIMEOUT, connection: CONNECTION_TIMEOUT };
+        Ok(Self { listener, address, signs: WebState { metrics, checks }, patience })
     }
 
     /// Returns the address on which the console listens.
@@ -96,7 +96,7 @@ impl Console {
 
     /// Serves requests until told to stop.
     pub async fn run(self, stop: Stop) {
-        let mut guests = Guests::default();
+        let mut guests = OpenConnections::default();
         loop {
             self.signs.checks.renew(TASK);
             let accepted = tokio::select! {
@@ -124,7 +124,7 @@ impl Console {
     }
 }
 
-impl Guests {
+impl OpenConnections {
     /// Closes connections until fewer than `n_max` remain. Each time, the oldest connection of the client with the most
     /// connections is closed, so that many slow connections of one client block neither another client nor that
     /// client's own next request.
@@ -146,7 +146,7 @@ impl Guests {
 }
 
 /// Answers one request, within bounds.
-async fn converse(stream: TcpStream, signs: Signs, patience: Patience, stop: Stop) {
+async fn converse(stream: TcpStream, signs: WebState, patience: ConnectionLimits, stop: Stop) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&request, &signs);
         async move { Ok::<_, Infallible>(answer) }
@@ -169,7 +169,7 @@ async fn converse(stream: TcpStream, signs: Signs, patience: Patience, stop: Sto
     }
 }
 
-fn answer(request: &Request<Incoming>, signs: &Signs) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>> {
     let text = "text/plain; charset=utf-8";
     let (status, kind, body) = match request.uri().path() {
         _ if request.method() != Method::GET && request.method() != Method::HEAD => {

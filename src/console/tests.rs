@@ -16,7 +16,7 @@ impl Bench {
     }
 
     /// Starts a console whose `Patience`, its time limits for clients, is modified by `change`.
-    async fn with(change: impl FnOnce(&mut Patience)) -> Self {
+    async fn with(change: impl FnOnce(&mut ConnectionLimits)) -> Self {
         let metrics = Metrics::default();
         let checks = Checks::new(metrics.clone(), || jiff::Timestamp::UNIX_EPOCH);
         let mut console = Console::bind(([127, 0, 0, 1], 0).into(), metrics.clone(), checks.clone()).await.unwrap();
@@ -102,8 +102,8 @@ async fn clients_that_say_nothing_are_cut_off() {
 }
 
 /// Sets timeouts longer than any test: a test that waits for them fails.
-fn for_ever(patience: &mut Patience) {
-    *patience = Patience { head: Duration::from_secs(86_400), connection: Duration::from_secs(86_400) };
+fn for_ever(patience: &mut ConnectionLimits) {
+    *patience = ConnectionLimits { head: Duration::from_secs(86_400), connection: Duration::from_secs(86_400) };
 }
 
 /// Connects from `127.0.0.<host>`, and sends half a request.

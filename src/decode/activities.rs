@@ -1,6 +1,6 @@
 //! Turns frames into activities: for each watched address, the calls that it made and the calls that it received.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::{Subject, Subjects, deed, named, ops, safe};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
@@ -9,7 +9,7 @@ use alloy_primitives::{Address, U256};
 /// Appends the activities that `frames` mean for watched addresses, outer frames before inner ones.
 pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
     for index in 0..frames.len() {
-        if matches!(frames[index].shape, Shape::Batch) && frames[index].operation == Operation::Delegatecall {
+        if matches!(frames[index].shape, FrameKind::Batch) && frames[index].operation == Operation::Delegatecall {
             // A known MultiSend list makes no activity of its own: its items represent it. Parts of the list that could
             // not be read are still reported.
             flag_batch(&mut frames[index], tx, subjects, out);
@@ -94,7 +94,7 @@ pub(crate) fn called(frame: &Frame, out: &[Activity]) -> Option<usize> {
 /// Returns whether the frame is a call that another account makes in the name of the wallet that logs it.
 fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
     let around = frame.parent.map(|parent| &frames[parent].shape);
-    matches!(around, Some(Shape::Told(saying)) if saying.by_others)
+    matches!(around, Some(FrameKind::Told(saying)) if saying.by_others)
 }
 
 /// Returns whether a call made by `subject` is an act of the subject: a leaf of a wallet, a transaction of an account.
@@ -171,7 +171,7 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
 pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
     let wallet = frames[index].target;
     let inside: Vec<usize> = match &frames[index].shape {
-        Shape::Carrier(said) => said.iter().flat_map(|at| leaves(frames, *at)).collect(),
+        FrameKind::Carrier(said) => said.iter().flat_map(|at| leaves(frames, *at)).collect(),
         _ => leaves(frames, index).collect(),
     };
     let acts = inside.into_iter().flat_map(|leaf| &frames[leaf].acts).copied();
@@ -187,7 +187,7 @@ fn leaves(frames: &[Frame], index: usize) -> impl Iterator<Item = usize> + '_ {
             if p == index {
                 return true;
             }
-            if !matches!(frames[p].shape, Shape::Batch) {
+            if !matches!(frames[p].shape, FrameKind::Batch) {
                 return false;
             }
             parent = frames[p].parent;

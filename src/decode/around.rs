@@ -37,7 +37,7 @@ static WITH_ROLE: LazyLock<[[u8; 4]; 4]> = LazyLock::new(|| {
 ///
 /// `out` holds all activities so far, under the indexes that the frames know; those of `tx` are at its end.
 pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, out: &mut [Activity]) {
-    let scene = Scene { frames, trace: trace.map(Shown::of), of_call: by_call(frames) };
+    let scene = CallContext { frames, trace: trace.map(Shown::of), of_call: by_call(frames) };
     let of_act: HashMap<usize, usize> =
         frames.iter().enumerate().flat_map(|(index, frame)| frame.acts.iter().map(move |at| (*at, index))).collect();
     let first = out.iter().rposition(|other| other.tx != tx.hash).map_or(0, |last| last + 1);
@@ -79,7 +79,7 @@ enum Place {
     Contract(Address),
 }
 
-struct Scene<'a> {
+struct CallContext<'a> {
     frames: &'a [Frame],
     trace: Option<Shown<'a>>,
     of_call: HashMap<usize, usize>,
@@ -134,7 +134,7 @@ enum Stretch {
     Callers,
 }
 
-impl Scene<'_> {
+impl CallContext<'_> {
     /// Returns the calls around an act of the subject.
     fn around_act(&self, index: usize) -> Vec<Around> {
         let frame = &self.frames[index];
@@ -191,7 +191,7 @@ impl Scene<'_> {
     }
 
     fn walk_trace(&self, trace: &TxTrace, from: Option<usize>, subject: Address, begin: Stretch) -> Vec<Around> {
-        let mut walk = Walk::new(subject, begin);
+        let mut walk = CallWalk::new(subject, begin);
         let mut next = from;
         while let Some(at) = next {
             let call = &trace.calls[at];
@@ -205,7 +205,7 @@ impl Scene<'_> {
     }
 
     fn walk_frames(&self, from: Option<usize>, subject: Address, begin: Stretch) -> Vec<Around> {
-        let mut walk = Walk::new(subject, begin);
+        let mut walk = CallWalk::new(subject, begin);
         let mut next = from;
         while let Some(at) = next {
             let frame = &self.frames[at];
@@ -235,13 +235,13 @@ impl Scene<'_> {
 }
 
 /// The way outwards from an activity of one subject.
-struct Walk {
+struct CallWalk {
     subject: Address,
     stretch: Stretch,
     calls: Vec<Around>,
 }
 
-impl Walk {
+impl CallWalk {
     fn new(subject: Address, stretch: Stretch) -> Self {
         Self { subject, stretch, calls: Vec::new() }
     }

@@ -4,7 +4,7 @@ use super::movement::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
 use crate::abi::{Abi, Budget, Decoded, Event, Flaws, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
-use crate::model::{Decoding, Deed, Log};
+use crate::model::{DecodedCall, Decoding, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
 use std::sync::{Arc, LazyLock};
 
@@ -19,7 +19,7 @@ pub(crate) fn of_call(
     target: Option<Address>,
     input: &Bytes,
     budget: &mut Budget,
-) -> Deed {
+) -> DecodedCall {
     let Some(target) = target else { return creation() };
     if input.is_empty() {
         return ether();
@@ -32,7 +32,7 @@ pub(crate) fn of_call(
 }
 
 /// Decodes the same by the ABI of the code that the target ran, which lists every function of that code.
-pub(crate) fn of_call_by(abi: &Abi, input: &Bytes, budget: &mut Budget) -> Deed {
+pub(crate) fn of_call_by(abi: &Abi, input: &Bytes, budget: &mut Budget) -> DecodedCall {
     let Some((selector, rest)) = input.split_first_chunk::<4>() else {
         return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
     };
@@ -46,16 +46,16 @@ fn of_candidates(
     input: &Bytes,
     rest: &Bytes,
     budget: &mut Budget,
-) -> Deed {
+) -> DecodedCall {
     match candidates {
         [] => opaque_call(Some(selector), input, &Opaque::UnknownSelector(selector)),
         [only] => read_as(only, rest, budget),
         several => {
-            let readings: Vec<Deed> = several.iter().map(|function| read_as(function, rest, budget)).collect();
-            let clean: Vec<&Deed> = readings.iter().filter(|deed| deed.decoding == Decoding::Clean).collect();
+            let readings: Vec<DecodedCall> = several.iter().map(|function| read_as(function, rest, budget)).collect();
+            let clean: Vec<&DecodedCall> = readings.iter().filter(|deed| deed.decoding == Decoding::Clean).collect();
             match clean.as_slice() {
                 [only] => (*only).clone(),
-                _ => Deed {
+                _ => DecodedCall {
                     decoding: Decoding::Ambiguous(several.iter().map(|f| f.signature.to_string()).collect()),
                     ..opaque_call(Some(selector), input, &Opaque::UnknownSelector(selector))
                 },
@@ -65,23 +65,23 @@ fn of_candidates(
 }
 
 /// Reads a log of `log.address`, by the same order of ABIs.
-pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Deed {
+pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> DecodedCall {
     of_event(event_of(subjects, log), log, budget)
 }
 
 /// Decodes the same by the ABI of the code that wrote the log, otherwise by the events in the subject's rules.
-pub(crate) fn of_log_by(abi: &Abi, subject: &Subject, log: &Log, budget: &mut Budget) -> Deed {
+pub(crate) fn of_log_by(abi: &Abi, subject: &Subject, log: &Log, budget: &mut Budget) -> DecodedCall {
     of_event(abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics)), log, budget)
 }
 
-fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Deed {
+fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> DecodedCall {
     let topic0 = log.topics.first().copied();
     let Some(event) = event else {
         let why = topic0.map_or_else(
             || "The log has no topic that would name its event.".to_owned(),
             |topic| Opaque::UnknownEvent(topic).to_string(),
         );
-        return Deed {
+        return DecodedCall {
             name: topic0.map_or_else(|| Arc::from("log without topics"), |t| Arc::from(format!("{t:#x}"))),
             signature: topic0.map_or_else(|| Arc::from("log without topics"), |t| Arc::from(format!("{t:#x}"))),
             selector: None,
@@ -92,7 +92,7 @@ fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Deed 
         };
     };
     let (args, decoding) = read_how(event.decode(&log.topics, &log.data, budget));
-    Deed {
+    DecodedCall {
         name: event.name.clone(),
         signature: event.signature.clone(),
         selector: None,
@@ -104,34 +104,34 @@ fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Deed 
 }
 
 /// A payment without calldata.
-pub(crate) fn ether() -> Deed {
+pub(crate) fn ether() -> DecodedCall {
     plain("ether", Decoding::Ether)
 }
 
 /// A contract creation: its init code is not decoded.
-fn creation() -> Deed {
+fn creation() -> DecodedCall {
     plain("creation", Decoding::Clean)
 }
 
 /// A call whose bytes are not available: a submission whose payload the node did not return.
-pub(crate) fn unknown(why: &str) -> Deed {
+pub(crate) fn unknown(why: &str) -> DecodedCall {
     plain("unknown", Decoding::Opaque(why.to_owned()))
 }
 
 /// An authorization of EIP-7702.
-pub(crate) fn delegation(to: Address) -> Deed {
+pub(crate) fn delegation(to: Address) -> DecodedCall {
     let name = if to.is_zero() { "clear delegation" } else { "delegate code" };
-    Deed { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
+    DecodedCall { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
 }
 
 /// A contract that destroys itself and transfers its ether to `heir`.
-pub(crate) fn destruction(heir: Address) -> Deed {
-    Deed { args: vec![arg("heir", "address", Value::Address(heir))], ..plain("self-destruct", Decoding::Clean) }
+pub(crate) fn destruction(heir: Address) -> DecodedCall {
+    DecodedCall { args: vec![arg("heir", "address", Value::Address(heir))], ..plain("self-destruct", Decoding::Clean) }
 }
 
 /// A movement of a token: the content of the log, under names that do not depend on the token's own ABI. For tokens
 /// with ids, the ids are listed after the total number.
-pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
+pub(crate) fn movement(token: Address, movement: &Movement) -> DecodedCall {
     let mut deed = MOVEMENTS[usize::from(movement.approval)].clone();
     let values = [
         Value::Address(token),
@@ -152,31 +152,31 @@ pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
 }
 
 /// Movements without values: most of a busy block's activities are made of these, and their names are always the same.
-static MOVEMENTS: LazyLock<[Deed; 2]> = LazyLock::new(|| {
+static MOVEMENTS: LazyLock<[DecodedCall; 2]> = LazyLock::new(|| {
     let shape = |name: &str, to: &str| {
         let blank = |name: &str, ty: &str| arg(name, ty, Value::Bool(false));
         let args =
             vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank("amount", "uint256")];
-        Deed { args, ..plain(name, Decoding::Clean) }
+        DecodedCall { args, ..plain(name, Decoding::Clean) }
     };
     [shape("transfer", "to"), shape("approval", "spender")]
 });
 
-fn plain(name: &str, decoding: Decoding) -> Deed {
+fn plain(name: &str, decoding: Decoding) -> DecodedCall {
     let name: Arc<str> = Arc::from(name);
-    Deed { decoding, ..Deed::told(name.clone(), name, vec![]) }
+    DecodedCall { decoding, ..DecodedCall::told(name.clone(), name, vec![]) }
 }
 
 fn arg(name: &str, ty: &str, value: Value) -> Arg {
     Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
 }
 
-fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> Deed {
+fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> DecodedCall {
     let name: Arc<str> = match selector {
         Some(selector) => Arc::from(format!("0x{}", hex::encode(selector))),
         None => Arc::from(format!("0x{}", hex::encode(input))),
     };
-    Deed {
+    DecodedCall {
         signature: name.clone(),
         name,
         selector,
@@ -209,9 +209,9 @@ pub(super) fn read_call(function: &Function, rest: &Bytes, budget: &mut Budget) 
     }
 }
 
-fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
+fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> DecodedCall {
     let (args, decoding) = read_call(function, rest, budget);
-    Deed {
+    DecodedCall {
         name: function.name.clone(),
         signature: function.signature.clone(),
         selector: Some(function.selector),
@@ -249,16 +249,16 @@ fn event_of<'a>(subjects: &'a Subjects, log: &Log) -> Option<&'a Arc<Event>> {
 // === Reading a deed's arguments by place ===
 
 /// The address at `index`.
-pub(crate) fn address_at(deed: &Deed, index: usize) -> Option<Address> {
+pub(crate) fn address_at(deed: &DecodedCall, index: usize) -> Option<Address> {
     deed.args.get(index).and_then(|arg| arg.value.as_address())
 }
 
 /// The unsigned number at `index`.
-pub(crate) fn uint_at(deed: &Deed, index: usize) -> Option<U256> {
+pub(crate) fn uint_at(deed: &DecodedCall, index: usize) -> Option<U256> {
     deed.args.get(index).and_then(|arg| arg.value.as_uint())
 }
 
 /// The payload at `index`.
-pub(crate) fn bytes_at(deed: &Deed, index: usize) -> Option<&Bytes> {
+pub(crate) fn bytes_at(deed: &DecodedCall, index: usize) -> Option<&Bytes> {
     deed.args.get(index).and_then(|arg| arg.value.as_bytes())
 }

@@ -5,12 +5,12 @@
 //! allowance, or an owner added by foreign code, under a harmless-looking transaction.
 
 use super::deed::{address_at, uint_at};
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::movement::{Movement, Piece, Views};
 use super::told::goes_with;
 use super::{multisig, safe};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Decoding, Deed, Fate, Log, Operation, Tx, WatchId};
+use crate::model::{Activity, ActivityKind, DecodedCall, Decoding, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::cell::OnceCell;
@@ -55,7 +55,7 @@ impl<'a> Explainer<'a> {
         for (index, act) in self.ran.get(&told.watch)? {
             // One call normally writes one log per topic. Only tokens write several, and a timelock writes one for each
             // call of a batch.
-            let several = matches!(self.frames[*index].shape, Shape::Carrier(_));
+            let several = matches!(self.frames[*index].shape, FrameKind::Carrier(_));
             if movement.is_none() && !several && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
             }
@@ -80,11 +80,11 @@ impl<'a> Explainer<'a> {
         let frame = &self.frames[index];
         let target = frame.target?;
         let topic = *log.topics.first()?;
-        if let Shape::Carrier(said) = &frame.shape {
+        if let FrameKind::Carrier(said) = &frame.shape {
             if let Some(told_here) = self.carried(said, log, target, told) {
                 return Some(told_here);
             }
-        } else if frame.shape.is_envelope() && !matches!(frame.shape, Shape::Account) {
+        } else if frame.shape.is_envelope() && !matches!(frame.shape, FrameKind::Account) {
             return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
         }
         if log.address != target {
@@ -114,7 +114,7 @@ impl Explainer<'_> {
             return None;
         }
         let belongs = said.iter().any(|at| match &self.frames[*at].shape {
-            Shape::Told(saying) => saying.ordinal == log.ordinal || goes_with(saying, &told.deed),
+            FrameKind::Told(saying) => saying.ordinal == log.ordinal || goes_with(saying, &told.deed),
             _ => false,
         });
         belongs.then_some(log.ordinal.saturating_add(1))
@@ -128,11 +128,11 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
     }
     let own = frame.confirmed_by == Some(log.ordinal);
     match &frame.shape {
-        Shape::SafeExec(_) | Shape::ModuleExec if safe::is_execution(log) || is_module_log(topic) => own,
+        FrameKind::SafeExec(_) | FrameKind::ModuleExec if safe::is_execution(log) || is_module_log(topic) => own,
         // SafeL2 logs the call before it runs it; the words must be the same.
-        Shape::SafeExec(_) => topic == safe::L2_MULTISIG && repeats_call(frame, log),
-        Shape::ModuleExec => topic == safe::L2_MODULE && log.data.len() >= 32,
-        Shape::Proposal { id, .. } => {
+        FrameKind::SafeExec(_) => topic == safe::L2_MULTISIG && repeats_call(frame, log),
+        FrameKind::ModuleExec => topic == safe::L2_MODULE && log.data.len() >= 32,
+        FrameKind::Proposal { id, .. } => {
             let names = |word: Option<&B256>| id.is_some_and(|id| word == Some(&B256::from(id)));
             match topic {
                 multisig::SUBMISSION | multisig::EXECUTION | multisig::EXECUTION_FAILURE => names(log.topics.get(1)),
@@ -142,7 +142,12 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
                 _ => false,
             }
         }
-        Shape::Plain | Shape::Batch | Shape::Operations | Shape::Account | Shape::Told(_) | Shape::Carrier(_) => false,
+        FrameKind::Plain
+        | FrameKind::Batch
+        | FrameKind::Operations
+        | FrameKind::Account
+        | FrameKind::Told(_)
+        | FrameKind::Carrier(_) => false,
     }
 }
 
@@ -151,7 +156,7 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
 ///
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
 fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
-    let Shape::SafeExec(exec) = &frame.shape else { return false };
+    let FrameKind::SafeExec(exec) = &frame.shape else { return false };
     let Some(receiver) = exec.refund() else { return false };
     let receiver = if receiver.is_zero() { tx.from } else { receiver };
     let paid = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(safe::logged_payment);
@@ -289,7 +294,7 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
 }
 
 /// Returns the list of numbers at this index; empty where there is none.
-fn uints_at(deed: &Deed, place: usize) -> Vec<U256> {
+fn uints_at(deed: &DecodedCall, place: usize) -> Vec<U256> {
     let list = deed.args.get(place).and_then(|arg| arg.value.as_array());
     let Some(numbers) = list.map(|list| list.iter().map(Value::as_uint).collect::<Option<Vec<_>>>()) else {
         return vec![];

@@ -4,7 +4,7 @@
 //! does something else. A Safe from 1.1.1 on logs every execution, so a claim without its log is unconfirmed, and a log
 //! without a claim is later reported as unexplained.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::multisig::{self, Verb};
 use super::ops;
 use super::safe;
@@ -31,19 +31,19 @@ pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
 /// Claims that pass through a stranger's contract come last, so that they cannot take the log of a wrapper that
 /// certainly ran.
 fn confirm(frames: &mut [Frame], tx: &Tx) {
-    let mut heard: HashMap<(Address, Tongue), std::vec::IntoIter<u32>> = HashMap::default();
+    let mut heard: HashMap<(Address, RevertFormat), std::vec::IntoIter<u32>> = HashMap::default();
     let (sure, claimed): (Vec<usize>, Vec<usize>) =
         inner_first(frames).into_iter().partition(|index| frames[*index].certain);
     for index in sure.into_iter().chain(claimed) {
         let Some(at) = frames[index].target else { continue };
-        if let Shape::Proposal { id: Some(id), verb: Verb::Confirm } = frames[index].shape {
+        if let FrameKind::Proposal { id: Some(id), verb: Verb::Confirm } = frames[index].shape {
             // A submission logs a confirmation too, so a confirmation is found by its id and sender.
             let topics = [multisig::CONFIRMATION, frames[index].caller.into_word(), B256::from(id)];
             frames[index].confirmed_by =
                 tx.logs.iter().find(|log| log.address == at && log.topics == topics).map(|log| log.ordinal);
             continue;
         }
-        let Some(tongue) = Tongue::of(&frames[index]) else { continue };
+        let Some(tongue) = RevertFormat::of(&frames[index]) else { continue };
         let logs = heard.entry((at, tongue)).or_insert_with(|| {
             let spoken: Vec<u32> =
                 tx.logs.iter().filter(|log| log.address == at && tongue.hears(log)).map(|log| log.ordinal).collect();
@@ -57,7 +57,7 @@ fn confirm(frames: &mut [Frame], tx: &Tx) {
 /// Reads the id of a submission from its log.
 fn learn_id(frame: &mut Frame, tx: &Tx) {
     let log = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize));
-    if let (Shape::Proposal { id: id @ None, verb: Verb::Submit }, Some([_, number])) =
+    if let (FrameKind::Proposal { id: id @ None, verb: Verb::Submit }, Some([_, number])) =
         (&mut frame.shape, log.map(|l| &l.topics[..]))
     {
         let number = U256::from_be_bytes(number.0);
@@ -68,7 +68,7 @@ fn learn_id(frame: &mut Frame, tx: &Tx) {
 
 /// Passes the fate of each frame on to the frames inside it; parents precede children in the list.
 fn hand_down(frames: &mut [Frame], tx: &Tx) {
-    let mut outcomes = ops::Outcomes::default();
+    let mut outcomes = ops::OperationOutcomes::default();
     for index in 0..frames.len() {
         if frames[index].seen.is_none() && ops::is_operation(frames, index) && frames[index].certain {
             frames[index].seen = outcomes.next(&frames[index], tx);
@@ -94,7 +94,7 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
             && frame.shape.is_envelope()
             && frame.confirmed_by.is_none()
             // An account does not log its calls.
-            && !matches!(frame.shape, Shape::Account)
+            && !matches!(frame.shape, FrameKind::Account)
             && !is_bare_execute(frame)
         {
             if frame.certain {
@@ -109,7 +109,7 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
 /// Returns whether the frame is `executeTransaction(id)`. On a submission that is not confirmed it does nothing and
 /// logs nothing, which is normal.
 fn is_bare_execute(frame: &Frame) -> bool {
-    matches!(frame.shape, Shape::Proposal { verb: Verb::Execute, .. })
+    matches!(frame.shape, FrameKind::Proposal { verb: Verb::Execute, .. })
 }
 
 /// Returns the stage and fate of the content of `frame`.
@@ -120,21 +120,21 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     let spoken =
         frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
     match &frame.shape {
-        Shape::Plain | Shape::Batch | Shape::Operations | Shape::Account | Shape::Carrier(_) => {
+        FrameKind::Plain | FrameKind::Batch | FrameKind::Operations | FrameKind::Account | FrameKind::Carrier(_) => {
             (frame.stage, frame.fate)
         }
-        Shape::Told(saying) => saying.calls_are(),
-        Shape::SafeExec(_) => match spoken {
+        FrameKind::Told(saying) => saying.calls_are(),
+        FrameKind::SafeExec(_) => match spoken {
             Some(&safe::EXECUTION_SUCCESS) => (frame.stage, Fate::Executed),
             Some(_) => (frame.stage, Fate::Failed),
             None => (frame.stage, Fate::Unconfirmed),
         },
-        Shape::ModuleExec => match spoken {
+        FrameKind::ModuleExec => match spoken {
             Some(&safe::MODULE_SUCCESS) => (frame.stage, Fate::Executed),
             Some(_) => (frame.stage, Fate::Failed),
             None => (frame.stage, Fate::Unconfirmed),
         },
-        Shape::Proposal { id, .. } => {
+        FrameKind::Proposal { id, .. } => {
             if frame.notes.contains(&Note::Unlogged) {
                 return (frame.stage, Fate::Unconfirmed);
             }
@@ -158,21 +158,25 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
 
 /// Kinds of logs by which a kind of wrapper confirms its execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Tongue {
+enum RevertFormat {
     Safe,
     /// The logs about this module.
     Module(Address),
     Submission,
 }
 
-impl Tongue {
+impl RevertFormat {
     fn of(frame: &Frame) -> Option<Self> {
         match &frame.shape {
-            Shape::SafeExec(_) => Some(Self::Safe),
-            Shape::ModuleExec => Some(Self::Module(frame.caller)),
-            Shape::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
-            Shape::Proposal { .. } | Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => None,
-            Shape::Operations | Shape::Account => None,
+            FrameKind::SafeExec(_) => Some(Self::Safe),
+            FrameKind::ModuleExec => Some(Self::Module(frame.caller)),
+            FrameKind::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
+            FrameKind::Proposal { .. }
+            | FrameKind::Plain
+            | FrameKind::Batch
+            | FrameKind::Told(_)
+            | FrameKind::Carrier(_) => None,
+            FrameKind::Operations | FrameKind::Account => None,
         }
     }
 

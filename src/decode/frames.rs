@@ -6,12 +6,12 @@ use super::deed;
 use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
-use super::told::{self, Saying};
+use super::told::{self, Announcement};
 use super::{Questions, Subject, inside, ops};
 use crate::abi::{Budget, bundled, multisend};
 use crate::model::read::{Answer, Read};
 use crate::model::{
-    Decoding, Deed, Fate, Kind, Known, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note,
+    DecodedCall, Decoding, Fate, Kind, Known, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note,
 };
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub(crate) struct Frame {
     /// True if every surrounding call is known to do what its calldata says: libraries and watched wallets, nothing
     /// else. An unknown contract can take the calldata of a Safe and do something else.
     pub(crate) certain: bool,
-    pub(crate) deed: Deed,
-    pub(crate) shape: Shape,
+    pub(crate) deed: DecodedCall,
+    pub(crate) shape: FrameKind,
     pub(crate) stage: Stage,
     pub(crate) fate: Fate,
     /// Approvals in the frame, where it is a wallet's envelope.
@@ -70,13 +70,13 @@ pub(crate) struct Frame {
 impl Frame {
     /// Returns whether the frame is a wallet's own log instead of a call.
     pub(crate) fn is_told(&self) -> bool {
-        matches!(self.shape, Shape::Told(_))
+        matches!(self.shape, FrameKind::Told(_))
     }
 }
 
 /// Kind of a frame, besides being a call.
 #[derive(Clone, Debug)]
-pub(crate) enum Shape {
+pub(crate) enum FrameKind {
     /// A call without a wrapper.
     Plain,
     /// A MultiSend list. It makes no activity: its items represent it.
@@ -97,12 +97,12 @@ pub(crate) enum Shape {
     /// A request to an account with code to make calls.
     Account,
     /// A wallet's own log instead of a call; the calls that it announces are its children.
-    Told(Box<Saying>),
+    Told(Box<Announcement>),
     /// A call that made a wallet write such logs: the frames of those logs.
     Carrier(Vec<usize>),
 }
 
-impl Shape {
+impl FrameKind {
     /// Returns whether the frame wraps other frames as a wallet's envelope.
     pub(crate) fn is_envelope(&self) -> bool {
         !matches!(self, Self::Plain | Self::Batch | Self::Operations)
@@ -121,7 +121,7 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
 
 /// Knowledge about a transaction beside its own bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Sight<'a> {
+pub(crate) struct DecodeContext<'a> {
     /// Block time, in Unix seconds.
     pub(crate) time: u64,
     /// Calls that ran inside according to a node, checked against the transaction.
@@ -135,7 +135,12 @@ pub(crate) struct Sight<'a> {
 ///
 /// Calls announced in the logs of watched wallets are added before the trace is joined: a trace shows the executed
 /// calls too, and each is then recognized as the same call and judged once.
-pub(crate) fn open(tx: &Tx, sight: Sight<'_>, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+pub(crate) fn open(
+    tx: &Tx,
+    sight: DecodeContext<'_>,
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) -> Vec<Frame> {
     let mut opener = begin(tx, subjects, questions);
     told::open(&mut opener, tx, sight.time, false);
     if let Some(trace) = sight.trace {
@@ -155,9 +160,14 @@ pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions
 }
 
 /// Starts with the transaction's own call and the calls that its bytes wrap.
-fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questions<'b>) -> Opener<'a, 'q, 'b> {
-    let mut opener =
-        Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
+fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questions<'b>) -> FrameOpener<'a, 'q, 'b> {
+    let mut opener = FrameOpener {
+        subjects,
+        questions,
+        budget: Budget::default(),
+        frames: Vec::new(),
+        reverted: !tx.status.holds(),
+    };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
     opener.call(Claim {
         parent: None,
@@ -202,7 +212,7 @@ pub(super) struct Claim {
     pub(super) stage: Stage,
 }
 
-pub(super) struct Opener<'a, 'q, 'b> {
+pub(super) struct FrameOpener<'a, 'q, 'b> {
     pub(super) subjects: &'a Subjects,
     pub(super) questions: &'q mut Questions<'b>,
     budget: Budget,
@@ -210,7 +220,7 @@ pub(super) struct Opener<'a, 'q, 'b> {
     reverted: bool,
 }
 
-impl Opener<'_, '_, '_> {
+impl FrameOpener<'_, '_, '_> {
     /// Appends the call, followed by the calls that it wraps.
     pub(super) fn call(&mut self, claim: Claim) {
         let library = claim.target.and_then(|to| self.subjects.library_at(&to));
@@ -232,12 +242,12 @@ impl Opener<'_, '_, '_> {
         {
             notes.push(Note::KnownLibrary(Arc::from(library.name())));
         }
-        if let Shape::SafeExec(exec) = &shape
+        if let FrameKind::SafeExec(exec) = &shape
             && let Some(receiver) = exec.refund()
         {
             notes.push(Note::Refund(receiver));
         }
-        if matches!(shape, Shape::ModuleExec) {
+        if matches!(shape, FrameKind::ModuleExec) {
             notes.push(Note::Module(claim.caller));
         }
         let certain = claim.parent.is_none_or(|parent| self.passes_on(&self.frames[parent]));
@@ -277,59 +287,61 @@ impl Opener<'_, '_, '_> {
     }
 
     /// Decodes calldata within the transaction's budget.
-    pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> Deed {
+    pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> DecodedCall {
         deed::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
     /// Returns whether `frame`, if it runs, runs what it claims to wrap.
     fn passes_on(&self, frame: &Frame) -> bool {
-        let known = matches!(frame.shape, Shape::Batch | Shape::Operations)
+        let known = matches!(frame.shape, FrameKind::Batch | FrameKind::Operations)
             || frame.target.is_some_and(|target| self.subjects.get(&target).is_some());
         frame.certain && known
     }
 
-    fn shape(&self, claim: &Claim, deed: &Deed, library: Option<Library>) -> Shape {
-        let (Some(target), Some(selector)) = (claim.target, deed.selector) else { return Shape::Plain };
+    fn shape(&self, claim: &Claim, deed: &DecodedCall, library: Option<Library>) -> FrameKind {
+        let (Some(target), Some(selector)) = (claim.target, deed.selector) else { return FrameKind::Plain };
         if deed.args.is_empty() {
-            return Shape::Plain;
+            return FrameKind::Plain;
         }
         if matches!(library, Some(Library::MultiSend | Library::MultiSendCallOnly)) && selector == MULTI_SEND {
-            return Shape::Batch;
+            return FrameKind::Batch;
         }
         if claim.operation != Operation::Call {
-            return Shape::Plain;
+            return FrameKind::Plain;
         }
         if ops::handles(target, selector) {
-            return Shape::Operations;
+            return FrameKind::Operations;
         }
-        let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, Shape::Operations));
+        let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, FrameKind::Operations));
         match self.subjects.get(&target) {
             // An account with a key makes the requested calls through code delegated to it. Another contract gets such
             // requests only from an EntryPoint.
             Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
-                ops::asked(*kind, deed).map_or(Shape::Plain, |_| Shape::Account)
+                ops::asked(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
             }
             // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm
             // it.
             None | Some(Subject { kind: Kind::Safe, .. }) => {
                 if selector == safe::EXEC_TRANSACTION {
-                    SafeExec::read(deed).map_or(Shape::Plain, |exec| Shape::SafeExec(Box::new(exec)))
+                    SafeExec::read(deed).map_or(FrameKind::Plain, |exec| FrameKind::SafeExec(Box::new(exec)))
                 } else if safe::is_module_exec(selector) {
-                    Shape::ModuleExec
+                    FrameKind::ModuleExec
                 } else {
-                    Shape::Plain
+                    FrameKind::Plain
                 }
             }
-            Some(Subject { kind: Kind::Multisig, .. }) => multisig::Verb::of(selector).map_or(Shape::Plain, |verb| {
-                let id = if verb == multisig::Verb::Submit { None } else { deed::uint_at(deed, 0) };
-                Shape::Proposal { id, verb }
-            }),
-            Some(_) => Shape::Plain,
+            Some(Subject { kind: Kind::Multisig, .. }) => {
+                multisig::Verb::of(selector).map_or(FrameKind::Plain, |verb| {
+                    let id = if verb == multisig::Verb::Submit { None } else { deed::uint_at(deed, 0) };
+                    FrameKind::Proposal { id, verb }
+                })
+            }
+            Some(_) => FrameKind::Plain,
         }
     }
 
     fn open_inside(&mut self, index: usize) {
-        if matches!(self.frames[index].shape, Shape::Plain) {
+        if matches!(self.frames[index].shape, FrameKind::Plain) {
             return;
         }
         if let Err(why) = self.budget.descend() {
@@ -338,12 +350,12 @@ impl Opener<'_, '_, '_> {
         }
         match &self.frames[index].shape {
             // Log frames and their carriers are created after their content.
-            Shape::Plain | Shape::Told(_) | Shape::Carrier(_) => {}
-            Shape::Operations => self.open_operations(index),
-            Shape::Account => self.open_account(index),
-            Shape::Batch => self.open_batch(index),
-            Shape::SafeExec(_) | Shape::ModuleExec => self.open_exec(index),
-            Shape::Proposal { id, verb } => {
+            FrameKind::Plain | FrameKind::Told(_) | FrameKind::Carrier(_) => {}
+            FrameKind::Operations => self.open_operations(index),
+            FrameKind::Account => self.open_account(index),
+            FrameKind::Batch => self.open_batch(index),
+            FrameKind::SafeExec(_) | FrameKind::ModuleExec => self.open_exec(index),
+            FrameKind::Proposal { id, verb } => {
                 let (id, verb) = (*id, *verb);
                 self.open_proposal(index, id, verb);
             }
@@ -396,7 +408,7 @@ impl Opener<'_, '_, '_> {
                     frame.notes.push(Note::BudgetReached(why.to_string()));
                 }
                 frame.deed.decoding = Decoding::Opaque(why.to_string());
-                frame.shape = Shape::Plain;
+                frame.shape = FrameKind::Plain;
                 return;
             }
         };
@@ -484,12 +496,12 @@ impl Opener<'_, '_, '_> {
             stage: frame.stage,
         };
         match payload {
-            multisig::Payload::Is { to, value, data } => {
+            multisig::MultisigPayload::Is { to, value, data } => {
                 self.call(Claim { target: Some(to), value, input: data, ..claim });
             }
-            multisig::Payload::Asked => {}
-            multisig::Payload::None => {}
-            multisig::Payload::Unread(why) => {
+            multisig::MultisigPayload::Asked => {}
+            multisig::MultisigPayload::None => {}
+            multisig::MultisigPayload::Unread(why) => {
                 self.call(claim);
                 if let Some(inner) = self.frames.last_mut() {
                     inner.operation = Operation::Call;
@@ -511,13 +523,13 @@ pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
     via
 }
 
-fn batch_deed(input: &Bytes, budget: &mut Budget) -> Deed {
+fn batch_deed(input: &Bytes, budget: &mut Budget) -> DecodedCall {
     let rest = input.slice(4..);
     let Some(function) = bundled::multisend().function(MULTI_SEND) else {
         return deed::unknown("multiSend is not bundled");
     };
     let (args, decoding) = deed::read_call(function, &rest, budget);
-    Deed {
+    DecodedCall {
         name: function.name.clone(),
         signature: function.signature.clone(),
         selector: Some(MULTI_SEND),

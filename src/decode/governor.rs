@@ -5,11 +5,11 @@
 //! Aragon `getVote` and CallsScript.sol.
 
 use super::deed::uint_at;
-use super::frames::Opener;
-use super::told::{Payload, Saying, Told, Verb, listed};
+use super::frames::FrameOpener;
+use super::told::{AnnouncedCall, AnnouncedPayload, Announcement, Verb, listed};
 use crate::abi::{Budget, bundled};
 use crate::model::read::{Answer, Read};
-use crate::model::{Decoding, Deed, Kind, Log};
+use crate::model::{DecodedCall, Decoding, Kind, Log};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 /// Maximum number of calls that are followed in an Aragon script.
@@ -17,11 +17,11 @@ const SCRIPT_CALLS_MAX: usize = 256;
 
 /// Returns the calls that `log` reports as executed or put to the vote, and the reason if they could not be read.
 pub(super) fn executed(
-    opener: &mut Opener<'_, '_, '_>,
+    opener: &mut FrameOpener<'_, '_, '_>,
     kind: Kind,
     log: &Log,
-    deed: &Deed,
-) -> Option<(Saying, Option<String>)> {
+    deed: &DecodedCall,
+) -> Option<(Announcement, Option<String>)> {
     if kind != Kind::Governor {
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn executed(
         "ExecuteVote(uint256)" => (Verb::CarriesOut, vote(opener, log.address, id)),
         _ => return None,
     };
-    let saying = |calls| Saying {
+    let saying = |calls| Announcement {
         ordinal: log.ordinal,
         verb,
         id: Some(B256::from(id)),
@@ -41,14 +41,19 @@ pub(super) fn executed(
         by_others: verb == Verb::CarriesOut,
     };
     match payload {
-        Payload::Is(calls) => Some((saying(calls), None)),
-        Payload::Asked => None,
-        Payload::Unread(why) => Some((saying(vec![]), Some(why))),
+        AnnouncedPayload::Is(calls) => Some((saying(calls), None)),
+        AnnouncedPayload::Asked => None,
+        AnnouncedPayload::Unread(why) => Some((saying(vec![]), Some(why))),
     }
 }
 
 /// The calls of proposal or vote `id`, which a call of `deed` asks the governor to carry out.
-pub(super) fn asked(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, id: U256) -> Payload {
+pub(super) fn asked(
+    opener: &mut FrameOpener<'_, '_, '_>,
+    at: Address,
+    deed: &DecodedCall,
+    id: U256,
+) -> AnnouncedPayload {
     if &*deed.name == "executeVote" { vote(opener, at, id) } else { proposal(opener, at, id) }
 }
 
@@ -56,7 +61,7 @@ pub(super) fn asked(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, i
 const TIMELOCK: [u8; 4] = [0xd3, 0x32, 0x19, 0xb4];
 
 /// Returns the watched timelock through which a governor executes its proposals.
-pub(super) fn timelock(opener: &mut Opener<'_, '_, '_>, governor: Address) -> Option<Address> {
+pub(super) fn timelock(opener: &mut FrameOpener<'_, '_, '_>, governor: Address) -> Option<Address> {
     let watched = |at: &Address| opener.subjects.get(at).is_some_and(|subject| subject.kind == Kind::Timelock);
     if !opener.subjects.addresses().any(|at| watched(&at)) {
         return None;
@@ -66,8 +71,8 @@ pub(super) fn timelock(opener: &mut Opener<'_, '_, '_>, governor: Address) -> Op
     opener.subjects.get(&at).filter(|subject| subject.kind == Kind::Timelock).map(|_| at)
 }
 
-fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
-    let is_execution = |deed: &Deed| {
+fn proposal(opener: &mut FrameOpener<'_, '_, '_>, at: Address, id: U256) -> AnnouncedPayload {
+    let is_execution = |deed: &DecodedCall| {
         &*deed.signature == "execute(address[],uint256[],bytes[],bytes32)" && deed.decoding == Decoding::Clean
     };
     let asked = opener.frames.iter().filter(|frame| frame.target == Some(at) && is_execution(&frame.deed));
@@ -76,49 +81,49 @@ fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
     let bound =
         asked.filter(|frame| frame.input.get(4..).is_some_and(|args| U256::from_be_bytes(keccak256(args).0) == id));
     if let Some(calls) = bound.filter_map(|frame| listed(&frame.deed, 0, 1, None, 2)).next() {
-        return Payload::Is(calls);
+        return AnnouncedPayload::Is(calls);
     }
     for (name, signatures) in [("getActions(uint256)", Some(2)), ("proposalDetails(uint256)", None)] {
         let payloads = if signatures.is_some() { 3 } else { 2 };
         match view(opener, at, name, id) {
-            View::Asked => return Payload::Asked,
+            View::Asked => return AnnouncedPayload::Asked,
             View::Is(deed) => {
                 if let Some(calls) = listed(&deed, 0, 1, signatures, payloads).filter(|calls| !calls.is_empty()) {
-                    return Payload::Is(calls);
+                    return AnnouncedPayload::Is(calls);
                 }
             }
             View::None => {}
         }
     }
-    Payload::Unread(format!("What proposal {id} does could not be read from the governor."))
+    AnnouncedPayload::Unread(format!("What proposal {id} does could not be read from the governor."))
 }
 
-fn vote(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
-    let unread = || Payload::Unread(format!("What vote {id} is about could not be read from the contract."));
+fn vote(opener: &mut FrameOpener<'_, '_, '_>, at: Address, id: U256) -> AnnouncedPayload {
+    let unread = || AnnouncedPayload::Unread(format!("What vote {id} is about could not be read from the contract."));
     match view(opener, at, "getVote(uint256)", id) {
-        View::Asked => Payload::Asked,
+        View::Asked => AnnouncedPayload::Asked,
         View::Is(deed) => {
             let text = deed.args.get(9).and_then(|arg| arg.value.as_bytes());
-            text.and_then(script).map_or_else(unread, Payload::Is)
+            text.and_then(script).map_or_else(unread, AnnouncedPayload::Is)
         }
         View::None => unread(),
     }
 }
 
 enum View {
-    Is(Deed),
+    Is(DecodedCall),
     Asked,
     None,
 }
 
 /// Returns the answer of a view of the governor about `id`, at the block's end.
-fn view(opener: &mut Opener<'_, '_, '_>, at: Address, name: &str, id: U256) -> View {
+fn view(opener: &mut FrameOpener<'_, '_, '_>, at: Address, name: &str, id: U256) -> View {
     let Some(function) = bundled::governor().functions_named(name).into_iter().next() else { return View::None };
     let data: Bytes = [function.selector.as_slice(), &id.to_be_bytes::<32>()].concat().into();
     match opener.ask(Read::Call { to: at, data }) {
         None => View::Asked,
         Some(Answer::Data(returned)) => match function.decode_output(returned, &mut Budget::default()) {
-            Ok(decoded) => View::Is(Deed { args: decoded.args, ..super::deed::unknown("") }),
+            Ok(decoded) => View::Is(DecodedCall { args: decoded.args, ..super::deed::unknown("") }),
             Err(_) => View::None,
         },
         Some(_) => View::None,
@@ -127,7 +132,7 @@ fn view(opener: &mut Opener<'_, '_, '_>, at: Address, name: &str, id: U256) -> V
 
 /// Returns the calls of an EVM script: `0x00000001`, then for each call its target, the length of its calldata in four
 /// bytes, and the calldata. An empty script has no calls. `None` where the script has another form.
-pub(super) fn script(text: &Bytes) -> Option<Vec<Told>> {
+pub(super) fn script(text: &Bytes) -> Option<Vec<AnnouncedCall>> {
     if text.is_empty() {
         return Some(vec![]);
     }
@@ -141,7 +146,7 @@ pub(super) fn script(text: &Bytes) -> Option<Vec<Told>> {
         if calls.len() >= SCRIPT_CALLS_MAX {
             return None;
         }
-        calls.push(Told { to: Some(to), value: U256::ZERO, data: text.slice(from..from + len) });
+        calls.push(AnnouncedCall { to: Some(to), value: U256::ZERO, data: text.slice(from..from + len) });
         at = from + len;
     }
     Some(calls)

@@ -16,7 +16,8 @@ use crate::model::holding::{Holding, Said, Tie};
 use crate::model::read::{Answer, Read};
 use crate::model::state::TOKEN;
 use crate::model::{
-    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Operation, Position, Role, Stage, Tx, WatchId,
+    Activity, ActivityKind, Block, Fact, Fate, Item, Known, Log, Operation, Position, Role, Stage, Tx, WatchId,
+    WindowEntry,
 };
 use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -102,7 +103,7 @@ pub(crate) fn weigh(
     known: &Known,
     activities: &mut [Activity],
     questions: &mut Questions<'_>,
-) -> Vec<Delta> {
+) -> Vec<WindowEntry> {
     let acted = acted(subjects, activities);
     let used = used(subjects, activities, &acted);
     let mut claims = claims(block, subjects, known, activities, &acted, &used);
@@ -187,7 +188,7 @@ fn seek_many(
 
 /// Returns the tokens found to be used, and those that were searched without a result, as far as there is room to
 /// remember them.
-fn remembered(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<Delta> {
+fn remembered(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<WindowEntry> {
     let mut deltas = Vec::new();
     for ((own, token), is_used) in learned {
         let before = known.value(own, item(token));

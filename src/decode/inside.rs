@@ -3,8 +3,8 @@
 //! A trace is the claim of one node. It is checked against the transaction, its result and its logs, and it only adds
 //! activities: a call missing from the trace is judged by the logs as before.
 
-use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
-use super::own::Own;
+use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener, wrapped};
+use super::own::OwnCode;
 use super::{Questions, Subjects, ops, stillness, versions};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
@@ -106,7 +106,7 @@ pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
 
 /// Returns for each call whether it can change nothing: a static call and the calls inside it, or a precompile.
 pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
-    let mut walk = Walk::new(trace);
+    let mut walk = TraceWalk::new(trace);
     trace.calls.iter().enumerate().for_each(|(at, call)| {
         walk.enter(at, call);
     });
@@ -116,11 +116,11 @@ pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
 /// Marks the claims that the trace shows to have run, and appends calls of and to subjects that no claim covers.
 ///
 /// `known` is the state before the block, which distinguishes a proxy's own code from other code.
-pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
+pub(super) fn join(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
     let undone = undone(trace);
-    let mut walk = Walk::new(trace);
+    let mut walk = TraceWalk::new(trace);
     let mut claims = Claims::default();
-    let mut own = Own::new(tx, known);
+    let mut own = OwnCode::new(tx, known);
     let shown = versions::shown(trace, opener.subjects);
     let mut born: HashSet<Address> = HashSet::default();
     for (at, call) in trace.calls.iter().enumerate() {
@@ -155,12 +155,12 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
             continue;
         }
         let passed = passed_on(call, trace, opener.subjects);
-        if passed == Some(Passed::AsWallet) {
+        if passed == Some(TransferKind::AsWallet) {
             continue;
         }
         let foreign = call.how == CallHow::Delegatecall && opener.subjects.get(&call.from).is_some();
         let is_own = foreign && call.to.is_some_and(|code| own.is(call.from, code, opener));
-        if passed == Some(Passed::AsProxy) && (!foreign || is_own || versioned(call, opener.subjects)) {
+        if passed == Some(TransferKind::AsProxy) && (!foreign || is_own || versioned(call, opener.subjects)) {
             continue;
         }
         if opener.frames.len() >= FRAMES_MAX {
@@ -185,7 +185,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
         match passed {
             _ if ends => frame.notes.push(Note::Destroyed),
             _ if is_own => frame.notes.push(Note::OwnCode),
-            Some(Passed::AsProxy) => frame.notes.push(Note::HandsOn),
+            Some(TransferKind::AsProxy) => frame.notes.push(Note::HandsOn),
             _ if call.how == CallHow::Call && call.to.is_some_and(|to| born.contains(&to)) => {
                 frame.notes.push(Note::Newborn);
             }
@@ -198,7 +198,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
 
 /// Notes on every subject involved in the calls from this one on that these calls are not followed, so that an attacker
 /// cannot hide calls behind many others.
-fn unfollowed(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut Walk) {
+fn unfollowed(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut TraceWalk) {
     let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
     let mut told: Vec<Address> = Vec::new();
     let undone = undone(trace);
@@ -220,7 +220,7 @@ fn unfollowed(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, from: usize, wal
 }
 
 /// Appends a frame for a call that only the trace shows, followed by the calls that it wraps.
-fn append(opener: &mut Opener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
+fn append(opener: &mut FrameOpener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
     let index = opener.frames.len();
     opener.call(claim);
     let frame = &mut opener.frames[index];
@@ -268,7 +268,7 @@ fn operation(how: CallHow) -> Operation {
 
 /// Way in which a contract forwards a call that it received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passed {
+pub(super) enum TransferKind {
     /// By delegatecall, with the same calldata. The code need not be the contract's own.
     AsProxy,
     /// A wallet to its own code, or a Safe to its fallback handler.
@@ -280,7 +280,7 @@ pub(super) enum Passed {
 /// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata unchanged; FallbackManager.sol calls the handler
 /// with the calldata, followed by the address of the Safe's caller. Any other contract that forwards calldata by a call
 /// makes an ordinary call.
-pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<Passed> {
+pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<TransferKind> {
     let caller = trace.calls.get(call.parent? as usize)?;
     let inside = if caller.how == CallHow::Delegatecall { caller.from } else { caller.to? };
     if inside != call.from {
@@ -289,11 +289,11 @@ pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects)
     let kind = subjects.get(&call.from).map(|subject| subject.kind);
     match call.how {
         CallHow::Delegatecall if call.input == caller.input => {
-            Some(if kind.is_some_and(Kind::is_wallet) { Passed::AsWallet } else { Passed::AsProxy })
+            Some(if kind.is_some_and(Kind::is_wallet) { TransferKind::AsWallet } else { TransferKind::AsProxy })
         }
         CallHow::Call if kind == Some(Kind::Safe) && call.value.is_zero() && !caller.input.is_empty() => {
             let rest = call.input.strip_prefix(&caller.input[..])?;
-            (*rest == sender(caller, trace)?[..]).then_some(Passed::AsWallet)
+            (*rest == sender(caller, trace)?[..]).then_some(TransferKind::AsWallet)
         }
         _ => None,
     }
@@ -312,7 +312,7 @@ fn sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
 /// executes.
 fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<usize> {
     let outer = around?;
-    if !matches!(frames[outer].shape, Shape::Proposal { .. }) || frames[outer].target != Some(call.from) {
+    if !matches!(frames[outer].shape, FrameKind::Proposal { .. }) || frames[outer].target != Some(call.from) {
         return None;
     }
     frames.iter().position(|frame| {
@@ -323,7 +323,7 @@ fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<
     })
 }
 
-fn fill(opener: &mut Opener<'_, '_, '_>, index: usize, call: &TracedCall, ran: bool) {
+fn fill(opener: &mut FrameOpener<'_, '_, '_>, index: usize, call: &TracedCall, ran: bool) {
     let deed = opener.deed(call.from, call.to, &call.input);
     let frame = &mut opener.frames[index];
     frame.deed = deed;
@@ -337,7 +337,7 @@ fn fill(opener: &mut Opener<'_, '_, '_>, index: usize, call: &TracedCall, ran: b
 }
 
 /// Position in the trace.
-struct Walk {
+struct TraceWalk {
     /// True for each call that can change nothing: a static call and all calls inside it, or a call of a contract of
     /// the protocol.
     still: Vec<bool>,
@@ -349,7 +349,7 @@ struct Walk {
     n_inside: Vec<u16>,
 }
 
-impl Walk {
+impl TraceWalk {
     fn new(trace: &TxTrace) -> Self {
         let n = trace.calls.len();
         Self {

@@ -1,13 +1,15 @@
 //! Turns logs into activities: the events of a subject, and the events of tokens about it.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::movement::{self, Movement};
 use super::versions::Codes;
 use super::{Subject, Subjects, activities, deed, effects, told};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Deed, Fate, Kind, Log, Operation, Position, Role, Stage, Tx, WatchId};
+use crate::model::{
+    Activity, ActivityKind, DecodedCall, Fate, Kind, Log, Operation, Position, Role, Stage, Tx, WatchId,
+};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{B256, U256};
 
@@ -32,7 +34,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
     let mut explainer = effects::Explainer::new(frames, tx, out);
     let mut spoken: Vec<(usize, usize)> = Vec::new();
     let of_log = |(index, frame): (usize, &Frame)| match &frame.shape {
-        Shape::Told(saying) => Some((saying.ordinal, index)),
+        FrameKind::Told(saying) => Some((saying.ordinal, index)),
         _ => None,
     };
     let telling: HashMap<u32, usize> = frames.iter().enumerate().filter_map(of_log).collect();
@@ -112,13 +114,13 @@ fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> O
 /// Returns the log of the same operation to which this log belongs.
 fn beside(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
     let belongs = |said: usize| match &frames[said].shape {
-        Shape::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),
+        FrameKind::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),
         _ => false,
     };
     spoken.iter().find(|(said, _)| belongs(*said)).map(|(_, of)| *of)
 }
 
-pub(crate) fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) -> Activity {
+pub(crate) fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: DecodedCall) -> Activity {
     Activity {
         watch,
         kind,

@@ -55,7 +55,7 @@ pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 
 use crate::model::read::{Answer, Answers, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
-use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrace, WatchId};
+use crate::model::{Activity, ActivityKind, Block, Known, Role, Tx, TxTrace, WatchId, WindowEntry};
 use alloy_primitives::B256;
 use std::collections::{BTreeSet, HashSet};
 
@@ -67,7 +67,7 @@ pub struct Decoded {
     /// Questions to ask at this block's hash before decoding again. Empty when nothing more can be learned.
     pub wanted: Vec<Read>,
     /// Facts about the subjects' state to remember once the block stands.
-    pub facts: Vec<Delta>,
+    pub facts: Vec<WindowEntry>,
     /// Readability of the state of each watch whose turn it was. Values that the node did not return are compared when
     /// they can be read again.
     pub sights: Vec<(WatchId, StateSight)>,
@@ -112,7 +112,8 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
         }
-        let sight = frames::Sight { time: block.time, trace, known: Some(known).filter(|_| subjects.looks_at_state()) };
+        let sight =
+            frames::DecodeContext { time: block.time, trace, known: Some(known).filter(|_| subjects.looks_at_state()) };
         let mut frames = frames::open(tx, sight, subjects, &mut questions);
         codes.read_calls(&mut frames, tx, &mut questions);
         fate::settle(&mut frames, tx);

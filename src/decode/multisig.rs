@@ -5,7 +5,7 @@
 
 use super::{Questions, deed};
 use crate::abi::{Budget, bundled};
-use crate::model::Deed;
+use crate::model::DecodedCall;
 use crate::model::read::{Answer, Read};
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 
@@ -49,7 +49,7 @@ impl Verb {
 }
 
 /// Call that a proposal would make.
-pub(crate) enum Payload {
+pub(crate) enum MultisigPayload {
     /// This call.
     Is { to: Address, value: U256, data: Bytes },
     /// The node is being asked.
@@ -61,23 +61,23 @@ pub(crate) enum Payload {
 }
 
 pub(crate) fn payload(
-    deed: &Deed,
+    deed: &DecodedCall,
     verb: Verb,
     wallet: Address,
     id: Option<U256>,
     questions: &mut Questions<'_>,
     budget: &mut Budget,
-) -> Payload {
+) -> MultisigPayload {
     if verb == Verb::Submit {
         let parts = (deed::address_at(deed, 0), deed::uint_at(deed, 1), deed::bytes_at(deed, 2));
         return match parts {
-            (Some(to), Some(value), Some(data)) => Payload::Is { to, value, data: data.clone() },
-            _ => Payload::Unread("The submission's payload cannot be decoded.".to_owned()),
+            (Some(to), Some(value), Some(data)) => MultisigPayload::Is { to, value, data: data.clone() },
+            _ => MultisigPayload::Unread("The submission's payload cannot be decoded.".to_owned()),
         };
     }
-    let Some(id) = id else { return Payload::Unread("The submission's id cannot be decoded.".to_owned()) };
+    let Some(id) = id else { return MultisigPayload::Unread("The submission's id cannot be decoded.".to_owned()) };
     match questions.ask(Read::Call { to: wallet, data: numbered(TRANSACTIONS, id) }) {
-        None => Payload::Asked,
+        None => MultisigPayload::Asked,
         Some(Answer::Data(returned)) => {
             let decoded = bundled::multisig_wallet()
                 .function(TRANSACTIONS)
@@ -86,32 +86,34 @@ pub(crate) fn payload(
             match args.as_slice() {
                 [to, value, data, ..] => match (to.value.as_address(), value.value.as_uint(), data.value.as_bytes()) {
                     (Some(to), Some(value), Some(data)) if to.is_zero() && value.is_zero() && data.is_empty() => {
-                        Payload::None
+                        MultisigPayload::None
                     }
-                    (Some(to), Some(value), Some(data)) => Payload::Is { to, value, data: data.clone() },
-                    _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
+                    (Some(to), Some(value), Some(data)) => MultisigPayload::Is { to, value, data: data.clone() },
+                    _ => {
+                        MultisigPayload::Unread(format!("The wallet's answer about submission {id} cannot be decoded."))
+                    }
                 },
-                _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
+                _ => MultisigPayload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
             }
         }
         Some(Answer::Reverted | Answer::Unavailable | Answer::Traces(_)) => {
-            Payload::Unread(format!("What submission {id} does could not be read from the node."))
+            MultisigPayload::Unread(format!("What submission {id} does could not be read from the node."))
         }
     }
 }
 
 /// Returns the reason to doubt a submission that an unwatched contract claims: the wallet recorded another one, or
 /// cannot be queried.
-pub(crate) fn doubt(deed: &Deed, wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<String> {
+pub(crate) fn doubt(deed: &DecodedCall, wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<String> {
     let claimed = (deed::address_at(deed, 0)?, deed::uint_at(deed, 1)?, deed::bytes_at(deed, 2)?);
     match payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
-        Payload::Is { to, value, data } if (to, value, &data) == claimed => None,
-        Payload::None if claimed.0.is_zero() && claimed.1.is_zero() && claimed.2.is_empty() => None,
-        Payload::Is { .. } | Payload::None => Some(format!(
+        MultisigPayload::Is { to, value, data } if (to, value, &data) == claimed => None,
+        MultisigPayload::None if claimed.0.is_zero() && claimed.1.is_zero() && claimed.2.is_empty() => None,
+        MultisigPayload::Is { .. } | MultisigPayload::None => Some(format!(
             "A contract that is not watched claims submission {id}, and the wallet wrote down something else."
         )),
-        Payload::Asked => None,
-        Payload::Unread(why) => Some(why),
+        MultisigPayload::Asked => None,
+        MultisigPayload::Unread(why) => Some(why),
     }
 }
 

@@ -4,11 +4,11 @@
 //! Source: ERC-4337, EntryPoint.sol 0.6 to 0.8; SimpleAccount.sol and EIP-7702 accounts with its functions.
 
 use super::deed::{self, address_at, bytes_at, uint_at};
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::{Subjects, told};
 use crate::abi::{Budget, bundled};
 use crate::model::value::{Arg, Value};
-use crate::model::{CallHow, Deed, Kind, Operation, TracedCall, Tx};
+use crate::model::{CallHow, DecodedCall, Kind, Operation, TracedCall, Tx};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
 
@@ -51,7 +51,7 @@ pub(super) struct UserOperation {
 }
 
 /// Returns the operations in a bundle, in their order.
-pub(super) fn operations(deed: &Deed) -> Vec<UserOperation> {
+pub(super) fn operations(deed: &DecodedCall) -> Vec<UserOperation> {
     let list = deed.args.first().and_then(|arg| arg.value.as_array()).unwrap_or_default();
     let one = |fields: &[Arg]| {
         let (account, call) = (fields.first()?.value.as_address()?, fields.get(3)?.value.as_bytes()?.clone());
@@ -86,7 +86,7 @@ fn prefund(fields: &[Arg]) -> Option<U256> {
 }
 
 /// The calls that an account is asked to make: target, value, calldata.
-pub(super) fn asked(kind: Kind, deed: &Deed) -> Option<Vec<(Address, U256, Bytes)>> {
+pub(super) fn asked(kind: Kind, deed: &DecodedCall) -> Option<Vec<(Address, U256, Bytes)>> {
     if !matches!(kind, Kind::Eoa | Kind::Contract) {
         return None;
     }
@@ -116,11 +116,11 @@ pub(super) fn asked(kind: Kind, deed: &Deed) -> Option<Vec<(Address, U256, Bytes
 
 /// Outcome of each operation, as the EntryPoint logs it: the events of one account are in the order of its operations.
 #[derive(Default)]
-pub(super) struct Outcomes {
+pub(super) struct OperationOutcomes {
     told: HashMap<(Address, Address), usize>,
 }
 
-impl Outcomes {
+impl OperationOutcomes {
     /// Returns whether the next operation of the account that `frame` calls succeeded; `None` where no log reports it.
     pub(super) fn next(&mut self, frame: &Frame, tx: &Tx) -> Option<bool> {
         let (at, account) = (frame.caller, frame.target?);
@@ -155,12 +155,12 @@ pub(super) fn is_charged(frames: &[Frame], index: usize, tx: &Tx) -> bool {
 
 /// Returns whether the frame is an operation that a bundle requests.
 pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
-    frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, Shape::Operations))
+    frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, FrameKind::Operations))
 }
 
 /// Returns the deed of a call by which an EntryPoint has an account validate an operation, independent of the ABI of
 /// its watch.
-pub(super) fn validation(call: &TracedCall) -> Option<Deed> {
+pub(super) fn validation(call: &TracedCall) -> Option<DecodedCall> {
     let selector = call.input.first_chunk::<4>()?;
     let validates = ENTRY_POINTS.contains(&call.from) && VALIDATE.contains(selector) && call.how == CallHow::Call;
     validates.then(|| deed::of_call_by(bundled::smart_account(), &call.input, &mut Budget::default()))
@@ -172,7 +172,7 @@ pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
     let frame = &frames[index];
     let account = frame.target.filter(|_| is_validation(frame))?;
     let is_bundle =
-        |at: &usize| matches!(frames[*at].shape, Shape::Operations) && frames[*at].target == Some(frame.caller);
+        |at: &usize| matches!(frames[*at].shape, FrameKind::Operations) && frames[*at].target == Some(frame.caller);
     let mut around = frame.parent;
     while let Some(at) = around.filter(|at| !is_bundle(at)) {
         around = frames[at].parent;

@@ -10,7 +10,7 @@ use super::{Questions, Subjects, deed, logs};
 use crate::abi::{Budget, bundled};
 use crate::model::read::{Answer, Read};
 use crate::model::state::QUESTION;
-use crate::model::{Activity, ActivityKind, Delta, Fact, Item, Kind, Known, Log, Tx};
+use crate::model::{Activity, ActivityKind, Fact, Item, Kind, Known, Log, Tx, WindowEntry};
 use alloy_primitives::{Address, B256, Bytes, b256};
 
 /// `LogNewAnswer(bytes32,bytes32,bytes32,address,uint256,uint256,bool)`: the answer, then the question, which is indexed.
@@ -53,7 +53,7 @@ pub(super) fn hear(
 }
 
 /// Questions that watched modules ask in this block, to be remembered.
-pub(super) fn remember(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<Delta> {
+pub(super) fn remember(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<WindowEntry> {
     let of_governor = |of: &Address| subjects.get(of).is_some_and(|subject| subject.kind == Kind::Governor);
     let new = asked(activities)
         .filter(|(of, id)| of_governor(of) && known.value(*of, item(*id)).is_none() && !is_full(*of, known));

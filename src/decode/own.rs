@@ -3,7 +3,7 @@
 //!
 //! Other code that it runs by delegatecall is foreign code with access to the subject's storage and funds.
 
-use super::frames::Opener;
+use super::frames::FrameOpener;
 use super::state::{BEACON, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
 use super::versions;
 use crate::model::read::{Answer, Read};
@@ -12,7 +12,7 @@ use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashMap;
 
 /// Knowledge about the code of the subjects of one transaction.
-pub(super) struct Own<'a> {
+pub(super) struct OwnCode<'a> {
     tx: &'a Tx,
     known: Option<&'a Known>,
     /// Addresses in the slots and code of subjects after the block, as the node returns them, for subjects whose known
@@ -20,13 +20,13 @@ pub(super) struct Own<'a> {
     read: AddressHashMap<Vec<Address>>,
 }
 
-impl<'a> Own<'a> {
+impl<'a> OwnCode<'a> {
     pub(super) fn new(tx: &'a Tx, known: Option<&'a Known>) -> Self {
         Self { tx, known, read: AddressHashMap::default() }
     }
 
     /// Returns whether `code` is the subject's own; false if that cannot be read.
-    pub(super) fn is(&mut self, subject: Address, code: Address, opener: &mut Opener<'_, '_, '_>) -> bool {
+    pub(super) fn is(&mut self, subject: Address, code: Address, opener: &mut FrameOpener<'_, '_, '_>) -> bool {
         if code == subject || opener.subjects.versions_of(&subject).is_some_and(|listed| listed.lists(&code)) {
             return true;
         }
@@ -46,7 +46,7 @@ impl<'a> Own<'a> {
 
 /// Returns the addresses that a subject's slots name after the block, and the address in its own code if that is a
 /// minimal proxy.
-fn read(subject: Address, opener: &mut Opener<'_, '_, '_>) -> Vec<Address> {
+fn read(subject: Address, opener: &mut FrameOpener<'_, '_, '_>) -> Vec<Address> {
     let slots = [IMPLEMENTATION, ZOS_IMPLEMENTATION, PROXIABLE, BEACON];
     let words = slots.map(|slot| opener.ask(Read::Storage { of: subject, slot }).and_then(Answer::word));
     let [.., beacon] = words;

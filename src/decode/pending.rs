@@ -5,7 +5,7 @@
 //! as the same activities. There is no receipt: nothing has happened yet, and a call that a stranger's contract only
 //! claims to pass on is not confirmed.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::versions::Codes;
 use super::{
     Decoded, Questions, Subjects, activities, code, controller, delegations, frames, multisig, safe, supply, touches,
@@ -58,7 +58,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
 
 /// Adds the caller of a submission or confirmation to the earlier signers, since either counts as agreement.
 fn confirm(frame: &mut Frame) {
-    let Shape::Proposal { id, verb } = &frame.shape else { return };
+    let FrameKind::Proposal { id, verb } = &frame.shape else { return };
     // A submission has no number yet, and only its sender agrees to it.
     if id.is_none() && *verb == multisig::Verb::Submit {
         frame.signers = Some(Vec::new());

@@ -9,7 +9,7 @@
 //!
 //! Source: EntryPoint.sol and StakeManager.sol 0.6 to 0.8.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::{Questions, Subjects, ops};
 use crate::model::read::{Answer, Read};
 use crate::model::{Activity, ActivityKind, Block, Decoding, Fate, Log, Stage, Tx};
@@ -58,7 +58,7 @@ pub(super) struct Advance {
 
 /// Returns the operations of watched accounts that `tx` brings to an EntryPoint.
 pub(super) fn claimed(frames: &[Frame], tx: &Tx, subjects: &Subjects) -> Vec<Claim> {
-    let bundle = |frame: &&Frame| matches!(frame.shape, Shape::Operations) && frame.fate == Fate::Executed;
+    let bundle = |frame: &&Frame| matches!(frame.shape, FrameKind::Operations) && frame.fate == Fate::Executed;
     let mut claims = Vec::new();
     for frame in frames.iter().filter(bundle) {
         let Some(entry) = frame.target.filter(|_| tx.status.holds()) else { continue };

@@ -9,7 +9,7 @@
 
 mod standing;
 
-pub use standing::{Standing, standing};
+pub use standing::{QueueState, standing};
 
 use super::safe::{self, SafeExec};
 use super::versions::Codes;
@@ -44,13 +44,13 @@ pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
         let owner = confirmation.owner;
         let word = word(&confirmation.signature, owner, hash);
         let proven = match word {
-            Word::By(Some(signer)) if signer == owner => Some(true),
-            Word::By(signer) => {
+            SignatureWord::By(Some(signer)) if signer == owner => Some(true),
+            SignatureWord::By(signer) => {
                 checked.forged.push((owner, signer));
                 continue;
             }
-            Word::Approved => approved(queued.safe, owner, hash, answers, &mut checked.wanted),
-            Word::Contract(signature) => {
+            SignatureWord::Approved => approved(queued.safe, owner, hash, answers, &mut checked.wanted),
+            SignatureWord::Contract(signature) => {
                 let preimage = preimage(queued, state);
                 says_so(owner, hash, &preimage, &signature, answers, &mut checked.wanted)
             }
@@ -161,7 +161,7 @@ fn calldata(queued: &Queued) -> Bytes {
 }
 
 /// Meaning of a signature by its own bytes.
-enum Word {
+enum SignatureWord {
     /// Signed with a key: the signer, where it can be recovered.
     By(Option<Address>),
     /// The owner is said to have called `approveHash`.
@@ -170,18 +170,18 @@ enum Word {
     Contract(Bytes),
 }
 
-fn word(signature: &Bytes, owner: Address, hash: B256) -> Word {
-    let Some(part) = signature.first_chunk::<65>() else { return Word::By(None) };
+fn word(signature: &Bytes, owner: Address, hash: B256) -> SignatureWord {
+    let Some(part) = signature.first_chunk::<65>() else { return SignatureWord::By(None) };
     let (r, s, v) = (&part[..32], &part[32..64], part[64]);
     let named = Address::from_slice(&r[12..]);
     match v {
-        0 | 1 if named != owner => Word::By(Some(named)),
-        1 => Word::Approved,
-        0 => contract_part(signature, s).map_or(Word::By(None), Word::Contract),
-        27 | 28 => Word::By(safe::recover(hash, r, s, v)),
+        0 | 1 if named != owner => SignatureWord::By(Some(named)),
+        1 => SignatureWord::Approved,
+        0 => contract_part(signature, s).map_or(SignatureWord::By(None), SignatureWord::Contract),
+        27 | 28 => SignatureWord::By(safe::recover(hash, r, s, v)),
         // `eth_sign` over the hash adds 4 to v.
-        31 | 32 => Word::By(safe::recover(safe::eip191(hash), r, s, v - 4)),
-        _ => Word::By(None),
+        31 | 32 => SignatureWord::By(safe::recover(safe::eip191(hash), r, s, v - 4)),
+        _ => SignatureWord::By(None),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Source: Safe.sol / GnosisSafe.sol `execTransaction`, `encodeTransactionData`, `checkNSignatures`; SignatureDecoder.sol.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::multisig::Verb;
 use super::{Questions, Subjects, deed};
 use crate::abi::{Budget, bundled};
@@ -10,7 +10,7 @@ use crate::model::activity::Note;
 use crate::model::queue::Queued;
 use crate::model::read::{Answer, Read};
 use crate::model::value::Value;
-use crate::model::{Block, Deed, Fate, Kind, Operation, Stage, Tx};
+use crate::model::{Block, DecodedCall, Fate, Kind, Operation, Stage, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
 
 /// `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`
@@ -91,7 +91,7 @@ pub(crate) struct SafeExec {
 }
 
 impl SafeExec {
-    pub(crate) fn read(deed: &Deed) -> Option<Self> {
+    pub(crate) fn read(deed: &DecodedCall) -> Option<Self> {
         Some(Self {
             to: deed::address_at(deed, 0)?,
             value: deed::uint_at(deed, 1)?,
@@ -205,7 +205,7 @@ pub(crate) fn asks_its_guard(frame: &Frame) -> bool {
 ///
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
 pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
-    let Shape::SafeExec(exec) = &envelope.shape else { return false };
+    let FrameKind::SafeExec(exec) = &envelope.shape else { return false };
     let Some(receiver) = exec.refund() else { return false };
     let receiver = if receiver.is_zero() { tx.from } else { receiver };
     let amount = envelope.confirmed_by.and_then(|at| tx.logs.get(at as usize)).and_then(logged_payment);
@@ -268,23 +268,27 @@ pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subj
     for frame in frames {
         let Some(safe) = frame.target else { continue };
         match &frame.shape {
-            Shape::ModuleExec => frame.signers = Some(vec![]),
-            Shape::Proposal { .. } => {
+            FrameKind::ModuleExec => frame.signers = Some(vec![]),
+            FrameKind::Proposal { .. } => {
                 if let Some(id) = proposal_id(frame) {
                     frame.signers = super::multisig::confirmers(safe, id, questions);
-                    if !frame.certain && matches!(frame.shape, Shape::Proposal { verb: Verb::Submit, .. }) {
+                    if !frame.certain && matches!(frame.shape, FrameKind::Proposal { verb: Verb::Submit, .. }) {
                         let doubt = super::multisig::doubt(&frame.deed, safe, id, questions);
                         frame.notes.extend(doubt.map(Note::Unread));
                     }
                 }
             }
-            Shape::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
+            FrameKind::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
                 let (signers, notes) = signed(exec, frame, safe, block, tx, subjects, questions);
                 frame.signers = signers;
                 frame.notes.extend(notes);
             }
-            Shape::Plain | Shape::Batch | Shape::SafeExec(_) | Shape::Told(_) | Shape::Carrier(_) => {}
-            Shape::Operations | Shape::Account => {}
+            FrameKind::Plain
+            | FrameKind::Batch
+            | FrameKind::SafeExec(_)
+            | FrameKind::Told(_)
+            | FrameKind::Carrier(_) => {}
+            FrameKind::Operations | FrameKind::Account => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the calls that changed nothing, independent of any ABI: a function declared as a view may move tokens.
 
 use super::frames::Frame;
-use super::inside::{self, Passed, passed_on};
+use super::inside::{self, TransferKind, passed_on};
 use super::subjects::Subjects;
 use crate::model::activity::Note;
 use crate::model::{CallHow, TracedCall, TxTrace};
@@ -46,7 +46,7 @@ fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static s
         let hands_on = call.how == CallHow::Delegatecall && call.input == trace.calls[parent].input;
         let made = match call.how {
             CallHow::Delegatecall if hands_on => None,
-            _ if passed_on(call, trace, subjects) == Some(Passed::AsWallet) => None,
+            _ if passed_on(call, trace, subjects) == Some(TransferKind::AsWallet) => None,
             CallHow::Delegatecall => Some("it runs other code by delegatecall"),
             _ => Some("it calls somebody who can change something"),
         };

@@ -9,17 +9,17 @@
 //! Delay.sol of Zodiac; Wallet.sol of EthDev and WalletLibrary of Parity.
 
 use super::deed::{address_at, bytes_at, uint_at};
-use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape};
+use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener};
 use super::{deed, governor};
 use crate::abi::Budget;
 use crate::model::activity::Note;
 use crate::model::value::Value;
-use crate::model::{Deed, Fate, Kind, Log, Operation, Position, Stage, Tx, Wrapper};
+use crate::model::{DecodedCall, Fate, Kind, Log, Operation, Position, Stage, Tx, Wrapper};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 /// Log that reports calls.
 #[derive(Clone, Debug)]
-pub(crate) struct Saying {
+pub(crate) struct Announcement {
     /// Index of the log in the transaction.
     pub(crate) ordinal: u32,
     pub(crate) verb: Verb,
@@ -27,7 +27,7 @@ pub(crate) struct Saying {
     pub(crate) id: Option<B256>,
     /// Seconds until it may be executed, where the log contains them.
     pub(crate) delay: Option<u64>,
-    pub(crate) calls: Vec<Told>,
+    pub(crate) calls: Vec<AnnouncedCall>,
     /// True if another contract makes the calls in the subject's name, such as a governor's timelock.
     pub(crate) by_others: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) enum Verb {
 
 /// Call as a log reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct AnnouncedCall {
     /// Target of the call; `None` for a creation.
     pub(crate) to: Option<Address>,
     pub(crate) value: U256,
@@ -51,15 +51,15 @@ pub(crate) struct Told {
 }
 
 /// Calls of a log, if they can be obtained.
-pub(crate) enum Payload {
-    Is(Vec<Told>),
+pub(crate) enum AnnouncedPayload {
+    Is(Vec<AnnouncedCall>),
     /// The node is being asked.
     Asked,
     /// The node could not answer.
     Unread(String),
 }
 
-impl Saying {
+impl Announcement {
     /// Returns the stage and fate of the calls that the log announces.
     pub(crate) fn calls_are(&self) -> (Stage, Fate) {
         match self.verb {
@@ -73,7 +73,7 @@ impl Saying {
 ///
 /// The first run is before a trace is joined, so that each call that the trace shows too is recognized as the same call
 /// and judged once. The last run is after it, for logs whose calls are in calldata that only the trace showed.
-pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
+pub(super) fn open(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
     if !tx.status.holds() {
         return;
     }
@@ -83,7 +83,7 @@ pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bo
         if !matches!(kind, Kind::Timelock | Kind::Governor | Kind::ParityMultisig) {
             continue;
         }
-        let told = |frame: &Frame| matches!(&frame.shape, Shape::Told(saying) if saying.ordinal == log.ordinal);
+        let told = |frame: &Frame| matches!(&frame.shape, FrameKind::Told(saying) if saying.ordinal == log.ordinal);
         if last && opener.frames.iter().any(told) {
             continue;
         }
@@ -102,7 +102,7 @@ pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bo
 ///
 /// The calls get the positions that they would have if the wallet were the only one to write logs. Calls to execute
 /// that are in no calldata and cannot be read from the node are left to the block that includes them.
-pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
+pub(super) fn expect(opener: &mut FrameOpener<'_, '_, '_>) {
     let (mut index, mut ordinal) = (0, 0);
     while index < opener.frames.len() && opener.frames.len() < FRAMES_MAX {
         let frame = &opener.frames[index];
@@ -118,7 +118,7 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
         let Some(ask) = Ask::of(kind, &deed) else { continue };
         let verb = ask.verb.unwrap_or(Verb::CarriesOut);
         let payload = match (ask.calls, ask.id) {
-            (Some(calls), _) => Payload::Is(calls),
+            (Some(calls), _) => AnnouncedPayload::Is(calls),
             (None, Some(id)) if kind == Kind::Governor => governor::asked(opener, target, &deed, id.into()),
             (None, _) => {
                 opener.frames[index - 1].hidden = true;
@@ -126,19 +126,19 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
             }
         };
         let (calls, unread) = match payload {
-            Payload::Is(calls) => (calls, None),
-            Payload::Asked => continue,
-            Payload::Unread(why) => (vec![], Some(why)),
+            AnnouncedPayload::Is(calls) => (calls, None),
+            AnnouncedPayload::Asked => continue,
+            AnnouncedPayload::Unread(why) => (vec![], Some(why)),
         };
         // A timelock writes a log for each call; the others write one log for all calls.
-        let parts: Vec<Vec<Told>> = match kind {
+        let parts: Vec<Vec<AnnouncedCall>> = match kind {
             Kind::Timelock => calls.into_iter().map(|call| vec![call]).collect(),
             _ => vec![calls],
         };
         let by_others = kind == Kind::Governor && verb == Verb::CarriesOut;
-        let event = Deed::told(event_of(kind, verb), event_of(kind, verb), vec![]);
+        let event = DecodedCall::told(event_of(kind, verb), event_of(kind, verb), vec![]);
         for calls in parts {
-            let saying = Saying { ordinal, verb, id: ask.id, delay: None, calls, by_others };
+            let saying = Announcement { ordinal, verb, id: ask.id, delay: None, calls, by_others };
             append(opener, target, &event, saying, unread.clone());
             ordinal += 1;
         }
@@ -147,7 +147,7 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
 
 /// Opens the calls that a governor's call will make its timelock announce, where the timelock is watched: it schedules
 /// a queued proposal and executes an executed one. Returns the position of the next log.
-fn expect_of_timelock(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, mut ordinal: u32) -> u32 {
+fn expect_of_timelock(opener: &mut FrameOpener<'_, '_, '_>, at: Address, deed: &DecodedCall, mut ordinal: u32) -> u32 {
     let verb = match &*deed.name {
         "queue" => Verb::Proposes,
         "execute" => Verb::CarriesOut,
@@ -156,19 +156,19 @@ fn expect_of_timelock(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed,
     let Some(timelock) = governor::timelock(opener, at) else { return ordinal };
     let payload = match &*deed.signature {
         "queue(address[],uint256[],bytes[],bytes32)" | "execute(address[],uint256[],bytes[],bytes32)" => {
-            listed(deed, 0, 1, None, 2).map(Payload::Is)
+            listed(deed, 0, 1, None, 2).map(AnnouncedPayload::Is)
         }
         "queue(uint256)" | "execute(uint256)" => uint_at(deed, 0).map(|id| governor::asked(opener, at, deed, id)),
         _ => None,
     };
     let (calls, unread) = match payload {
-        Some(Payload::Is(calls)) => (calls.into_iter().map(|call| vec![call]).collect(), None),
-        Some(Payload::Unread(why)) => (vec![vec![]], Some(why)),
-        Some(Payload::Asked) | None => return ordinal,
+        Some(AnnouncedPayload::Is(calls)) => (calls.into_iter().map(|call| vec![call]).collect(), None),
+        Some(AnnouncedPayload::Unread(why)) => (vec![vec![]], Some(why)),
+        Some(AnnouncedPayload::Asked) | None => return ordinal,
     };
-    let event = Deed::told(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
+    let event = DecodedCall::told(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
     for calls in calls {
-        let saying = Saying { ordinal, verb, id: None, delay: None, calls, by_others: false };
+        let saying = Announcement { ordinal, verb, id: None, delay: None, calls, by_others: false };
         append(opener, timelock, &event, saying, unread.clone());
         ordinal += 1;
     }
@@ -188,14 +188,14 @@ fn event_of(kind: Kind, verb: Verb) -> &'static str {
 }
 
 /// Returns the content of a log, read by itself.
-fn of_log(kind: Kind, log: &Log, deed: &Deed, time: u64) -> Option<Saying> {
+fn of_log(kind: Kind, log: &Log, deed: &DecodedCall, time: u64) -> Option<Announcement> {
     let word = |index: usize| match &deed.args.get(index)?.value {
         Value::FixedBytes(word, 32) => Some(*word),
         Value::Uint(number) => Some(B256::from(*number)),
         _ => None,
     };
     let one = |to: usize, value: usize, data: usize| {
-        Some(vec![Told {
+        Some(vec![AnnouncedCall {
             to: Some(address_at(deed, to)?),
             value: uint_at(deed, value)?,
             data: bytes_at(deed, data)?.clone(),
@@ -239,16 +239,16 @@ fn of_log(kind: Kind, log: &Log, deed: &Deed, time: u64) -> Option<Saying> {
     };
     // The later Parity wallet creates a contract for a call to the zero address, and logs its address.
     let creates = kind == Kind::ParityMultisig && deed.args.last().is_some_and(|arg| &*arg.name == "created");
-    let to_nobody = |call: Told| Told { to: call.to.filter(|to| !(creates && to.is_zero())), ..call };
+    let to_nobody = |call: AnnouncedCall| AnnouncedCall { to: call.to.filter(|to| !(creates && to.is_zero())), ..call };
     let calls = calls.into_iter().map(to_nobody).collect();
-    Some(Saying { ordinal: log.ordinal, verb, id, delay, calls, by_others: false })
+    Some(Announcement { ordinal: log.ordinal, verb, id, delay, calls, by_others: false })
 }
 
 /// Reads a call whose function Compound's contracts store separately from its arguments.
-fn signed(deed: &Deed) -> Option<Vec<Told>> {
+fn signed(deed: &DecodedCall) -> Option<Vec<AnnouncedCall>> {
     let Value::String(signature) = &deed.args.get(3)?.value else { return None };
     let data = spelled(signature, bytes_at(deed, 4)?);
-    Some(vec![Told { to: Some(address_at(deed, 1)?), value: uint_at(deed, 2)?, data }])
+    Some(vec![AnnouncedCall { to: Some(address_at(deed, 1)?), value: uint_at(deed, 2)?, data }])
 }
 
 fn spelled(signature: &Bytes, data: &Bytes) -> Bytes {
@@ -257,12 +257,12 @@ fn spelled(signature: &Bytes, data: &Bytes) -> Bytes {
 
 /// Reads calls whose parts are in parallel lists. Lists of different lengths contain no calls.
 pub(super) fn listed(
-    deed: &Deed,
+    deed: &DecodedCall,
     targets: usize,
     values: usize,
     signatures: Option<usize>,
     payloads: usize,
-) -> Option<Vec<Told>> {
+) -> Option<Vec<AnnouncedCall>> {
     let list = |index: usize| deed.args.get(index)?.value.as_array();
     let (targets, values, payloads) = (list(targets)?, list(values)?, list(payloads)?);
     let signatures = signatures.map(list);
@@ -277,13 +277,19 @@ pub(super) fn listed(
                 Some(Value::String(signature)) => spelled(signature, data.as_bytes()?),
                 _ => data.as_bytes()?.clone(),
             };
-            Some(Told { to: Some(to.as_address()?), value: value.as_uint()?, data })
+            Some(AnnouncedCall { to: Some(to.as_address()?), value: value.as_uint()?, data })
         })
         .collect()
 }
 
 /// Appends a frame for the log, followed by one for each call that it announces.
-fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Saying, unread: Option<String>) {
+fn append(
+    opener: &mut FrameOpener<'_, '_, '_>,
+    at: Address,
+    deed: &DecodedCall,
+    saying: Announcement,
+    unread: Option<String>,
+) {
     let index = opener.frames.len();
     let ordinal = saying.ordinal;
     let (stage, _) = saying.calls_are();
@@ -299,7 +305,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
         via: vec![],
         certain: true,
         deed: deed.clone(),
-        shape: Shape::Told(Box::new(saying)),
+        shape: FrameKind::Told(Box::new(saying)),
         stage: Stage::Included,
         fate: Fate::Executed,
         signers: None,
@@ -315,7 +321,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
         acts: vec![],
     });
     let via = vec![Wrapper { at, function: deed.name.clone() }];
-    let claim = |place: u16, call: Told| Claim {
+    let claim = |place: u16, call: AnnouncedCall| Claim {
         parent: Some(index),
         position: Position::Told { log: ordinal, path: vec![place] },
         caller: at,
@@ -338,7 +344,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
     }
     if let Some(why) = unread {
         let child = opener.frames.len();
-        let nothing = Told { to: None, value: U256::ZERO, data: Bytes::new() };
+        let nothing = AnnouncedCall { to: None, value: U256::ZERO, data: Bytes::new() };
         opener.call(Claim { operation: Operation::Call, ..claim(0, nothing) });
         let frame = &mut opener.frames[child];
         frame.deed = deed::unknown(&why);
@@ -355,7 +361,7 @@ pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Ki
     for index in 0..frames.len() {
         let frame = &frames[index];
         let Some(target) = frame.target.filter(|_| frame.operation == Operation::Call) else { continue };
-        if matches!(frame.shape, Shape::Told(_)) || frame.caller == target {
+        if matches!(frame.shape, FrameKind::Told(_)) || frame.caller == target {
             continue;
         }
         let Some(ask) = kind_of(&target).and_then(|kind| Ask::of(kind, &frame.deed)) else { continue };
@@ -368,24 +374,24 @@ pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Ki
         }
         let last = said.last().and_then(|at| frames[*at].confirmed_by);
         frames[index].confirmed_by = last;
-        frames[index].shape = Shape::Carrier(said);
+        frames[index].shape = FrameKind::Carrier(said);
     }
 }
 
 /// Log that a call requests from a wallet.
 struct Ask {
     verb: Option<Verb>,
-    calls: Option<Vec<Told>>,
+    calls: Option<Vec<AnnouncedCall>>,
     id: Option<B256>,
     /// True if the wallet has to write the log when the call succeeds.
     must: bool,
 }
 
 impl Ask {
-    fn of(kind: Kind, deed: &Deed) -> Option<Self> {
+    fn of(kind: Kind, deed: &DecodedCall) -> Option<Self> {
         let one = |to: usize, value: usize, data: usize| {
             let (to, value, data) = (address_at(deed, to)?, uint_at(deed, value)?, bytes_at(deed, data)?.clone());
-            Some(vec![Told { to: Some(to), value, data }])
+            Some(vec![AnnouncedCall { to: Some(to), value, data }])
         };
         let number = |index: usize| match &deed.args.get(index)?.value {
             Value::FixedBytes(word, 32) => Some(*word),
@@ -396,7 +402,7 @@ impl Ask {
         let spelled_out = || {
             let Value::String(signature) = &deed.args.get(2)?.value else { return None };
             let data = spelled(signature, bytes_at(deed, 3)?);
-            Some(vec![Told { to: Some(address_at(deed, 0)?), value: uint_at(deed, 1)?, data }])
+            Some(vec![AnnouncedCall { to: Some(address_at(deed, 0)?), value: uint_at(deed, 1)?, data }])
         };
         match (kind, &*deed.signature) {
             (Kind::Timelock, "schedule(address,uint256,bytes,bytes32,bytes32,uint256)") => {
@@ -450,7 +456,7 @@ impl Ask {
         let mut rest = self.calls.as_deref();
         let mut said = Vec::new();
         for (at, frame) in frames.iter().enumerate() {
-            let Shape::Told(saying) = &frame.shape else { continue };
+            let FrameKind::Told(saying) = &frame.shape else { continue };
             let open = frame.target == Some(wallet) && !heard[at];
             if !open || self.verb.is_some_and(|verb| verb != saying.verb) {
                 continue;
@@ -474,7 +480,7 @@ impl Ask {
 
 /// Returns whether a log beside it belongs to the same operation: the salt of a schedule, or the confirmation that
 /// completes it.
-pub(super) fn goes_with(saying: &Saying, told: &Deed) -> bool {
+pub(super) fn goes_with(saying: &Announcement, told: &DecodedCall) -> bool {
     let Some(id) = saying.id else { return false };
     let names = |index: usize| match told.args.get(index).map(|arg| &arg.value) {
         Some(Value::FixedBytes(word, 32)) => *word == id,

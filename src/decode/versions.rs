@@ -4,7 +4,7 @@
 //! reports a replacement: before that log the old ABI applies, after it the new one. A trace shows the code itself. It
 //! can reveal code that no log names, but it never clears code that a log or the state names.
 
-use super::frames::{Frame, Shape};
+use super::frames::{Frame, FrameKind};
 use super::logs::argument;
 use super::state::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
 use super::{Questions, Subjects, deed};
@@ -70,13 +70,13 @@ impl Versions {
 
 /// The code that ran.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran<'a> {
+pub(crate) struct CodeThatRan<'a> {
     implementation: Address,
     /// Version of the code; `None` where it is not listed.
     version: Option<&'a Version>,
 }
 
-impl<'a> Ran<'a> {
+impl<'a> CodeThatRan<'a> {
     /// Returns the ABI of the code; `None` where it is not known and the subject's own ABI must be used.
     pub(crate) fn abi(&self) -> Option<&'a Arc<Abi>> {
         self.version.map(|version| &version.abi)
@@ -107,7 +107,7 @@ struct Upgrade {
 
 /// Knowledge about one proxy in this block.
 #[derive(Clone, Debug)]
-struct Standing {
+struct ActiveCode {
     /// Code that it ran before the block; `None` if unknown.
     before: Option<Address>,
     /// In the order of the block.
@@ -116,7 +116,7 @@ struct Standing {
     after: Vec<Option<Address>>,
 }
 
-impl Standing {
+impl ActiveCode {
     /// Returns the code that runs after the first `n` upgrades.
     fn behind(&self, n: usize) -> Option<Address> {
         if n == 0 { self.before } else { self.after.get(n - 1).copied().flatten() }
@@ -129,7 +129,7 @@ pub(crate) struct Codes<'a> {
     /// State before the block; `None` where it is not known.
     known: Option<&'a Known>,
     upgrades: AddressHashMap<Vec<Upgrade>>,
-    met: AddressHashMap<Standing>,
+    met: AddressHashMap<ActiveCode>,
     /// Calls of this transaction that request an upgrade, by the address that would log it and the address that the log
     /// would name.
     asked: HashMap<(Address, Address), usize>,
@@ -179,7 +179,8 @@ impl<'a> Codes<'a> {
             let Some(target) = frame.target.filter(|_| frame.operation == Operation::Call) else { continue };
             // The content of a wrapper was opened according to the kind of its wallet, independent of the code that
             // ran.
-            let is_plain = matches!(frame.shape, Shape::Plain | Shape::Carrier(_)) && frame.deed.selector.is_some();
+            let is_plain =
+                matches!(frame.shape, FrameKind::Plain | FrameKind::Carrier(_)) && frame.deed.selector.is_some();
             let ran = self.at_frame(frames, index, tx);
             let Some(abi) = ran.and_then(|ran| ran.abi()).filter(|abi| is_plain && !self.is_own(&target, abi)) else {
                 continue;
@@ -222,14 +223,14 @@ impl<'a> Codes<'a> {
     }
 
     /// Returns the code that `proxy` ran when it wrote this log.
-    pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<Ran<'a>> {
+    pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<CodeThatRan<'a>> {
         let standing = self.met.get(proxy)?;
         let n = standing.upgrades.partition_point(|upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal));
         standing.behind(n).and_then(|code| self.of(proxy, code))
     }
 
     /// Returns the code that the target of this frame ran for it.
-    fn at_frame(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+    fn at_frame(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
         let frame = &frames[index];
         let told = self.by_logs(&frame.target?, frames, index, tx);
         let shown = frame.code.and_then(|code| self.of(&frame.target?, code));
@@ -240,7 +241,7 @@ impl<'a> Codes<'a> {
     }
 
     /// Returns the code that the caller of this frame ran when it made the call.
-    fn around(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+    fn around(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
         let caller = frames[index].caller;
         let mut around = frames[index].parent;
         while let Some(at) = around {
@@ -255,7 +256,7 @@ impl<'a> Codes<'a> {
     /// Returns the same according to the logs. A transaction's own call begins before its logs. An inner call comes
     /// after every upgrade except those that a later call requests, so an upgrade at an unknown position is assumed to
     /// precede it.
-    fn by_logs(&self, proxy: &Address, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+    fn by_logs(&self, proxy: &Address, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
         let standing = self.met.get(proxy)?;
         let n_before = standing.upgrades.partition_point(|upgrade| upgrade.tx < tx.index);
         let here = standing.upgrades[n_before..].iter().take_while(|upgrade| upgrade.tx == tx.index);
@@ -274,9 +275,9 @@ impl<'a> Codes<'a> {
         foreign.or(upgrade.to)
     }
 
-    fn of(&self, proxy: &Address, implementation: Address) -> Option<Ran<'a>> {
+    fn of(&self, proxy: &Address, implementation: Address) -> Option<CodeThatRan<'a>> {
         let versions = self.subjects.versions_of(proxy)?;
-        Some(Ran { implementation, version: versions.listed.get(&implementation) })
+        Some(CodeThatRan { implementation, version: versions.listed.get(&implementation) })
     }
 
     /// Returns whether the calls to `proxy` were already read by this exact ABI.
@@ -317,7 +318,7 @@ impl<'a> Codes<'a> {
             ran
         });
         let after = after.collect();
-        self.met.insert(proxy, Standing { before, upgrades, after });
+        self.met.insert(proxy, ActiveCode { before, upgrades, after });
     }
 
     /// Records the upgrades that a call may request: of the called contract, or of an address that it names.

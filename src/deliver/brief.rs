@@ -37,7 +37,7 @@ const LINKS_MAX: usize = 8;
 
 /// A page, ready to be laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Brief {
+pub(super) struct Layout {
     /// `TEST`, `DRILL`.
     pub(super) mark: Option<String>,
     /// `CRITICAL`, or the incident's state: `RESOLVED`, `FALSE ALARM`.
@@ -61,7 +61,7 @@ pub(super) struct Section {
     pub(super) lines: Vec<String>,
 }
 
-impl Brief {
+impl Layout {
     /// Creates the brief of `page`. Without `kind`, the page is shown on request and not sent.
     pub(super) fn new(kind: Option<DeliveryKind>, page: &Page) -> Self {
         let first = page.evidence.first();
@@ -336,25 +336,25 @@ pub(super) fn rfc3339(seconds: u64) -> Option<String> {
 mod tests {
     use super::super::samples::page;
     use super::*;
-    use crate::model::{Footing, Proof, Sight};
+    use crate::model::{Confidence, Provenance, Verification};
 
-    fn place_of(stage: &str, footing: Footing) -> Vec<String> {
+    fn place_of(stage: &str, footing: Confidence) -> Vec<String> {
         let mut page = page();
         let evidence = &mut page.evidence[0];
         (evidence.stage, evidence.footing, evidence.via) = (stage.to_owned(), footing, Vec::new());
         page.touches.clear();
-        let brief = Brief::new(None, &page);
+        let brief = Layout::new(None, &page);
         let place = brief.sections.into_iter().find(|section| section.name == "WHERE").expect("a page says where");
         place.lines.into_iter().skip(1).filter(|line| !line.starts_with("tx ")).collect()
     }
 
-    fn footing(finality: Finality, sources: u32, endpoints: u32, proof: Proof) -> Footing {
-        Footing { finality, ..Footing::new(Sight { sources, endpoints, proof }) }
+    fn footing(finality: Finality, sources: u32, endpoints: u32, proof: Verification) -> Confidence {
+        Confidence { finality, ..Confidence::new(Provenance { sources, endpoints, proof }) }
     }
 
     #[test]
     fn a_page_says_how_far_its_block_has_come() {
-        let lines = |stage, finality| place_of(stage, footing(finality, 1, 1, Proof::NotAsked)).join(" | ");
+        let lines = |stage, finality| place_of(stage, footing(finality, 1, 1, Verification::NotAsked)).join(" | ");
         assert_eq!(lines("included", Finality::Included), "block 21234567, included, 2026-11-20 10:00:00 UTC");
         assert_eq!(lines("included", Finality::Safe), "block 21234567, safe, 2026-11-20 10:00:00 UTC");
         assert_eq!(lines("included", Finality::Finalized), "block 21234567, finalized, 2026-11-20 10:00:00 UTC");
@@ -367,12 +367,12 @@ mod tests {
         let doubts = |sources, endpoints, proof| {
             place_of("included", footing(Finality::Included, sources, endpoints, proof)).split_off(1)
         };
-        assert_eq!(doubts(1, 1, Proof::NotAsked), [""; 0], "one endpoint and no proof is how most begin");
-        assert_eq!(doubts(2, 3, Proof::Proven), [""; 0]);
-        assert_eq!(doubts(1, 3, Proof::Proven), ["seen by 1 of 3 endpoints, not yet confirmed"]);
-        assert_eq!(doubts(1, 1, Proof::Unproven), ["unverified: the block's header could not vouch for it"]);
-        assert_eq!(doubts(1, 2, Proof::Unproven).len(), 2);
-        let settled = place_of("included", footing(Finality::Safe, 1, 3, Proof::Proven));
+        assert_eq!(doubts(1, 1, Verification::NotAsked), [""; 0], "one endpoint and no proof is how most begin");
+        assert_eq!(doubts(2, 3, Verification::Proven), [""; 0]);
+        assert_eq!(doubts(1, 3, Verification::Proven), ["seen by 1 of 3 endpoints, not yet confirmed"]);
+        assert_eq!(doubts(1, 1, Verification::Unproven), ["unverified: the block's header could not vouch for it"]);
+        assert_eq!(doubts(1, 2, Verification::Unproven).len(), 2);
+        let settled = place_of("included", footing(Finality::Safe, 1, 3, Verification::Proven));
         assert_eq!(settled.len(), 1, "the chain itself has answered: {settled:?}");
     }
 
@@ -387,7 +387,7 @@ mod tests {
         other.parties = vec![stranger(2), Party { looks_like: Some(Box::new(stranger(5))), ..stranger(4) }];
         page.evidence.truncate(1);
         page.evidence.extend([one, other]);
-        let brief = Brief::new(None, &page);
+        let brief = Layout::new(None, &page);
         let lines: Vec<&str> =
             brief.sections.iter().flat_map(|section| &section.lines).map(|line| line.trim()).collect();
         for byte in [1, 2, 4] {
@@ -417,7 +417,7 @@ mod tests {
         page.evidence.extend([page.evidence[0].clone(), waits.clone(), Evidence { orphaned: true, ..waits.clone() }]);
         page.change = Some("2 more findings".to_owned());
         page.loudest = Some(Gist { severity: crate::model::Severity::High, headline: "something before".to_owned() });
-        let brief = Brief::new(Some(DeliveryKind::Update), &page);
+        let brief = Layout::new(Some(DeliveryKind::Update), &page);
         let first = &brief.sections[0];
         assert_eq!(first.name, "STOPPABLE");
         assert_eq!(first.lines, ["proposed, not executed: Treasury Safe is to add an owner (proposed)"]);
@@ -425,11 +425,11 @@ mod tests {
         assert_eq!(names, ["STOPPABLE", "CHANGE", "INCIDENT", "WHY"]);
         assert_eq!(brief.sections[2].lines, ["high: something before"]);
         page.headline.clone_from(&waits.headline);
-        let brief = Brief::new(None, &page);
+        let brief = Layout::new(None, &page);
         assert_eq!(brief.sections[0].lines, ["proposed, not executed: it can still be stopped"]);
         page.state = State::Resolved;
-        assert!(Brief::new(None, &page).sections.iter().all(|section| section.name != "STOPPABLE"));
+        assert!(Layout::new(None, &page).sections.iter().all(|section| section.name != "STOPPABLE"));
         (page.state, page.evidence) = (State::Open, vec![waits; 9]);
-        assert_eq!(Brief::new(None, &page).sections[0].lines.len(), 4, "some, and how many more");
+        assert_eq!(Layout::new(None, &page).sections[0].lines.len(), 4, "some, and how many more");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 
 /// Result of one flight.
 #[derive(Debug, Default)]
-pub(super) struct Landing {
+pub(super) struct DeliveryResult {
     /// Receipt of each accepted message, in order.
     pub(super) taken: Vec<Receipt>,
     /// Error of the next message; absent when all were accepted, and when the flight was told to end early.
@@ -19,10 +19,10 @@ pub(super) struct Landing {
 ///
 /// Several messages are sent together where the destination accepts them in one request. After a rejected request they
 /// are sent individually, so that one message does not fail the others.
-pub(super) async fn fly(target: &Target, messages: &[Outgoing], halt: &Stop) -> Landing {
+pub(super) async fn fly(target: &Target, messages: &[Outgoing], halt: &Stop) -> DeliveryResult {
     let (deadline, began) = (deadline(target), instant());
     let mut together = target.destination.together().max(1);
-    let mut landing = Landing::default();
+    let mut landing = DeliveryResult::default();
     let mut rest = messages;
     while !rest.is_empty() && began.elapsed() < deadline && !(halt.is_cancelled() && rest.len() < messages.len()) {
         let (now, later) = rest.split_at(together.min(rest.len()));

@@ -4,7 +4,7 @@
 //! acknowledged alert sends no further notifications, so paging anew needs a new key. Source:
 //! <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
-use super::brief::{Brief, rfc3339};
+use super::brief::{Layout, rfc3339};
 use super::escape::{cut, inert, inert_all, line};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
@@ -147,7 +147,7 @@ fn origin(page: &Page) -> String {
 }
 
 fn trigger(kind: DeliveryKind, page: &Page) -> Json {
-    let brief = Brief::new(Some(kind), page);
+    let brief = Layout::new(Some(kind), page);
     let loudest = page.evidence.first();
     let mut details = Map::new();
     for section in &brief.sections {

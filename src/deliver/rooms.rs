@@ -7,7 +7,7 @@
 use super::worker::{deadline, millis};
 use super::{Target, Targets};
 use crate::model::incident::Budget;
-use crate::store::Ask;
+use crate::store::LeaseRequest;
 use std::collections::HashMap;
 
 /// Maximum number of lanes in flight in one budget, over all destinations.
@@ -27,17 +27,17 @@ const LEASE_MARGIN_MS: u64 = 10_000;
 
 /// Capacity by destination and budget; see the module documentation.
 #[derive(Debug, Default)]
-pub(super) struct Rooms(HashMap<(String, Budget), Room>);
+pub(super) struct Slots(HashMap<(String, Budget), SlotPool>);
 
 #[derive(Debug, Default)]
-struct Room {
+struct SlotPool {
     /// Number of lanes in flight.
     aboard: usize,
     /// Time before which nothing is sent, in wall-clock milliseconds.
     opens_ms: u64,
 }
 
-impl Rooms {
+impl Slots {
     /// Returns the current free capacity at those of `targets` that are `open`, with the required lease in milliseconds
     /// for each, and the time at which the next budget opens.
     pub(super) fn asks(
@@ -45,7 +45,7 @@ impl Rooms {
         targets: &Targets,
         open: impl Fn(&str) -> bool,
         now_ms: u64,
-    ) -> (Vec<(Ask, u64)>, Option<u64>) {
+    ) -> (Vec<(LeaseRequest, u64)>, Option<u64>) {
         let mut asks = Vec::new();
         let mut opens: Option<u64> = None;
         for target in targets.values().filter(|target| open(&target.name)) {
@@ -60,7 +60,7 @@ impl Rooms {
                     let in_a_row = in_a_row(target, budget);
                     // A row starts no message after its deadline, and the last message has a deadline of its own.
                     let lease_ms = millis(deadline(target)).saturating_mul(2).saturating_add(LEASE_MARGIN_MS);
-                    asks.push((Ask { destination: target.name.clone(), budget, lanes, in_a_row }, lease_ms));
+                    asks.push((LeaseRequest { destination: target.name.clone(), budget, lanes, in_a_row }, lease_ms));
                 }
             }
         }
@@ -115,7 +115,7 @@ impl Rooms {
         room.aboard = room.aboard.saturating_sub(1);
     }
 
-    fn room(&mut self, name: &str, budget: Budget) -> &mut Room {
+    fn room(&mut self, name: &str, budget: Budget) -> &mut SlotPool {
         self.0.entry((name.to_owned(), budget)).or_default()
     }
 }

@@ -3,7 +3,7 @@
 use super::Outgoing;
 use crate::model::incident::{Body, DeliveryKind, State};
 use crate::model::page::{Evidence, Link, NextStep, Page, Party};
-use crate::model::{ChainId, DeliveryKey, Finality, FindingId, Footing, IncidentId, Severity};
+use crate::model::{ChainId, Confidence, DeliveryKey, Finality, FindingId, IncidentId, Severity};
 use alloy_primitives::{Address, B256};
 
 /// Text with everything that may break a terminal, a chat or a reader.
@@ -56,7 +56,7 @@ pub(super) fn page() -> Page {
             block_hash: B256::repeat_byte(0xb1),
             time: 1_795_168_800,
             tx: B256::repeat_byte(0x7e),
-            footing: Footing::default(),
+            footing: Confidence::default(),
         }],
         more: 0,
         finality: Some(Finality::Included),

@@ -4,7 +4,7 @@
 //! message, so updates and retractions are separate messages. Text from the chain goes into `plain_text` blocks, where
 //! nothing is markup. Source: <https://docs.slack.dev/reference/block-kit/blocks>.
 
-use super::brief::Brief;
+use super::brief::Layout;
 use super::escape::{cut, slack, without_calls};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::incident::{Body, DeliveryKind};
@@ -95,7 +95,7 @@ impl Destination for Slack {
 }
 
 fn post(kind: DeliveryKind, page: &Page) -> Json {
-    let brief = Brief::new(Some(kind), page);
+    let brief = Layout::new(Some(kind), page);
     let mark = brief.mark.as_ref().map(|mark| format!("{mark} ")).unwrap_or_default();
     let mut blocks = vec![
         json!({ "type": "header", "text": plain(&format!("{mark}{} · {}", brief.banner, brief.label), HEADER_CHARS_MAX) }),

@@ -1,6 +1,6 @@
 //! Pages on a terminal: for `run` without a pager, for the demo, and for commands that show an incident.
 
-use super::brief::Brief;
+use super::brief::Layout;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
@@ -111,8 +111,8 @@ pub fn screen_columns(stream: impl std::os::fd::AsFd) -> usize {
 
 fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) -> String {
     let columns = columns.clamp(COLUMNS_MIN, COLUMNS);
-    let brief = Brief::new(kind, page);
-    let paint = Paint { color, severity: page.severity, live: page.state.is_live() };
+    let brief = Layout::new(kind, page);
+    let paint = AnsiStyle { color, severity: page.severity, live: page.state.is_live() };
     let bar = paint.edge("┃");
     let mut out = String::new();
 
@@ -156,7 +156,7 @@ fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) 
     out
 }
 
-fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String], columns: usize) {
+fn push_section(out: &mut String, paint: &AnsiStyle, name: &str, lines: &[String], columns: usize) {
     let bar = paint.edge("┃");
     let mut name = format!("{name:<NAME_COLUMNS$}");
     for line in lines {
@@ -205,13 +205,13 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-struct Paint {
+struct AnsiStyle {
     color: bool,
     severity: Severity,
     live: bool,
 }
 
-impl Paint {
+impl AnsiStyle {
     fn hue(&self) -> AnsiColor {
         match self.severity {
             _ if !self.live => AnsiColor::Green,
@@ -328,7 +328,7 @@ mod tests {
                     assert!(line.width() <= most, "{} of {most} columns: {line}", line.width());
                 }
                 let whole: String = shown.chars().filter(|c| !c.is_whitespace() && !"┃┏┗━".contains(*c)).collect();
-                let headline: String = Brief::new(None, &page).headline.split_whitespace().collect();
+                let headline: String = Layout::new(None, &page).headline.split_whitespace().collect();
                 assert!(whole.contains(&headline), "nothing is cut at {columns}");
             }
         }

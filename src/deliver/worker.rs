@@ -4,16 +4,16 @@
 //! messages are in the store. A crash at any point repeats messages under the same keys once their leases expire, and
 //! loses none.
 
-use super::flight::{Landing, fly};
+use super::flight::{DeliveryResult, fly};
 use super::health::Health;
-use super::rooms::{FLIGHTS_MAX, Rooms};
+use super::rooms::{FLIGHTS_MAX, Slots};
 use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, SendError, TIMEOUT, Target, Targets};
-use crate::escalate::{self, Roster};
+use crate::escalate::{self, Routing};
 use crate::model::DeliveryKey;
 use crate::model::incident::{Body, Budget, DeliveryKind};
 use crate::model::record::{DeliveryLine, Line};
 use crate::runtime::{self, Backoff, Clock, Stop, error_chain};
-use crate::store::{Gap, Leased, Store};
+use crate::store::{FeedGap, Leased, Store};
 use crate::telemetry::{Checks, Metrics};
 use anyhow::{Context, anyhow};
 use std::collections::{HashMap, VecDeque};
@@ -59,16 +59,16 @@ pub type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
 pub struct Worker {
     store: Store,
     targets: Arc<Targets>,
-    roster: Arc<Roster>,
+    roster: Arc<Routing>,
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     health: Arc<Health>,
     metrics: Metrics,
     checks: Checks,
     listener: Listener,
-    flights: JoinSet<Landing>,
-    aboard: HashMap<Id, Aboard>,
-    rooms: Rooms,
+    flights: JoinSet<DeliveryResult>,
+    aboard: HashMap<Id, InFlight>,
+    rooms: Slots,
     /// Ends flights after the message that is being sent.
     halt: Stop,
     rng: fastrand::Rng,
@@ -76,7 +76,7 @@ pub struct Worker {
 }
 
 /// Messages of one lane in flight.
-struct Aboard {
+struct InFlight {
     row: VecDeque<Leased>,
     target: Target,
     budget: Budget,
@@ -84,13 +84,13 @@ struct Aboard {
 }
 
 /// A completed flight: its task's id, and its result.
-type Landed = Result<(Id, Landing), JoinError>;
+type Landed = Result<(Id, DeliveryResult), JoinError>;
 
 impl Worker {
     /// Creates a worker for these destinations. `roster` gives the recipients of reports about messages that cannot be
     /// delivered.
     #[must_use]
-    pub fn new(store: Store, targets: Arc<Targets>, roster: Arc<Roster>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Store, targets: Arc<Targets>, roster: Arc<Routing>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             targets,
@@ -103,7 +103,7 @@ impl Worker {
             listener: Arc::new(|_| ()),
             flights: JoinSet::new(),
             aboard: HashMap::new(),
-            rooms: Rooms::default(),
+            rooms: Slots::default(),
             halt: Stop::new(),
             rng: fastrand::Rng::new(),
             tidied_ms: None,
@@ -265,7 +265,7 @@ impl Worker {
         let (to, halt) = (target.clone(), self.halt.clone());
         let flight = async move { fly(&to, &messages, &halt).await };
         let flight = self.flights.spawn(flight.instrument(span));
-        self.aboard.insert(flight.id(), Aboard { row: row.into(), target, budget, departed: runtime::instant() });
+        self.aboard.insert(flight.id(), InFlight { row: row.into(), target, budget, departed: runtime::instant() });
     }
 
     /// Records the results of messages: first all accepted ones, in one transaction.
@@ -279,10 +279,10 @@ impl Worker {
                 // retried until it expires.
                 Err(panic) => {
                     let error = Some(SendError::Retry(anyhow!("the destination's code panicked")));
-                    (panic.id(), Landing { error, ..Landing::default() })
+                    (panic.id(), DeliveryResult { error, ..DeliveryResult::default() })
                 }
             };
-            let Some(Aboard { mut row, target, budget, departed }) = self.aboard.remove(&id) else { continue };
+            let Some(InFlight { mut row, target, budget, departed }) = self.aboard.remove(&id) else { continue };
             self.rooms.landed(&target.name, budget);
             self.health.returned(&target.name);
             let each = departed.elapsed() / u32::try_from(landing.taken.len().max(1)).unwrap_or(u32::MAX);
@@ -459,7 +459,7 @@ impl Worker {
     }
 
     /// Records the dead letter for a range of feed lines that were dropped for lack of space, and states their number.
-    async fn tell_gap(&mut self, gap: Gap, now_ms: u64) -> anyhow::Result<()> {
+    async fn tell_gap(&mut self, gap: FeedGap, now_ms: u64) -> anyhow::Result<()> {
         if gap.told && gap.ended_ms.is_none() {
             return Ok(());
         }

@@ -4,16 +4,16 @@ use super::blindness::rests;
 use super::headline::clean;
 use super::life::{close, counted, due, end_contest, forget_ack, start, stepped, tell};
 use super::lines::incident_line;
-use super::news::{News, Pager};
+use super::news::{IncidentNews, Pager};
 use super::occasion::is_occasion;
 use super::storm::{Claim, WINDOW_MS};
 use super::{page, storm};
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
 use std::cmp::Reverse;
 
 /// Reason that a response changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ResponseError {
     /// Already acknowledged by another responder; the escalation is paused.
     #[error("already acknowledged by {0}")]
     Acknowledged(String),
@@ -30,8 +30,8 @@ pub enum Refusal {
 /// After a pause, for example while the program was down, each incident advances by one step and not by all missed
 /// steps, so that the people of that step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
-pub fn tick(standing: &Standing, now_ms: u64) -> Plan {
-    let mut plan = Plan::default();
+pub fn tick(standing: &OpenState, now_ms: u64) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let mut pager = Pager::new(&standing.paged, now_ms);
     let mut incidents: Vec<&Incident> = standing.incidents.iter().collect();
     // The highest severity comes first, in case there is no room for all.
@@ -80,7 +80,7 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
         pager.limit.admit(&incident.path.name, severity, claim)
     };
     if !room {
-        let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
+        let news = IncidentNews { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
         pager.hold(incident, &news, 0);
     }
     room
@@ -91,11 +91,11 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
 ///
 /// # Errors
 /// [`Refusal`] when it is taken or over.
-pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     match (incident.state, &incident.acked_by) {
         (State::Open, _) => {}
-        (State::Acknowledged, by) => return Err(Refusal::Acknowledged(by.clone().unwrap_or_default())),
-        (closed, _) => return Err(Refusal::Closed(closed)),
+        (State::Acknowledged, by) => return Err(ResponseError::Acknowledged(by.clone().unwrap_or_default())),
+        (closed, _) => return Err(ResponseError::Closed(closed)),
     }
     let mut next = incident.clone();
     next.state = State::Acknowledged;
@@ -103,7 +103,7 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, 
     next.acked_by = Some(who.clone());
     next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
     next.next_escalation = None;
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     let told = next.told.clone();
     let change = Some(format!("Acknowledged by {who}"));
     tell(&mut next, DeliveryKind::Acknowledge, &told, change, &mut plan.deliveries);
@@ -115,7 +115,7 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, 
 ///
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
-pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     end(incident, State::Resolved, who, "Resolved by", now_ms)
 }
 
@@ -123,19 +123,19 @@ pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refu
 ///
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
-pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     end(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
 }
 
-fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> Result<Plan, Refusal> {
+fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     if !incident.state.is_live() {
-        return Err(Refusal::Closed(incident.state));
+        return Err(ResponseError::Closed(incident.state));
     }
     let mut next = incident.clone();
     let who = clean(who);
     let change = format!("{how} {who}");
     next.closed_by = Some(who);
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     close(&mut next, state, change, now_ms, &mut plan.deliveries);
     changed(next, &mut plan);
     Ok(plan)
@@ -145,7 +145,7 @@ fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> 
 /// informed who responded and what waits. `answer` is the incident as the response would have made it; `headline` is
 /// the first of `n` findings that were not delivered.
 #[must_use]
-pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> Plan {
+pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> ChangeSet {
     let mut next = incident.clone();
     let who = answer.closed_by.as_ref().or(answer.acked_by.as_ref()).map_or("somebody", String::as_str);
     let rest = if n > 1 { format!(", and {}", counted(n - 1, "more finding")) } else { String::new() };
@@ -153,7 +153,7 @@ pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usiz
     if next.state != State::Open {
         reopen_round(&mut next, now_ms);
     }
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     let told = next.told.clone();
     tell(&mut next, DeliveryKind::Update, &told, Some(clean(&said)), &mut plan.deliveries);
     changed(next, &mut plan);
@@ -162,10 +162,10 @@ pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usiz
 
 /// Pages again for an incident that was answered while its only page with some finding failed.
 #[must_use]
-pub fn open_again(incident: &Incident, now_ms: u64) -> Plan {
+pub fn open_again(incident: &Incident, now_ms: u64) -> ChangeSet {
     let mut next = incident.clone();
     reopen_round(&mut next, now_ms);
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     let said = "Opened again: a page failed that says what no other page said".to_owned();
     start(&mut next, now_ms, Some(said), &mut plan.deliveries);
     changed(next, &mut plan);
@@ -220,7 +220,7 @@ fn expire(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     }
 }
 
-pub(super) fn changed(mut incident: Incident, plan: &mut Plan) {
+pub(super) fn changed(mut incident: Incident, plan: &mut ChangeSet) {
     page::refresh(&mut incident);
     plan.lines.push(incident_line(&incident, &[]));
     plan.incidents.push(incident);

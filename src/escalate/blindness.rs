@@ -10,13 +10,13 @@ use super::bridge;
 use super::headline::clean;
 use super::life::{self, close, due, hear, start, tell};
 use super::lines::utc;
-use super::news::{Change, Fresh, News, Pager};
+use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::occasion::occasion;
-use super::roster::Roster;
-use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use super::roster::Routing;
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::path::SELF_PATH;
 use crate::model::watch::ChainInfo;
-use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, IncidentId, Kind, Severity, Trouble};
+use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, HealthIssue, IncidentId, Kind, Severity};
 use jiff::Timestamp;
 
 /// Name of the built-in that raises outages.
@@ -35,14 +35,14 @@ const BLINDS_MAX: usize = 20;
 /// and the recently closed incidents; `evidence` is the name of a file with the endpoint's response.
 #[must_use]
 pub fn blind(
-    trouble: &Trouble,
+    trouble: &HealthIssue,
     chain: Option<&ChainInfo>,
     evidence: Option<&str>,
     known: &[Incident],
-    roster: &Roster,
+    roster: &Routing,
     now_ms: u64,
-) -> Plan {
-    let mut plan = Plan::default();
+) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let place = Place { chain, kind: trouble.kind, endpoint: trouble.endpoint.as_deref() };
     let fresh = fresh(trouble, &place, roster, now_ms);
     let live = known.iter().find(|incident| incident.state.is_live() && place.is_of(incident));
@@ -92,8 +92,8 @@ pub fn lifted(
     until: Timestamp,
     known: &[Incident],
     now_ms: u64,
-) -> Plan {
-    let mut plan = Plan::default();
+) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let place = Place { chain, kind, endpoint };
     for incident in known.iter().filter(|incident| is_dark(incident) && place.is_of(incident)) {
         let mut incident = incident.clone();
@@ -112,8 +112,8 @@ pub fn lifted(
 /// Handles a chain that is at its head with all missed blocks judged; without a chain, all chains that waited for the
 /// store are. Ends the outages that hid the chain, and notifies people of suppressed consequences that still persist.
 #[must_use]
-pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> Plan {
-    let mut plan = Plan::default();
+pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let id = chain.map_or(ChainId(0), |chain| chain.id);
     let name = chain.map(|chain| &*chain.name);
     for incident in known.iter().filter(|incident| is_dark(incident) && incident.chain == id) {
@@ -137,8 +137,8 @@ pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], 
 
 /// Notifies the first step of the path again, for a sender that cannot use the store. The message has a key of its own.
 #[must_use]
-pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> Plan {
-    let mut plan = Plan::default();
+pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let mut incident = incident.clone();
     if incident.paging {
         start(&mut incident, now_ms, Some(clean(what)), &mut plan.deliveries);
@@ -150,8 +150,8 @@ pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> Plan {
 /// Stores an incident that was sent directly, as it was sent. Its next step is due as if it were sent now, since it
 /// could not have been acknowledged before.
 #[must_use]
-pub fn record(incident: &Incident, now_ms: u64) -> Plan {
-    let mut plan = Plan::default();
+pub fn record(incident: &Incident, now_ms: u64) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let mut incident = incident.clone();
     if incident.state == State::Open && incident.paging {
         incident.next_escalation = due(&incident, now_ms);
@@ -175,7 +175,7 @@ pub fn is_dark(incident: &Incident) -> bool {
 
 /// Returns whether `incident` only waits to confirm that its outage does not return, so that the passing of time needs
 /// no other action. Closes an incident that has waited long enough.
-pub(super) fn rests(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
+pub(super) fn rests(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
     let Some(over) = incident.blindness.as_ref().and_then(|blindness| blindness.over) else { return false };
     if incident.state.is_live() && now_ms >= over.saturating_add(RETURNS_WITHIN_MS) {
         let mut incident = incident.clone();
@@ -224,7 +224,7 @@ impl Place<'_> {
 }
 
 /// Returns the incident that a health issue opens, not notified yet.
-fn fresh(trouble: &Trouble, place: &Place<'_>, roster: &Roster, now_ms: u64) -> Incident {
+fn fresh(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms: u64) -> Incident {
     let about = format!("{}/{}/{}", place.id(), trouble.kind, place.endpoint.unwrap_or_default());
     let first = FindingId::of_occasion("blindness", &about, &trouble.since.to_string());
     let path = roster.path(SELF_PATH);
@@ -316,10 +316,11 @@ fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
 }
 
 /// Notifies people, unless they were notified at this severity already.
-fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut Plan) {
+fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut ChangeSet) {
     if incident.heard.is_none_or(|heard| severity > heard) {
-        let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
-        let change = Change { fresh: vec![Fresh { news, act: None, hushed: false }], ..Change::default() };
+        let news = IncidentNews { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
+        let change =
+            IncidentChange { fresh: vec![NewAct { news, act: None, hushed: false }], ..IncidentChange::default() };
         // Outsiders do not control how often an outage occurs, so none of its pages is held back.
         let mut pager = Pager::new(&[], now_ms);
         hear(incident, &change, &change.fresh[0], &mut pager);
@@ -329,7 +330,7 @@ fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut
 
 /// Ends an outage. The first end is reported at once; an outage that returned before has to stay away for a while
 /// first.
-fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut Plan) {
+fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut ChangeSet) {
     let mut stays_away = false;
     let next = incident.next_escalation.take();
     if let Some(blindness) = &mut incident.blindness {
@@ -346,15 +347,15 @@ fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, pla
     changed(incident, plan);
 }
 
-fn resolve(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
+fn resolve(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
     incident.close_reason = Some("sight returned".to_owned());
     let change = bridge::sentence(incident);
     close(incident, State::Resolved, change, now_ms, &mut plan.deliveries);
 }
 
 /// Returns the headline of an outage: what prevents observation, since when, and why.
-fn headline(trouble: &Trouble, place: &Place<'_>) -> String {
-    let Trouble { kind, why, severity, .. } = trouble;
+fn headline(trouble: &HealthIssue, place: &Place<'_>) -> String {
+    let HealthIssue { kind, why, severity, .. } = trouble;
     let since = utc(millis(trouble.since) / 1000);
     clean(&match (place.name(), place.endpoint) {
         (None, _) if *severity < Severity::High => format!("Soon nothing more can be written down: {why}"),
@@ -404,7 +405,7 @@ const fn phrase(kind: BlindnessKind) -> &'static str {
 
 /// Returns the labels of the watches that the outage hides, limited to a readable number: those of the chain, or of all
 /// chains. Returns none if the chain can be seen by other means.
-fn labels(trouble: &Trouble, place: &Place<'_>, roster: &Roster) -> Vec<String> {
+fn labels(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing) -> Vec<String> {
     let hides = trouble.severity >= Severity::High || (trouble.kind.is_total() && place.chain.is_some());
     if !hides {
         return Vec::new();

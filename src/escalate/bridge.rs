@@ -10,7 +10,7 @@ use super::roster::StepJudged;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{BlindnessLine, Line};
 use crate::model::span::lasting;
-use crate::model::{Blindness, BlindnessKind, ChainId, LateBlocks, LateFinding, Severity, Trouble};
+use crate::model::{Blindness, BlindnessKind, ChainId, HealthIssue, LateBlocks, LateFinding, Severity};
 use std::cmp::Reverse;
 
 /// Maximum number of findings named from late blocks; the rest is counted, and the store has all of them.
@@ -131,7 +131,7 @@ pub(super) fn report(incident: &Incident) -> Vec<String> {
 }
 
 /// Returns the line of an outage that begins or gets a higher severity.
-pub(super) fn began(incident: &Incident, trouble: &Trouble, chain: Option<&str>, blinds: Vec<String>) -> Line {
+pub(super) fn began(incident: &Incident, trouble: &HealthIssue, chain: Option<&str>, blinds: Vec<String>) -> Line {
     let evidence = incident.blindness.as_ref().map(|blindness| blindness.evidence.clone()).unwrap_or_default();
     Line::Blindness(BlindnessLine {
         kind: trouble.kind.name().to_owned(),

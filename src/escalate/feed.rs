@@ -1,6 +1,6 @@
 //! Feed: one message for each finding, revision and verdict, never merged, in order for each watch.
 
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::incident::{Body, Delivery, DeliveryKind, Finding};
 use crate::model::path::Feed;
 use crate::model::record::{Line, VerdictLine};
@@ -19,7 +19,7 @@ pub(super) fn verdict(
     severity: Severity,
     chain: ChainId,
     watch: Address,
-    roster: &Roster,
+    roster: &Routing,
     out: &mut Vec<Delivery>,
 ) {
     let listens = |feed: Feed| feed == Feed::Verdicts || own.is_some();
@@ -41,7 +41,7 @@ pub(super) fn verdict(
 }
 
 /// Sends a finding's retraction to the destinations with a feed.
-pub(super) fn retraction(finding: &Finding, line: &Line, roster: &Roster, out: &mut Vec<Delivery>) {
+pub(super) fn retraction(finding: &Finding, line: &Line, roster: &Routing, out: &mut Vec<Delivery>) {
     let lane = lane(finding.chain, finding.watch);
     send(&finding.id, finding.revision, finding.severity, line, &lane, roster, |_| true, out);
 }
@@ -53,7 +53,7 @@ fn send(
     severity: Severity,
     line: &Line,
     lane: &str,
-    roster: &Roster,
+    roster: &Routing,
     listens: impl Fn(Feed) -> bool,
     out: &mut Vec<Delivery>,
 ) {

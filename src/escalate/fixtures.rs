@@ -1,16 +1,17 @@
 //! Builders of judged blocks for tests, and a stand-in for the store that keeps the contents of plans.
 
-use super::{Refusal, Roster, StepJudged, pending, plan, tick};
+use super::{ResponseError, Routing, StepJudged, pending, plan, tick};
 use crate::model::amount::Unit;
 use crate::model::coverage::Paged;
-use crate::model::incident::{Contested, Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
+use crate::model::incident::{ChangeSet, Contested, Delivery, DeliveryKind, Finding, Incident, OpenState};
 use crate::model::path::{Feed, Path, PathStep};
 use crate::model::pending::{Ended, PendingVoice};
 use crate::model::value::{Arg, Value};
 use crate::model::watch::ChainInfo;
 use crate::model::{
-    Abnormal, Activity, ActivityKind, BlockRef, ChainId, Decoding, Deed, Fate, FindingId, IncidentId, Judged,
-    JudgedBlock, Kind, Operation, Position, Proof, Role, Severity, Sight, Stage, Verdict, Voucher, WatchId, WatchInfo,
+    Abnormal, Activity, ActivityKind, BlockRef, ChainId, DecodedCall, Decoding, Fate, FindingId, IncidentId, Judged,
+    JudgedBlock, Kind, Operation, Position, Provenance, Role, Severity, Stage, Verdict, Verification, Voucher, WatchId,
+    WatchInfo,
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ pub(crate) fn chain() -> Arc<ChainInfo> {
 }
 
 /// Four watches; the path `treasury` pages `pager`, then `pager` and `phone`, then `sms`, and notifies `chat`.
-pub(crate) fn roster() -> Roster {
+pub(crate) fn roster() -> Routing {
     let watch = |id: u32, label: &str, kind: Kind, path: &str| WatchInfo {
         id: WatchId(id),
         label: label.into(),
@@ -57,11 +58,11 @@ pub(crate) fn roster() -> Roster {
         watch(TOKEN, "SNT", Kind::Minime, "token"),
         watch(OBSERVED, "New Safe", Kind::Safe, "treasury"),
     ];
-    let mut roster = Roster {
+    let mut roster = Routing {
         paths: paths.into_iter().map(|path| (path.name.clone(), path)).collect(),
         feeds: vec![("findings".into(), Feed::Findings), ("verdicts".into(), Feed::Verdicts)],
         watches: watches.into(),
-        ..Roster::default()
+        ..Routing::default()
     };
     for watch in roster.watches.iter() {
         roster.names.insert(ChainId(1), watch.address, watch.label.clone());
@@ -105,7 +106,7 @@ pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> Judg
         time: 1_795_168_000 + at.number * 12,
         judged,
         deltas: vec![],
-        sight: Sight { sources: 2, endpoints: 2, proof: Proof::Proven },
+        sight: Provenance { sources: 2, endpoints: 2, proof: Verification::Proven },
     }
 }
 
@@ -128,7 +129,7 @@ pub(crate) fn transfer(watch: u32, n: u32, position: &[u16], whole: u64) -> Acti
         origin: address(50),
         to: Some(address(TOKEN)),
         value: U256::ZERO,
-        deed: Deed {
+        deed: DecodedCall {
             name: "transfer".into(),
             signature: "transfer(address,uint256)".into(),
             selector: Some([0xa9, 0x05, 0x9c, 0xbb]),
@@ -185,7 +186,7 @@ pub(crate) fn announced(judged: Judged) -> Judged {
 /// Contents of a store.
 #[derive(Default)]
 pub(crate) struct Kept {
-    pub(crate) roster: Roster,
+    pub(crate) roster: Routing,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     pub(crate) findings: BTreeMap<FindingId, Finding>,
     pub(crate) outbox: Vec<Delivery>,
@@ -199,7 +200,7 @@ impl Kept {
     }
 
     /// Commits blocks, after retracting others.
-    pub(crate) fn step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> Plan {
+    pub(crate) fn step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> ChangeSet {
         let again: BTreeSet<FindingId> = blocks
             .iter()
             .flat_map(|block| &block.judged)
@@ -213,7 +214,7 @@ impl Kept {
             .collect();
         let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
         let incidents = self.incidents.values().filter(wanted).cloned().collect();
-        let standing = Standing { incidents, findings, paged: self.paged.clone(), contested: self.contested.clone() };
+        let standing = OpenState { incidents, findings, paged: self.paged.clone(), contested: self.contested.clone() };
         let chain = chain();
         let step = StepJudged { chain: &chain, retract, blocks };
         let plan = plan(&step, &standing, &self.roster, now_ms);
@@ -222,15 +223,15 @@ impl Kept {
     }
 
     /// Commits one block of fork 0 with these verdicts.
-    pub(crate) fn block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> Plan {
+    pub(crate) fn block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> ChangeSet {
         self.step(&[], &[block(at(number, 0), at(number - 1, 0), judged)], now_ms)
     }
 
     /// Commits pending transactions: these verdicts, and the ends of others.
-    pub(crate) fn pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> Plan {
+    pub(crate) fn pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> ChangeSet {
         let nowhere = BlockRef { number: 7, hash: B256::ZERO };
         let blocks: Vec<JudgedBlock> = judged.into_iter().map(|judged| block(nowhere, nowhere, vec![judged])).collect();
-        let standing = Standing {
+        let standing = OpenState {
             incidents: self.incidents.values().cloned().collect(),
             findings: self.findings.values().cloned().collect(),
             paged: self.paged.clone(),
@@ -243,13 +244,13 @@ impl Kept {
         plan
     }
 
-    pub(crate) fn tick(&mut self, now_ms: u64) -> Plan {
+    pub(crate) fn tick(&mut self, now_ms: u64) -> ChangeSet {
         let plan = tick(&self.live(), now_ms);
         self.keep_at(&plan, now_ms);
         plan
     }
 
-    pub(crate) fn answer(&mut self, how: impl Fn(&Incident) -> Result<Plan, Refusal>) -> Plan {
+    pub(crate) fn answer(&mut self, how: impl Fn(&Incident) -> Result<ChangeSet, ResponseError>) -> ChangeSet {
         let plan = how(self.only()).unwrap();
         self.keep(&plan);
         plan
@@ -261,13 +262,13 @@ impl Kept {
     }
 
     /// Returns all live incidents, as the store returns them outside of a step of the chain.
-    pub(crate) fn live(&self) -> Standing {
+    pub(crate) fn live(&self) -> OpenState {
         let incidents = self.incidents.values().filter(|incident| incident.state.is_live()).cloned().collect();
-        Standing { incidents, paged: self.paged.clone(), findings: Vec::new(), contested: self.contested.clone() }
+        OpenState { incidents, paged: self.paged.clone(), findings: Vec::new(), contested: self.contested.clone() }
     }
 
     /// Keeps a plan, and counts its pages as the store does.
-    pub(crate) fn keep_at(&mut self, plan: &Plan, now_ms: u64) {
+    pub(crate) fn keep_at(&mut self, plan: &ChangeSet, now_ms: u64) {
         let wakes = |incident: &&Incident| {
             let triggers = |d: &Delivery| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id);
             incident.paging && incident.storm.is_none() && plan.deliveries.iter().any(triggers)
@@ -279,7 +280,7 @@ impl Kept {
         self.keep(plan);
     }
 
-    pub(crate) fn keep(&mut self, plan: &Plan) {
+    pub(crate) fn keep(&mut self, plan: &ChangeSet) {
         self.incidents.extend(plan.incidents.iter().map(|incident| (incident.id.clone(), incident.clone())));
         self.findings.extend(plan.findings.iter().map(|finding| (finding.id.clone(), finding.clone())));
         self.outbox.extend(plan.deliveries.iter().cloned());
@@ -287,7 +288,7 @@ impl Kept {
 }
 
 /// Returns the notifications of a plan without the feed: `trigger pager, update chat`.
-pub(crate) fn told(plan: &Plan) -> String {
+pub(crate) fn told(plan: &ChangeSet) -> String {
     let pages = plan.deliveries.iter().filter(|delivery| delivery.kind != DeliveryKind::Feed);
     let words: Vec<String> = pages.map(|d| format!("{} {}", d.kind.as_str(), d.destination)).collect();
     words.join(", ")

@@ -1,7 +1,7 @@
 //! Groups findings by cause: all findings of one transaction for one path belong together, and one watch owns the
 //! incident.
 
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::{
     Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchId, WatchInfo,
 };
@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// A verdict that is a finding of its own.
 #[derive(Clone, Debug)]
-pub(super) struct Raised<'a> {
+pub(super) struct RaisedFinding<'a> {
     pub(super) id: FindingId,
     /// Place among the block's judged activities.
     pub(super) index: usize,
@@ -24,9 +24,9 @@ pub(super) struct Raised<'a> {
 
 /// Abnormal activities of one transaction for one path.
 #[derive(Clone, Debug)]
-pub(super) struct Cause<'a> {
+pub(super) struct FindingCause<'a> {
     /// Never empty, each id once, in the order of the block.
-    pub(super) raised: Vec<Raised<'a>>,
+    pub(super) raised: Vec<RaisedFinding<'a>>,
     /// Index of the innermost finding, whose watch owns the incident.
     pub(super) innermost: usize,
     /// Labels of the other watches through which the abnormal act passes.
@@ -35,8 +35,8 @@ pub(super) struct Cause<'a> {
     pub(super) noise: bool,
 }
 
-impl<'a> Cause<'a> {
-    pub(super) fn owner(&self) -> &Raised<'a> {
+impl<'a> FindingCause<'a> {
+    pub(super) fn owner(&self) -> &RaisedFinding<'a> {
         &self.raised[self.innermost]
     }
 }
@@ -44,11 +44,11 @@ impl<'a> Cause<'a> {
 /// Returns the causes of a block in transaction order. There is one for each path with watches for which a transaction
 /// is abnormal, so that the sender cannot choose the recipients by touching other contracts. Noise of a transaction is
 /// a separate cause for each watch, and so is a finding without a transaction.
-pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
+pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Routing) -> Vec<FindingCause<'a>> {
     type Whole = (B256, Option<WatchId>, bool);
     type Key<'a> = (Whole, &'a str);
     let mut order: Vec<Key<'a>> = Vec::new();
-    let mut by_path: HashMap<Key<'a>, Gathered<'a>> = HashMap::new();
+    let mut by_path: HashMap<Key<'a>, IncidentGroup<'a>> = HashMap::new();
     // Watches with any abnormal verdict, including repeated ones and those of other paths.
     let mut passed: HashMap<Whole, BTreeSet<WatchId>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
@@ -61,36 +61,36 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Caus
         let key = (whole, &*watch.path);
         let gathered = by_path.entry(key).or_insert_with(|| {
             order.push(key);
-            Gathered::default()
+            IncidentGroup::default()
         });
         if let Some(id) = judged.finding_id(block.chain, watch.address) {
             let observe = abnormal.observe || watch.observe;
-            gathered.join(Raised { id, index, judged, abnormal, watch, observe });
+            gathered.join(RaisedFinding { id, index, judged, abnormal, watch, observe });
         }
     }
     let cause = |key: Key<'a>| {
-        let Gathered { raised, .. } = by_path.remove(&key)?;
+        let IncidentGroup { raised, .. } = by_path.remove(&key)?;
         let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
         let owner = raised[innermost].watch.id;
         let others = passed.get(&key.0).into_iter().flatten().filter(|id| **id != owner);
         let touches = others.filter_map(|id| roster.watch(*id)).map(|watch| watch.label.to_string()).collect();
-        Some(Cause { raised, innermost, touches, noise: key.0.2 })
+        Some(FindingCause { raised, innermost, touches, noise: key.0.2 })
     };
     order.into_iter().filter_map(cause).collect()
 }
 
 /// Findings collected so far for one transaction and one path.
 #[derive(Default)]
-struct Gathered<'a> {
-    raised: Vec<Raised<'a>>,
+struct IncidentGroup<'a> {
+    raised: Vec<RaisedFinding<'a>>,
     /// Index of each finding among them. A hostile transaction may hold thousands.
     places: HashMap<FindingId, usize>,
 }
 
-impl<'a> Gathered<'a> {
+impl<'a> IncidentGroup<'a> {
     /// Adds a finding. An act of a contract on itself is both an act and a call; if the same rule raises both, they are
     /// one finding with the higher severity.
-    fn join(&mut self, next: Raised<'a>) {
+    fn join(&mut self, next: RaisedFinding<'a>) {
         let Some(place) = self.places.get(&next.id) else {
             self.places.insert(next.id.clone(), self.raised.len());
             self.raised.push(next);
@@ -111,7 +111,7 @@ impl<'a> Gathered<'a> {
 /// their depth, come before logs, whose position does not show the depth. At the same depth, the actor comes before the
 /// called, logging or moved contract: a Safe that transfers an unlisted amount owns the incident, not the token it
 /// calls. Then wallets come before other contracts, then the higher severity, then the first.
-fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
+fn depth(raised: &RaisedFinding<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
         Position::Call(path) | Position::Inside(path) | Position::Told { path, .. } => path.len() + 1,

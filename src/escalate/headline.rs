@@ -1,7 +1,7 @@
 //! Sentence about what happened, with units.
 
 use super::phrases::{amount, say, shown};
-use super::roster::{Names, Roster};
+use super::roster::{AddressNames, Routing};
 use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
@@ -28,7 +28,7 @@ const VIA_MAX: usize = 16;
 /// The headline names the actor, the act and the recipient, with names from the address book, and its stage: a
 /// proposal, an attempt that reverted or failed, a claim without confirmation. Text from the chain is escaped.
 #[must_use]
-pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let chain = watch.chain.id;
     let matter = activity.notes.iter().find_map(|note| if let Note::Queue(what) = note { Some(what) } else { None });
     if let Some(what) = matter {
@@ -53,7 +53,7 @@ pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> Stri
 }
 
 /// Wrappers around an activity, outermost first: `execTransaction at Treasury Safe`.
-pub(super) fn via(activity: &Activity, chain: ChainId, names: &Names) -> Vec<String> {
+pub(super) fn via(activity: &Activity, chain: ChainId, names: &AddressNames) -> Vec<String> {
     let shown =
         |wrapper: &crate::model::Wrapper| clean(&format!("{} at {}", wrapper.function, names.show(chain, wrapper.at)));
     activity.via.iter().take(VIA_MAX).map(shown).collect()
@@ -65,7 +65,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// Returns the sentence of a call or an act by `who`.
-fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> String {
+fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> String {
     let (past, infinitive, rest) = verb(activity, chain, roster);
     match activity.fate {
         Fate::Executed => format!("{who} {past} {rest}"),
@@ -81,7 +81,7 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
 }
 
 /// Returns the past tense, the infinitive and the rest of the sentence.
-fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, &'static str, String) {
+fn verb(activity: &Activity, chain: ChainId, roster: &Routing) -> (&'static str, &'static str, String) {
     let to = match activity.to {
         Some(to) => roster.names.show(chain, to),
         None => "an unknown contract".to_owned(),
@@ -134,7 +134,7 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
 }
 
 /// Returns the sentence of a movement: a token's log that names the watch.
-fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+fn movement(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let chain = watch.chain.id;
     let address = |place: usize| activity.deed.args.get(place).and_then(|arg| arg.value.as_address());
     let value = activity.deed.args.get(3).and_then(|arg| arg.value.as_uint());
@@ -156,7 +156,7 @@ fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
 
 /// Returns the tokens of a collection that move and the number of each, if they have ids: `token 7 of Apes`, `5 of
 /// token 7 and 1 of token 9 of Badges`. If there are many, they are counted.
-fn pieces(activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+fn pieces(activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     let list = |at: usize| activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
     let collection = activity.deed.args.first()?.value.as_address()?;
     let one = |(id, amount): (&Value, &Value)| {
@@ -185,7 +185,7 @@ fn joined(parts: &[String]) -> String {
 }
 
 /// An authorization of EIP-7702: an account lets a contract's code act as its own.
-fn delegation(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+fn delegation(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     match activity.deed.args.first().and_then(|arg| arg.value.as_address()) {
         Some(Address::ZERO) => format!("{} took back the delegation of its code", watch.label),
         Some(to) => format!("{} delegated its code to {}", watch.label, roster.names.show(watch.chain.id, to)),
@@ -194,7 +194,7 @@ fn delegation(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String
 }
 
 /// `name(to: Grantee: docs, amount: 5 SNT, …)`.
-fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
+fn listed(activity: &Activity, chain: ChainId, roster: &Routing) -> String {
     let args = &activity.deed.args;
     let mut parts: Vec<String> = Vec::new();
     for arg in args.iter().take(ARGS_MAX) {
@@ -210,7 +210,7 @@ fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
 
 /// Returns the amount of a token's own event, function or movement in the token's unit; `None` for every other
 /// argument, and if the token's decimals are not known.
-pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     let token = token_of(activity)?;
     let number = arg.value.as_uint().filter(|_| is_amount(&arg.name) && roster.tokens.contains_key(&(chain, token)))?;
     Some(amount(number, Some(token), chain, roster))

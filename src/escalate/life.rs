@@ -1,14 +1,14 @@
 //! Lifecycle of one incident: opening, paging, going quiet, closing, and the recipients of each.
 
 use super::answers::changed;
-use super::group::Raised;
+use super::group::RaisedFinding;
 use super::headline::clean;
-use super::news::{Change, Fresh, News, Pager};
+use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::page;
-use super::roster::Roster;
+use super::roster::Routing;
 use super::storm::Claim;
 use crate::model::coverage::{Coverage, Doer};
-use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Incident, Plan, State};
+use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, Incident, State};
 use crate::model::page::{EVIDENCE_MAX, Evidence, Page};
 use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, Severity};
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ const LISTED_MAX: usize = 64;
 pub(super) const REORG: &str = "reorg";
 
 /// Opens an incident without notifying anyone.
-pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms: u64) -> Incident {
+pub(super) fn open(id: IncidentId, raised: &RaisedFinding<'_>, roster: &Routing, now_ms: u64) -> Incident {
     let watch = raised.watch;
     let path = roster.path(&watch.path);
     Incident {
@@ -91,7 +91,7 @@ pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item =
 }
 
 /// Adds evidence to the page. Observed findings are listed only while there are no others.
-pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evidence: Evidence) {
+pub(super) fn show(incident: &mut Incident, change: &IncidentChange, observe: bool, evidence: Evidence) {
     let heard = incident.heard.is_some() || incident.mentioned || change.counts();
     if observe && heard {
         return;
@@ -103,7 +103,7 @@ pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evid
 }
 
 /// Sends the results of a step: first the retracted findings, then the new or moved ones.
-pub(super) fn settle(incident: &mut Incident, change: &Change, pager: &mut Pager) {
+pub(super) fn settle(incident: &mut Incident, change: &IncidentChange, pager: &mut Pager) {
     if !change.gone.is_empty() {
         let what = match change.gone.as_slice() {
             [one] => format!("A reorg took back: {one}"),
@@ -154,7 +154,7 @@ fn doubted(what: &str, by: &BTreeSet<String>) -> String {
 
 /// Closes an incident whose evidence a reorg retracted, once no endpoint holds the block any more or the other branch
 /// is final. Returns whether it did.
-pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u64, plan: &mut Plan) -> bool {
+pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u64, plan: &mut ChangeSet) -> bool {
     let held = |block: &BlockRef| {
         standing.iter().any(|contested| contested.chain == incident.chain && contested.block == *block)
     };
@@ -181,7 +181,7 @@ fn tell_told(incident: &mut Incident, kind: DeliveryKind, what: String, out: &mu
 /// Announces findings that are only pending: recipients are notified, and nobody is woken. Announcing more of the same
 /// costs an attacker next to nothing, so that after the first message only a higher severity is worth another; the rest
 /// is on the page, and in the feed.
-fn mention(incident: &mut Incident, ahead: &[(News, bool)], out: &mut Vec<Delivery>) {
+fn mention(incident: &mut Incident, ahead: &[(IncidentNews, bool)], out: &mut Vec<Delivery>) {
     if incident.heard.is_none() && !incident.mentioned {
         incident.mentioned = true;
         let notify = incident.path.notify.clone();
@@ -193,7 +193,7 @@ fn mention(incident: &mut Incident, ahead: &[(News, bool)], out: &mut Vec<Delive
 }
 
 /// Action that new findings ask for.
-struct Wish {
+struct PageRequest {
     /// True if somebody is to be woken.
     page: bool,
     /// No page of this incident had this severity.
@@ -204,7 +204,7 @@ struct Wish {
     unseen: u64,
 }
 
-fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) -> Wish {
+fn wish(incident: &Incident, change: &IncidentChange, loudest: Severity, now_ms: u64) -> PageRequest {
     let coverage = &incident.coverage;
     let louder = incident.heard.is_none_or(|heard| loudest > heard);
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= incident.path.page_at);
@@ -235,16 +235,16 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
         (false, true) => Claim::Own,
         (false, false) => Claim::Ordinary,
     };
-    Wish { page: can_page && page, louder, claim, unseen }
+    PageRequest { page: can_page && page, louder, claim, unseen }
 }
 
 /// Handles new findings: selects the recipients and decides whether to page.
-pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pager: &mut Pager) {
+pub(super) fn hear(incident: &mut Incident, change: &IncidentChange, leading: &NewAct, pager: &mut Pager) {
     let before = incident.heard;
     let earlier = incident.told.clone();
     let loudest = leading.news.severity;
     let wish = wish(incident, change, loudest, pager.now_ms);
-    let news = News { more: rest_of(incident, change, leading), ..leading.news.clone() };
+    let news = IncidentNews { more: rest_of(incident, change, leading), ..leading.news.clone() };
     let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.claim);
     if wish.page && !admitted {
         pager.hold(incident, &news, wish.unseen.max(1));
@@ -284,9 +284,9 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
 /// and whether they were notified while the incident was only pending.
 fn page_for(
     incident: &mut Incident,
-    wish: &Wish,
+    wish: &PageRequest,
     told: (Option<Severity>, bool),
-    news: &News,
+    news: &IncidentNews,
     pager: &mut Pager,
 ) -> Vec<String> {
     let (before, mentioned) = told;
@@ -320,14 +320,14 @@ fn page_for(
 }
 
 /// Records the findings of a step that the page just sent shows.
-fn cover(incident: &mut Incident, change: &Change, led: Option<&FindingId>, now_ms: u64) {
+fn cover(incident: &mut Incident, change: &IncidentChange, led: Option<&FindingId>, now_ms: u64) {
     let listed = listed(incident, change, led);
     let acts = change.fresh.iter().filter(|fresh| fresh.id().is_some_and(|id| listed.contains(id)));
     acts.filter_map(|fresh| fresh.act.clone()).for_each(|act| incident.coverage.add(act, now_ms));
 }
 
 /// Adds up the findings of a step that no page shows because they are covered by an acknowledgement.
-fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<FindingId>) {
+fn count_beside(incident: &mut Incident, change: &IncidentChange, on_page: &BTreeSet<FindingId>) {
     let page_at = incident.path.page_at;
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= page_at);
     let beside = paging.filter(|fresh| fresh.id().is_none_or(|id| !on_page.contains(id)));
@@ -336,14 +336,14 @@ fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<Fin
 
 /// Returns the findings of a step that a page beginning with `led` lists. Of several on one line, only the first
 /// counts.
-fn listed(incident: &Incident, change: &Change, led: Option<&FindingId>) -> BTreeSet<FindingId> {
+fn listed(incident: &Incident, change: &IncidentChange, led: Option<&FindingId>) -> BTreeSet<FindingId> {
     let rest = incident.page.evidence.iter().map(|evidence| &evidence.finding).filter(|id| Some(*id) != led);
     let lines: BTreeSet<&FindingId> = led.into_iter().chain(rest).take(EVIDENCE_MAX).collect();
-    change.fresh.iter().filter_map(Fresh::id).filter(|id| lines.contains(id)).cloned().collect()
+    change.fresh.iter().filter_map(NewAct::id).filter(|id| lines.contains(id)).cloned().collect()
 }
 
 /// Returns what is new beside the line that a message begins with, and how much of it the message does not show.
-fn rest_of(incident: &Incident, change: &Change, leading: &Fresh) -> Option<String> {
+fn rest_of(incident: &Incident, change: &IncidentChange, leading: &NewAct) -> Option<String> {
     let led = leading.id();
     let more =
         change.fresh.iter().filter(|fresh| !std::ptr::eq(*fresh, leading) && (led.is_none() || fresh.id() != led));
@@ -433,7 +433,7 @@ pub(super) fn tell_news(
     incident: &mut Incident,
     kind: DeliveryKind,
     to: &[String],
-    news: &News,
+    news: &IncidentNews,
     out: &mut Vec<Delivery>,
 ) {
     page::refresh(incident);

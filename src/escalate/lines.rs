@@ -2,13 +2,13 @@
 
 use super::headline::{clean, headline, via, worth};
 use super::page;
-use super::roster::{Roster, StepJudged};
+use super::roster::{Routing, StepJudged};
 use crate::model::activity::{Fate, Operation};
 use crate::model::amount::Unit;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{FindingLine, IncidentLine, Line, VerdictLine};
 use crate::model::value::Arg;
-use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Proof, Verdict, WatchInfo};
+use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Verdict, Verification, WatchInfo};
 use alloy_primitives::{Address, B256};
 use serde_json::{Map, Value as Json};
 
@@ -20,7 +20,7 @@ pub fn verdict_line(
     block: &JudgedBlock,
     judged: &Judged,
     watch: &WatchInfo,
-    roster: &Roster,
+    roster: &Routing,
     own: Option<&Finding>,
     incident: Option<&IncidentId>,
 ) -> VerdictLine {
@@ -72,7 +72,7 @@ pub fn verdict_line(
         implementation: activity.runs().map(|(code, _)| code.to_checksum(None)),
         abi: activity.runs().and_then(|(_, abi)| abi.map(ToString::to_string)),
         sources: block.sight.sources,
-        verified: block.sight.proof == Proof::Proven,
+        verified: block.sight.proof == Verification::Proven,
         late: None,
     }
 }
@@ -105,7 +105,7 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
 /// Returns the line of a finding as the store keeps it. A watch that the configuration no longer has is shown by its
 /// address.
 #[must_use]
-pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
+pub fn finding_line(finding: &Finding, roster: &Routing) -> Line {
     let watch = roster.watches.iter().find(|w| w.address == finding.watch && w.chain.id == finding.chain);
     let chain = roster.watches.iter().find(|watch| watch.chain.id == finding.chain);
     let address = finding.watch.to_checksum(None);

@@ -28,12 +28,12 @@ mod step;
 mod storm;
 mod weight;
 
-pub use answers::{Refusal, acknowledge, false_alarm, open_again, resolve, stay_open, tick};
+pub use answers::{ResponseError, acknowledge, false_alarm, open_again, resolve, stay_open, tick};
 pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
 pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, pass_on, test_page};
-pub use roster::{Names, Roster, StepJudged, short};
+pub use roster::{AddressNames, Routing, StepJudged, short};
 pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};
 pub use storm::{AHEAD_MS, OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS};

@@ -1,7 +1,7 @@
 //! News of one incident: what changed, what of that is new, and the messages that result.
 
 use super::page;
-use super::storm::Limit;
+use super::storm::PageLimit;
 use crate::model::Severity;
 use crate::model::coverage::{Coverage, Held, Paged, Shown};
 use crate::model::ids::FindingId;
@@ -14,18 +14,18 @@ use std::collections::BTreeSet;
 
 /// Changes of one incident by one step of the chain, to be reported together.
 #[derive(Debug, Default)]
-pub(super) struct Change {
+pub(super) struct IncidentChange {
     /// Findings that are new, have become louder, or came back.
-    pub(super) fresh: Vec<Fresh>,
+    pub(super) fresh: Vec<NewAct>,
     /// Headlines of pending findings, which page no one, and whether each has a higher severity than all findings
     /// before it.
-    pub(super) ahead: Vec<(News, bool)>,
+    pub(super) ahead: Vec<(IncidentNews, bool)>,
     /// Headlines of findings that the step moved from one block to another.
     pub(super) moved: Vec<String>,
     /// Headlines of findings that a reorg retracted.
     pub(super) gone: Vec<String>,
     /// Progress of standing evidence: a queued transaction that is closer to its execution, or past it.
-    pub(super) went: Vec<News>,
+    pub(super) went: Vec<IncidentNews>,
     /// Endings of pending transactions that people were notified of, with what was found in them.
     pub(super) ended: Vec<String>,
     /// Reason that evidence was taken away, observed findings included.
@@ -36,15 +36,15 @@ pub(super) struct Change {
 
 /// A finding that people are to be notified of.
 #[derive(Debug)]
-pub(super) struct Fresh {
-    pub(super) news: News,
+pub(super) struct NewAct {
+    pub(super) news: IncidentNews,
     /// Act for comparison with acts on earlier pages; absent if no transaction caused the finding.
     pub(super) act: Option<Shown>,
     /// True if the finding pages nobody by itself.
     pub(super) hushed: bool,
 }
 
-impl Fresh {
+impl NewAct {
     /// Returns the finding that leads its line, if the page has evidence of it.
     pub(super) fn id(&self) -> Option<&FindingId> {
         self.evidence().map(|evidence| &evidence.finding)
@@ -58,7 +58,7 @@ impl Fresh {
 
 /// The new part of a message, which comes before the first finding of the incident.
 #[derive(Clone, Debug)]
-pub(super) struct News {
+pub(super) struct IncidentNews {
     pub(super) severity: Severity,
     pub(super) headline: String,
     /// Evidence of the news, which comes first, with explorer links for it.
@@ -67,7 +67,7 @@ pub(super) struct News {
     pub(super) more: Option<String>,
 }
 
-impl News {
+impl IncidentNews {
     /// News of `evidence` on the page of `incident`.
     pub(super) fn of(incident: &Incident, evidence: &Evidence, chain: &ChainInfo) -> Self {
         let links = page::links_of(&incident.page, Some(evidence), chain);
@@ -80,7 +80,7 @@ impl News {
     }
 }
 
-impl Change {
+impl IncidentChange {
     /// Returns whether the change holds findings that people are notified of, pending ones included.
     pub(super) fn counts(&self) -> bool {
         !self.fresh.is_empty() || !self.ahead.is_empty()
@@ -88,7 +88,7 @@ impl Change {
 
     /// Returns the finding to lead with: highest severity, then not on a page yet, then the subject's own act, then
     /// still stoppable, then the largest weight, then the first.
-    pub(super) fn leading(&self, coverage: &Coverage) -> Option<&Fresh> {
+    pub(super) fn leading(&self, coverage: &Coverage) -> Option<&NewAct> {
         let fresh = self.fresh.iter().enumerate().max_by_key(|(at, fresh)| {
             let act = fresh.act.as_ref();
             let unseen = act.is_some_and(|act| !coverage.covers(act));
@@ -103,7 +103,7 @@ impl Change {
 /// Messages under construction, and how many pages each path may still send.
 pub(super) struct Pager {
     pub(super) now_ms: u64,
-    pub(super) limit: Limit,
+    pub(super) limit: PageLimit,
     pub(super) out: Vec<Delivery>,
     /// Pages that the limit held back, each with its path.
     pub(super) held: Vec<(Path, Held)>,
@@ -111,11 +111,11 @@ pub(super) struct Pager {
 
 impl Pager {
     pub(super) fn new(paged: &[Paged], now_ms: u64) -> Self {
-        Self { now_ms, limit: Limit::new(paged, now_ms), out: Vec::new(), held: Vec::new() }
+        Self { now_ms, limit: PageLimit::new(paged, now_ms), out: Vec::new(), held: Vec::new() }
     }
 
     /// Records a page that is held back and listed in the storm's incident instead.
-    pub(super) fn hold(&mut self, incident: &Incident, news: &News, findings: u64) {
+    pub(super) fn hold(&mut self, incident: &Incident, news: &IncidentNews, findings: u64) {
         let line = news.evidence.as_ref().map(|news| &news.0).or(incident.page.evidence.first());
         let held = Held {
             incident: incident.id.clone(),

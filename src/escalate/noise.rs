@@ -8,7 +8,7 @@ use super::headline::clean;
 use super::life::tell;
 use super::lines::utc;
 use super::page;
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Noise, State};
 use crate::model::{Activity, ActivityKind, FindingId, IncidentId, JudgedBlock, WatchInfo};
 
@@ -51,7 +51,7 @@ pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
 
 /// Sends the summary of the day once to the destinations that the path notifies, and closes the incident. Sends nothing
 /// if all findings were retracted or the watch is observed.
-pub(super) fn conclude(incident: &mut Incident, roster: &Roster, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn conclude(incident: &mut Incident, roster: &Routing, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(noise) = incident.noise.clone() else { return };
     incident.state = State::Resolved;
     incident.close_reason = Some(OVER.to_owned());

@@ -4,12 +4,14 @@ use super::answers::changed;
 use super::blindness::BLINDNESS;
 use super::headline::clean;
 use super::life::{begin, counted, forget_ack, start, stepped, tell, tell_news};
-use super::news::{News, Pager};
-use super::roster::Roster;
+use super::news::{IncidentNews, Pager};
+use super::roster::Routing;
 use super::storm::{Claim, STORM};
 use super::{page, storm};
 use crate::model::coverage::Coverage;
-use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, LOST_MAX, Plan, Standing, State, Undelivered};
+use crate::model::incident::{
+    Body, ChangeSet, Delivery, DeliveryKind, Incident, LOST_MAX, OpenState, State, Undelivered,
+};
 use crate::model::page::Page;
 use crate::model::path::Path;
 use crate::model::record::Line;
@@ -25,13 +27,13 @@ const TEST: &str = "builtin/test-page";
 ///
 /// The page is about the first watch on the path, so that it looks like a real one.
 #[must_use]
-pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
+pub fn test_page(path: &Path, roster: &Routing, now_ms: u64) -> ChangeSet {
     let first = FindingId::of_occasion("test", &path.name, &now_ms.to_string());
     let watch = roster.watches.iter().find(|watch| *watch.path == *path.name);
     let mut incident = occasion(&first, path, watch, TEST, path.page_at, now_ms);
     incident.marked = Some("TEST".to_owned());
     incident.page.headline = format!("This is a test of the path {}: nothing happened", path.name);
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     start(&mut incident, now_ms, None, &mut plan.deliveries);
     changed(incident, &mut plan);
     plan
@@ -45,7 +47,7 @@ pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
 /// whoever of their paths has not heard of it is paged. So are people for each further incident whose page reaches nobody, once. A dead letter about a dead letter so comes to an end with the last destination.
 /// `standing` holds the live incidents of all chains.
 #[must_use]
-pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
+pub fn dead_letter(letter: &Delivery, error: &str, standing: &OpenState, roster: &Routing, now_ms: u64) -> ChangeSet {
     let live = &standing.incidents;
     let about = live.iter().find(|incident| Some(&incident.id) == letter.incident.as_ref());
     let watch = subject(letter, roster);
@@ -60,7 +62,7 @@ pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: 
         let failed = incident.undelivered.as_ref();
         failed.is_some_and(|failed| failed.cause == cause || failed.destinations.contains(&letter.destination))
     };
-    let mut plan = Plan::default();
+    let mut plan = ChangeSet::default();
     let mut pager = Pager::new(&standing.paged, now_ms);
     if let Some(known) = live.iter().filter(|incident| incident.state.is_live()).find(lists) {
         let mut known = known.clone();
@@ -86,7 +88,7 @@ struct Letter<'a> {
 }
 
 /// Opens the incident of a cause.
-fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &mut Pager, plan: &mut Plan) {
+fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Routing, pager: &mut Pager, plan: &mut ChangeSet) {
     let Letter { letter, error, cause, about, watch } = letter;
     let path = detour(path, std::slice::from_ref(&letter.destination), roster);
     let first = FindingId::of_occasion("dead-letter", &letter.destination, letter.key.as_str());
@@ -117,7 +119,7 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &m
 }
 
 /// One more message that failed for the same cause, or at a destination that is known to fail, with the path that it was on.
-fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Roster, pager: &mut Pager) {
+fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Routing, pager: &mut Pager) {
     incident.findings += 1;
     incident.standing += 1;
     let destination = &letter.letter.destination;
@@ -177,7 +179,7 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
         "A page about {} could not be delivered to {}: {}",
         about.label, letter.letter.destination, about.page.headline
     ));
-    let news = News { severity, headline, evidence: None, more: None };
+    let news = IncidentNews { severity, headline, evidence: None, more: None };
     if about.marked.is_none() {
         incident.marked = None;
     }
@@ -246,7 +248,7 @@ fn name_undelivered(incident: &mut Incident) {
 /// The message about `incident` once more, for whoever is next while nothing can be written down: the first step of its path that does not
 /// consist of destinations that refused it, else everybody else. Empty where nobody is left. They count as told.
 #[must_use]
-pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], roster: &Roster) -> Vec<Delivery> {
+pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], roster: &Routing) -> Vec<Delivery> {
     let path = detour(incident.path.clone(), refused, roster);
     let to = path.steps.into_iter().next().map(|step| step.to).unwrap_or_default();
     for name in &to {
@@ -270,7 +272,7 @@ pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], 
 }
 
 /// Returns the path without dead destinations, or a path to everybody else if no step is left.
-fn detour(path: Path, dead: &[String], roster: &Roster) -> Path {
+fn detour(path: Path, dead: &[String], roster: &Routing) -> Path {
     let without = |path: Path| {
         let mut path = path;
         path.notify.retain(|to| !dead.contains(to));
@@ -284,7 +286,7 @@ fn detour(path: Path, dead: &[String], roster: &Roster) -> Path {
 }
 
 /// The watch a message is about, if the configuration still has it.
-fn subject<'a>(letter: &Delivery, roster: &'a Roster) -> Option<&'a WatchInfo> {
+fn subject<'a>(letter: &Delivery, roster: &'a Routing) -> Option<&'a WatchInfo> {
     let is = |chain: &str, address: Address| {
         roster.watches.iter().find(|watch| *watch.chain.name == *chain && watch.address == address)
     };

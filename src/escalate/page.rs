@@ -1,9 +1,9 @@
 //! Page of an incident, for a reader: kept up to date with each finding that joins, moves or goes.
 
-use super::group::Raised;
+use super::group::RaisedFinding;
 use super::headline::{clean, headline, via};
-use super::news::News;
-use super::roster::Roster;
+use super::news::IncidentNews;
+use super::roster::Routing;
 use super::shown::{doer, reach, shown};
 use crate::model::activity::Stage;
 use crate::model::coverage::Doer;
@@ -13,7 +13,7 @@ use crate::model::page::{EVIDENCE_MAX, Evidence, Gist, Link, NextStep, PARTIES_M
 use crate::model::path::Path;
 use crate::model::value::Value;
 use crate::model::watch::ChainInfo;
-use crate::model::{Activity, Footing, IncidentId, JudgedBlock, Severity, WatchInfo};
+use crate::model::{Activity, Confidence, IncidentId, JudgedBlock, Severity, WatchInfo};
 use alloy_primitives::Address;
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -51,7 +51,12 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
 }
 
 /// A finding as evidence.
-pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlock, roster: &Roster) -> Evidence {
+pub(super) fn evidence(
+    finding: &Finding,
+    raised: &RaisedFinding<'_>,
+    block: &JudgedBlock,
+    roster: &Routing,
+) -> Evidence {
     let activity = &raised.judged.activity;
     let party = |address| roster.names.party(block.chain, address);
     let others = others(activity, raised.watch.address);
@@ -104,7 +109,12 @@ fn others(activity: &Activity, watch: Address) -> Vec<Address> {
 }
 
 /// Returns the finding of a raised verdict, at its first revision.
-pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &JudgedBlock, roster: &Roster) -> Finding {
+pub(super) fn finding(
+    raised: &RaisedFinding<'_>,
+    incident: &IncidentId,
+    block: &JudgedBlock,
+    roster: &Routing,
+) -> Finding {
     let activity = &raised.judged.activity;
     Finding {
         id: raised.id.clone(),
@@ -120,7 +130,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         observe: raised.observe,
         headline: headline(activity, raised.watch, roster),
         reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
-        footing: Footing::new(block.sight),
+        footing: Confidence::new(block.sight),
         pending: (activity.stage == Stage::Pending).then_some(raised.watch.pending),
         act: Some(Box::new(shown(raised, roster))),
     }
@@ -156,7 +166,7 @@ fn arrange(page: &mut Page) {
 pub(super) fn foot(incident: &mut Incident) {
     let listed = incident.page.evidence.iter().filter(|evidence| !evidence.orphaned);
     let all = listed.clone().map(|evidence| 1 + evidence.alike).sum::<u64>() >= incident.standing;
-    let least = listed.map(|evidence| evidence.footing).reduce(Footing::least);
+    let least = listed.map(|evidence| evidence.footing).reduce(Confidence::least);
     incident.footing = match (least, incident.footing) {
         _ if incident.standing == 0 => None,
         (Some(least), Some(before)) if !all => Some(least.least(before)),
@@ -190,7 +200,7 @@ pub(super) fn refresh(incident: &mut Incident) {
 }
 
 /// Returns the page for a message that begins with newer evidence than the incident's first.
-pub(super) fn leading_with(page: &Page, news: &News) -> Page {
+pub(super) fn leading_with(page: &Page, news: &IncidentNews) -> Page {
     let mut led = page.clone();
     let other = page.headline != news.headline || page.severity != news.severity;
     led.loudest = other.then(|| Gist { severity: page.severity, headline: page.headline.clone() });

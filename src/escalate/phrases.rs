@@ -3,7 +3,7 @@
 //! In a phrase, `{0}` is the first argument, with addresses shown by name; `{0$}` is an amount of the called token;
 //! `{0=}` is an amount of ether; `{to}` is the called contract.
 
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::amount::Unit;
 use crate::model::value::Value;
 use crate::model::{Activity, ChainId};
@@ -92,7 +92,7 @@ const PHRASES: &[Phrase] = &[
 pub(super) fn say(
     activity: &Activity,
     chain: ChainId,
-    roster: &Roster,
+    roster: &Routing,
 ) -> Option<(&'static str, &'static str, String)> {
     let phrase = PHRASES.iter().find(|phrase| phrase.signature == &*activity.deed.signature)?;
     let rest = fill(phrase.rest, activity, chain, roster)?;
@@ -102,7 +102,7 @@ pub(super) fn say(
 }
 
 /// Formats a value for a person: addresses by name, plain numbers with thousands separators.
-pub(super) fn shown(value: &Value, chain: ChainId, roster: &Roster) -> String {
+pub(super) fn shown(value: &Value, chain: ChainId, roster: &Routing) -> String {
     match value {
         Value::Address(address) => roster.names.show(chain, *address),
         Value::Uint(number) => Unit::none().show(*number),
@@ -111,7 +111,12 @@ pub(super) fn shown(value: &Value, chain: ChainId, roster: &Roster) -> String {
 }
 
 /// Formats an amount of the token at `token`, or of plain units if its decimals are not known.
-pub(super) fn amount(value: U256, token: Option<alloy_primitives::Address>, chain: ChainId, roster: &Roster) -> String {
+pub(super) fn amount(
+    value: U256,
+    token: Option<alloy_primitives::Address>,
+    chain: ChainId,
+    roster: &Routing,
+) -> String {
     let unit = token.and_then(|token| roster.tokens.get(&(chain, token)));
     // No one holds half of the number range or more, so such an amount means "any amount".
     if value >= U256::from(1) << 128 {
@@ -124,11 +129,11 @@ pub(super) fn amount(value: U256, token: Option<alloy_primitives::Address>, chai
     }
 }
 
-fn name(token: Option<alloy_primitives::Address>, chain: ChainId, roster: &Roster) -> String {
+fn name(token: Option<alloy_primitives::Address>, chain: ChainId, roster: &Routing) -> String {
     token.map_or_else(|| "an unknown token".to_owned(), |token| roster.names.show(chain, token))
 }
 
-fn fill(template: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+fn fill(template: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     let mut out = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -141,7 +146,7 @@ fn fill(template: &str, activity: &Activity, chain: ChainId, roster: &Roster) ->
     Some(out)
 }
 
-fn one(place: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+fn one(place: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     if place == "to" {
         return Some(match activity.to {
             Some(to) if to == activity.from => "itself".to_owned(),

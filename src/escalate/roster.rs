@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 /// Part of a configuration that the engine needs: its paths, feeds and names. Built once when watchlists are compiled.
 #[derive(Clone, Debug, Default)]
-pub struct Roster {
+pub struct Routing {
     /// By name.
     pub paths: HashMap<String, Path>,
     /// Destinations with a feed, and the parts of the feed that they receive.
     pub feeds: Vec<(String, Feed)>,
     /// The address book.
-    pub names: Names,
+    pub names: AddressNames,
     /// Units of tokens' amounts.
     pub tokens: HashMap<(ChainId, Address), Unit>,
     /// Number of seconds after which a block counts as seen late, for each chain with blocks on a wall-clock schedule.
@@ -27,7 +27,7 @@ pub struct Roster {
     pub watches: Arc<[WatchInfo]>,
 }
 
-impl Roster {
+impl Routing {
     /// The watch with this id; absent only when the id comes from another book.
     #[must_use]
     pub fn watch(&self, id: WatchId) -> Option<&WatchInfo> {
@@ -67,7 +67,7 @@ impl Roster {
 
 /// Address book: the name of an address on a chain, and the watches whose registries list it as owner.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub struct AddressNames {
     by_address: HashMap<(ChainId, Address), Arc<str>>,
     /// Labels of the watches whose registries list an address as owner.
     owners: HashMap<(ChainId, Address), Vec<Arc<str>>>,
@@ -78,7 +78,7 @@ pub struct Names {
 /// Maximum number of watches named for one owner; further ones are counted.
 const OWNED_SAID_MAX: usize = 2;
 
-impl Names {
+impl AddressNames {
     /// Writes a name down; a later one wins.
     pub fn insert(&mut self, chain: ChainId, address: Address, name: impl Into<Arc<str>>) {
         self.by_address.insert((chain, address), name.into());

@@ -1,9 +1,9 @@
 //! An act as shown on a page, in a form in which two acts can be compared: parties, function, target, amounts and
 //! stage.
 
-use super::group::Raised;
+use super::group::RaisedFinding;
 use super::headline::token_of;
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::activity::{Note, Role};
 use crate::model::coverage::{Doer, PARTS_MAX, Reach, Shown};
 use crate::model::value::{Arg, Value};
@@ -39,10 +39,10 @@ const CONTROL: &str = "builtin/control";
 const SIGNATURES: &[&str] = &["signature", "signatures", "sig", "sigs"];
 
 /// Returns the comparable form of a raised verdict.
-pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
+pub(super) fn shown(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
     let activity = &raised.judged.activity;
     let doer = doer(activity, raised.watch.address);
-    let mut parts = Parts { with_bytes: has_exact_bytes(activity, doer), ..Parts::default() };
+    let mut parts = ActParts { with_bytes: has_exact_bytes(activity, doer), ..ActParts::default() };
     parts.sums.push(activity.value);
     let function = match &activity.position {
         // The current state is identified by its item and its values together.
@@ -130,7 +130,7 @@ fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
 
 /// Returns the positions of the arguments that are amounts of a token with a known unit, or of any movement that a
 /// token logged.
-pub(super) fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
+pub(super) fn amounts(raised: &RaisedFinding<'_>, roster: &Routing) -> Vec<usize> {
     let activity = &raised.judged.activity;
     match activity.kind {
         // The amount, and the amounts for each id if the tokens have ids.
@@ -157,14 +157,14 @@ fn has_exact_bytes(activity: &Activity, doer: Doer) -> bool {
 
 /// The arguments, sorted by how two of them compare.
 #[derive(Default)]
-struct Parts {
+struct ActParts {
     parties: Vec<Address>,
     sums: Vec<U256>,
     exact: Option<Keccak256>,
     with_bytes: bool,
 }
 
-impl Parts {
+impl ActParts {
     fn take(&mut self, arg: &Arg, is_amount: bool) {
         match (&arg.value, is_amount) {
             (Value::Uint(amount), true) => self.sums.push(*amount),

@@ -2,7 +2,7 @@
 
 use super::answers::changed;
 use super::life::{self, start, tell};
-use crate::model::incident::{DeliveryKind, Finding, Incident, Plan};
+use crate::model::incident::{ChangeSet, DeliveryKind, Finding, Incident};
 use crate::model::{ChainId, Difference};
 
 /// Reopens incidents whose differences still exist, and pages as for new ones.
@@ -11,8 +11,13 @@ use crate::model::{ChainId, Difference};
 /// current differences. A closed incident claims that its difference was resolved, which is wrong as long as the chain
 /// still differs.
 #[must_use]
-pub fn reopen_standing(chain: ChainId, standing: &[Difference], closed: &[(Finding, Incident)], now_ms: u64) -> Plan {
-    let mut plan = Plan::default();
+pub fn reopen_standing(
+    chain: ChainId,
+    standing: &[Difference],
+    closed: &[(Finding, Incident)],
+    now_ms: u64,
+) -> ChangeSet {
+    let mut plan = ChangeSet::default();
     let stands = |finding: &Finding| {
         !finding.orphaned && !finding.observe && standing.iter().any(|one| one.was_told_by(chain, finding))
     };

@@ -1,7 +1,7 @@
 //! Sentences for a change of state, with the old and the new value.
 
 use super::phrases::{amount, shown};
-use super::roster::Roster;
+use super::roster::Routing;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::roles;
@@ -20,7 +20,7 @@ fn role_name(role: B256, watch: &WatchInfo) -> String {
 }
 
 /// Returns a sentence such as `the threshold of Treasury Safe changed from 2 to 1`.
-pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let Position::State(item) = &activity.position else { return watch.label.to_string() };
     debug_assert_eq!(activity.kind, ActivityKind::State);
     let (kind, label, chain) = (item.kind(), &watch.label, watch.chain.id);
@@ -106,7 +106,7 @@ fn decimals(
     before: Option<&Value>,
     after: Option<&Value>,
     watch: &WatchInfo,
-    roster: &Roster,
+    roster: &Routing,
 ) -> String {
     let name = roster.names.show(watch.chain.id, token);
     let number = |value: Option<&Value>| value.and_then(Value::as_uint).unwrap_or_default();
@@ -145,7 +145,7 @@ fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
 }
 
 /// Returns the sentence about a misconfiguration.
-fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Roster) -> String {
+fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Routing) -> String {
     let label = &watch.label;
     let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();
     match item.name() {

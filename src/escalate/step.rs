@@ -1,17 +1,17 @@
 //! Processing of a chain step: retracted, moved and new evidence, and the resulting changes of each incident.
 
-use super::group::{Cause, Raised, causes};
+use super::group::{FindingCause, RaisedFinding, causes};
 use super::headline::headline;
 use super::life;
 use super::lines::{incident_line, verdict_line};
-use super::news::{Change, Fresh, News, Pager};
+use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::occasion::is_occasion;
-use super::roster::{Roster, StepJudged};
+use super::roster::{Routing, StepJudged};
 use super::shown::shown;
 use super::weight::Lines;
 use super::{bridge, feed, noise, page, storm};
 use crate::model::coverage::Shown;
-use crate::model::incident::{Contested, Finding, Incident, Plan, Standing, State};
+use crate::model::incident::{ChangeSet, Contested, Finding, Incident, OpenState, State};
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
@@ -29,8 +29,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// are retracted; a finding that one block of the step loses and another contains again only moves and pages no one.
 /// `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
-pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
-    let blocks: Vec<(&JudgedBlock, Vec<Cause<'_>>)> = step.blocks.iter().map(|b| (b, causes(b, roster))).collect();
+pub fn plan(step: &StepJudged<'_>, standing: &OpenState, roster: &Routing, now_ms: u64) -> ChangeSet {
+    let blocks: Vec<(&JudgedBlock, Vec<FindingCause<'_>>)> =
+        step.blocks.iter().map(|b| (b, causes(b, roster))).collect();
     let mut engine = Engine::new(step, standing, roster, now_ms);
     let again: HashSet<&FindingId> =
         blocks.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.raised).map(|raised| &raised.id).collect();
@@ -52,11 +53,11 @@ pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms:
 #[must_use]
 pub fn queued(
     step: &StepJudged<'_>,
-    standing: &Standing,
-    roster: &Roster,
+    standing: &OpenState,
+    roster: &Routing,
     now_ms: u64,
     news: &[(B256, String)],
-) -> Plan {
+) -> ChangeSet {
     let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
     for block in step.blocks {
         let causes = causes(block, roster);
@@ -72,7 +73,13 @@ pub fn queued(
 /// Plans the changes for news of pending transactions: as [`queued`], and each of `ended` takes back the findings of a
 /// transaction that is no longer pending, whether it was included in a block with other effects or not at all.
 #[must_use]
-pub fn pending(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64, ended: &[Ended]) -> Plan {
+pub fn pending(
+    step: &StepJudged<'_>,
+    standing: &OpenState,
+    roster: &Routing,
+    now_ms: u64,
+    ended: &[Ended],
+) -> ChangeSet {
     let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
     ended.iter().for_each(|ended| engine.end(ended));
     for block in step.blocks {
@@ -85,7 +92,7 @@ pub fn pending(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_
 
 struct Engine<'a> {
     step: &'a StepJudged<'a>,
-    roster: &'a Roster,
+    roster: &'a Routing,
     now_ms: u64,
     pager: Pager,
     contested: Vec<Contested>,
@@ -95,7 +102,7 @@ struct Engine<'a> {
     by_id: HashMap<IncidentId, usize>,
     findings: HashMap<FindingId, Finding>,
     /// Changes by incident index, so that messages follow the order in which the incidents were opened.
-    changes: BTreeMap<usize, Change>,
+    changes: BTreeMap<usize, IncidentChange>,
     /// Findings named in the line of each changed incident.
     named: BTreeMap<usize, BTreeSet<FindingId>>,
     written: Vec<FindingId>,
@@ -104,11 +111,11 @@ struct Engine<'a> {
     /// Incidents that end because the missing action came, with the text of the message.
     made_up: BTreeMap<usize, String>,
     lines: Lines,
-    feed: Plan,
+    feed: ChangeSet,
 }
 
 impl<'a> Engine<'a> {
-    fn new(step: &'a StepJudged<'a>, standing: &Standing, roster: &'a Roster, now_ms: u64) -> Self {
+    fn new(step: &'a StepJudged<'a>, standing: &OpenState, roster: &'a Routing, now_ms: u64) -> Self {
         Self {
             step,
             roster,
@@ -125,7 +132,7 @@ impl<'a> Engine<'a> {
             concluded: BTreeSet::new(),
             made_up: BTreeMap::new(),
             lines: Lines::default(),
-            feed: Plan::default(),
+            feed: ChangeSet::default(),
         }
     }
 
@@ -160,7 +167,12 @@ impl<'a> Engine<'a> {
     }
 
     /// Retracts one finding, and returns it with the change of its incident, or `None` if either is not known.
-    fn take_back(&mut self, id: &FindingId, why: &'static str, by: Option<B256>) -> Option<(Finding, &mut Change)> {
+    fn take_back(
+        &mut self,
+        id: &FindingId,
+        why: &'static str,
+        by: Option<B256>,
+    ) -> Option<(Finding, &mut IncidentChange)> {
         let finding = self.findings.get_mut(id)?;
         finding.orphaned = true;
         finding.revision += 1;
@@ -234,7 +246,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Processes all findings of one transaction for one path.
-    fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
+    fn take(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) {
         let (stands, rest): (Vec<_>, Vec<_>) =
             cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.stands(raised));
         stands.into_iter().for_each(|raised| self.move_along(block, raised));
@@ -249,14 +261,14 @@ impl<'a> Engine<'a> {
 
     /// Returns whether a pending transaction was announced late: a block that includes it is known already, and says
     /// more.
-    fn came_true(&self, raised: &Raised<'_>) -> bool {
+    fn came_true(&self, raised: &RaisedFinding<'_>) -> bool {
         let known = self.findings.get(&raised.id).is_some_and(|known| known.pending.is_none() && !known.orphaned);
         known && raised.judged.activity.stage == Stage::Pending
     }
 
     /// Returns whether the finding stood before the step and stands after it, at the same or a lower severity and as
     /// the same act: whoever was notified of it, or closed it, is not notified again.
-    fn stands(&self, raised: &Raised<'_>) -> bool {
+    fn stands(&self, raised: &RaisedFinding<'_>) -> bool {
         self.findings.get(&raised.id).is_some_and(|known| {
             let incident = self.by_id.get(&known.incident).map(|place| &self.incidents[*place]);
             // People who were not paged while it was pending, or who closed it then, are notified that it was included.
@@ -272,7 +284,7 @@ impl<'a> Engine<'a> {
     /// Returns whether a block holds the act that people were notified of under this identity, or a part of it: the
     /// same transaction may move another amount in the block that replaces its own. A queued or pending transaction is
     /// reported again as it progresses.
-    fn is_the_same_act(&self, known: &Finding, raised: &Raised<'_>) -> bool {
+    fn is_the_same_act(&self, known: &Finding, raised: &RaisedFinding<'_>) -> bool {
         let same = |told: &Shown| {
             let now = shown(raised, self.roster);
             *told == now || told.contains(&now)
@@ -282,7 +294,7 @@ impl<'a> Engine<'a> {
 
     /// Moves a finding that a reorg moved to another block. In a replayed stretch the block is the same, and nothing is
     /// sent.
-    fn move_along(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
+    fn move_along(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>) {
         if self.aside {
             return self.go_on(block, raised);
         }
@@ -294,19 +306,19 @@ impl<'a> Engine<'a> {
         if raised.observe {
             return;
         }
-        let news = News::of(&self.incidents[place], &evidence, self.step.chain);
+        let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if was_pending {
             // The transaction was included and can no longer be stopped.
-            let news = News { headline: format!("It was included: {}", finding.headline), ..news };
-            change.fresh.push(Fresh { news, act: Some(shown(raised, self.roster)), hushed: false });
+            let news = IncidentNews { headline: format!("It was included: {}", finding.headline), ..news };
+            change.fresh.push(NewAct { news, act: Some(shown(raised, self.roster)), hushed: false });
         } else {
             change.moved.push(finding.headline);
         }
     }
 
     /// Reports progress of a queued transaction, if its sentence changed.
-    fn go_on(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
+    fn go_on(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>) {
         let Some(known) = self.findings.get(&raised.id) else { return };
         let headline = headline(&raised.judged.activity, raised.watch, self.roster);
         let Some(place) = self.by_id.get(&known.incident).copied().filter(|_| known.headline != headline) else {
@@ -315,7 +327,7 @@ impl<'a> Engine<'a> {
         let finding = self.write(block, raised, place);
         let evidence = self.show(block, raised, &finding, place);
         if !raised.observe {
-            let news = News::of(&self.incidents[place], &evidence, self.step.chain);
+            let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
             self.changes.entry(place).or_default().went.push(news);
         }
     }
@@ -334,15 +346,16 @@ impl<'a> Engine<'a> {
                 evidence.stoppable = false;
                 evidence.clone()
             });
-            let news = evidence.map(|evidence| News::of(incident, &evidence, self.step.chain));
-            let news = news.unwrap_or_else(|| News { severity, headline: String::new(), evidence: None, more: None });
-            self.changes.entry(place).or_default().went.push(News { headline: what.to_owned(), ..news });
+            let news = evidence.map(|evidence| IncidentNews::of(incident, &evidence, self.step.chain));
+            let news =
+                news.unwrap_or_else(|| IncidentNews { severity, headline: String::new(), evidence: None, more: None });
+            self.changes.entry(place).or_default().went.push(IncidentNews { headline: what.to_owned(), ..news });
         }
     }
 
     /// Returns the incident of a cause: the live one that already has its evidence, else the live one of the owner's
     /// watch and path, else the closed one with its evidence, reopened, else a new one.
-    fn place(&mut self, block: &JudgedBlock, cause: &Cause<'_>) -> usize {
+    fn place(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) -> usize {
         let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
         // A finding that is no longer noise, because more is remembered, leaves the noise incident.
         let same = |place: &usize| self.incidents[*place].noise.is_some() == cause.noise;
@@ -388,7 +401,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Adds a finding that is new, has a higher severity, or came back.
-    fn join(&mut self, block: &JudgedBlock, cause: &Cause<'_>, raised: &Raised<'_>, place: usize) {
+    fn join(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>, raised: &RaisedFinding<'_>, place: usize) {
         let target = self.incidents[place].id.clone();
         let known = self.findings.get(&raised.id).map(|known| (known.incident.clone(), known.orphaned));
         let incident = &mut self.incidents[place];
@@ -417,19 +430,19 @@ impl<'a> Engine<'a> {
         life::involve(incident, cause.touches.iter(), rule);
         let finding = self.write(block, raised, place);
         let evidence = self.show(block, raised, &finding, place);
-        let news = News::of(&self.incidents[place], &evidence, self.step.chain);
+        let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if cause.noise {
             noise::count(&mut self.incidents[place], &raised.judged.activity, raised.watch);
         } else if !raised.observe && is_quiet(raised) {
             change.ahead.push((news, louder));
         } else if !raised.observe {
-            change.fresh.push(Fresh { news, act: Some(shown(raised, self.roster)), hushed: raised.abnormal.hushed });
+            change.fresh.push(NewAct { news, act: Some(shown(raised, self.roster)), hushed: raised.abnormal.hushed });
         }
     }
 
     /// Stores the finding at its next revision, active in `block`.
-    fn write(&mut self, block: &JudgedBlock, raised: &Raised<'_>, place: usize) -> Finding {
+    fn write(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>, place: usize) -> Finding {
         let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
         let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
         let finding = Finding { revision, ..first };
@@ -441,7 +454,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Adds the finding to the incident's page, and returns its evidence there.
-    fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) -> Evidence {
+    fn show(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>, finding: &Finding, place: usize) -> Evidence {
         self.named.entry(place).or_default().insert(finding.id.clone());
         let evidence = page::evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.late(block), ..evidence };
@@ -463,7 +476,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A line for each judged activity of the block, abnormal or not.
-    fn write_verdicts(&mut self, block: &JudgedBlock, causes: &[Cause<'_>]) {
+    fn write_verdicts(&mut self, block: &JudgedBlock, causes: &[FindingCause<'_>]) {
         let own: HashMap<usize, &FindingId> =
             causes.iter().flat_map(|cause| &cause.raised).map(|raised| (raised.index, &raised.id)).collect();
         self.feed.lines.reserve(block.judged.len());
@@ -490,8 +503,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Adds the messages of each incident, pages before feed lines.
-    fn finish(mut self) -> Plan {
-        let mut plan = Plan::default();
+    fn finish(mut self) -> ChangeSet {
+        let mut plan = ChangeSet::default();
         let mut lines = Vec::new();
         for (place, change) in &self.changes {
             let incident = &mut self.incidents[*place];
@@ -528,7 +541,7 @@ impl<'a> Engine<'a> {
 }
 
 /// Returns whether the activity is only pending, and its watch does not page for pending transactions.
-fn is_quiet(raised: &Raised<'_>) -> bool {
+fn is_quiet(raised: &RaisedFinding<'_>) -> bool {
     raised.judged.activity.stage == Stage::Pending && raised.watch.pending == PendingVoice::Quiet
 }
 

@@ -13,7 +13,7 @@ use super::life::{self, close, counted, start, stepped, tell};
 use super::news::Pager;
 use super::occasion::occasion;
 use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
-use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::page::Way;
 use crate::model::path::Path;
 use crate::model::{FindingId, Severity};
@@ -47,12 +47,12 @@ pub(super) enum Claim {
 }
 
 /// Recent pages of each path.
-pub(super) struct Limit {
+pub(super) struct PageLimit {
     paged: Vec<Paged>,
     now_ms: u64,
 }
 
-impl Limit {
+impl PageLimit {
     /// `paged` may hold older pages too; those of a time to come count up to [`AHEAD_MS`].
     pub(super) fn new(paged: &[Paged], now_ms: u64) -> Self {
         let ahead = now_ms.saturating_add(AHEAD_MS);
@@ -79,7 +79,7 @@ impl Limit {
 
 /// Adds the pages held back to the storm of their path, and notifies people. `known` are the live incidents; versions
 /// of them in the plan take precedence.
-pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut Plan) {
+pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut ChangeSet) {
     let now_ms = pager.now_ms;
     let mut by_path: BTreeMap<String, (Path, Vec<Held>)> = BTreeMap::new();
     for (path, held) in pager.held {
@@ -174,7 +174,7 @@ fn describe(incident: &mut Incident) {
 }
 
 /// Notifies people of additions to a storm: at once if it is new or louder, otherwise once in [`WINDOW_MS`].
-fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
+fn announce(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
     let out = &mut plan.deliveries;
     let louder = incident.heard.is_none_or(|heard| incident.severity > heard);
     let Some(storm) = &incident.storm else { return };
@@ -214,7 +214,7 @@ fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
 }
 
 /// Applies the passing of time to a storm, apart from its escalation; returns whether anything changed.
-pub(super) fn pass(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
+pub(super) fn pass(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
     let Some(storm) = incident.storm.as_ref().filter(|_| incident.state.is_live()) else { return false };
     let mut next = incident.clone();
     if storm.untold > 0 && now_ms >= storm.told_ms.saturating_add(WINDOW_MS) {
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_path_pages_twelve_times_a_minute_and_each_path_for_itself() {
         let now = 1_000_000;
-        let mut limit = Limit::new(&paged(11, now - WINDOW_MS + 1), now);
+        let mut limit = PageLimit::new(&paged(11, now - WINDOW_MS + 1), now);
         assert!(limit.admit("treasury", Severity::High, Claim::Ordinary));
         assert!(!limit.admit("treasury", Severity::High, Claim::Ordinary));
         assert!(!limit.admit("treasury", Severity::Warning, Claim::Ordinary));
@@ -256,13 +256,13 @@ mod tests {
     #[test]
     fn pages_of_long_ago_and_of_a_clock_that_was_set_back_count_for_nothing() {
         let now = 1_000_000;
-        assert!(Limit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, Claim::Ordinary));
-        assert!(Limit::new(&paged(12, now + AHEAD_MS + 1), now).admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(PageLimit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(PageLimit::new(&paged(12, now + AHEAD_MS + 1), now).admit("treasury", Severity::High, Claim::Ordinary));
         let by_another = paged(12, now + 1);
         assert!(
-            !Limit::new(&by_another, now).admit("treasury", Severity::High, Claim::Ordinary),
+            !PageLimit::new(&by_another, now).admit("treasury", Severity::High, Claim::Ordinary),
             "written while this one waited"
         );
-        assert!(!Limit::new(&paged(12, now), now).admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(!PageLimit::new(&paged(12, now), now).admit("treasury", Severity::High, Claim::Ordinary));
     }
 }

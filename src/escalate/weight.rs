@@ -3,9 +3,9 @@
 //! The sender of a transaction decides how many findings it causes. Large outflows come before the small ones that may
 //! hide them, and findings that differ only in the amount are one line with their sum.
 
-use super::group::Raised;
+use super::group::RaisedFinding;
 use super::headline::headline;
-use super::roster::Roster;
+use super::roster::Routing;
 use super::shown::{amounts, shown};
 use crate::model::coverage::Shown;
 use crate::model::holding::Said;
@@ -30,7 +30,7 @@ const UNITS_MAX: u64 = (1 << 31) - 1;
 /// token, which cannot be made up, the share of the holding, and the whole units. An unknown share counts as the whole
 /// holding, and so does a finding without an amount. An allowance counts more than a small outflow and less than a
 /// large one.
-pub(super) fn weight(raised: &Raised<'_>, sums: &[U256], roster: &Roster) -> u64 {
+pub(super) fn weight(raised: &RaisedFinding<'_>, sums: &[U256], roster: &Routing) -> u64 {
     let activity = &raised.judged.activity;
     let chain = raised.watch.chain.id;
     let token = match activity.kind {
@@ -85,7 +85,13 @@ struct Line {
 impl Lines {
     /// Returns the line of a finding of the incident at `place`: its own, or the line of the first finding that differs
     /// only in amounts, with the sum of all.
-    pub(super) fn join(&mut self, place: usize, raised: &Raised<'_>, evidence: Evidence, roster: &Roster) -> Evidence {
+    pub(super) fn join(
+        &mut self,
+        place: usize,
+        raised: &RaisedFinding<'_>,
+        evidence: Evidence,
+        roster: &Routing,
+    ) -> Evidence {
         let act = shown(raised, roster);
         let own = Evidence { weight: weight(raised, &act.sums, roster), ..evidence };
         // Tokens with ids are listed one by one, and unreadable acts are never considered equal.
@@ -112,7 +118,7 @@ impl Lines {
 }
 
 /// Returns the sentence of `n` findings with these sums: `200,000 USDC left Treasury for 0x…, in 41 parts`.
-fn total(raised: &Raised<'_>, sums: &[U256], n: u64, roster: &Roster) -> String {
+fn total(raised: &RaisedFinding<'_>, sums: &[U256], n: u64, roster: &Routing) -> String {
     let mut activity = raised.judged.activity.clone();
     let mut sums = sums.iter().copied();
     activity.value = sums.next().unwrap_or_default();

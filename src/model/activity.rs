@@ -228,7 +228,7 @@ pub enum Decoding {
 
 /// The function or event, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deed {
+pub struct DecodedCall {
     /// `transfer`, `Transfer`; `ether` for a plain payment; the selector in hex when unknown; `creation`.
     pub name: Arc<str>,
     /// Canonical signature, such as `transfer(address,uint256)`; the same as `name` where there is none.
@@ -245,7 +245,7 @@ pub struct Deed {
     pub mutates: bool,
 }
 
-impl Deed {
+impl DecodedCall {
     /// Returns a deed that the program derives itself, without decoding bytes: cleanly decoded, state-changing, with
     /// neither selector nor topic.
     #[must_use]
@@ -323,7 +323,7 @@ pub struct Activity {
     /// Ether sent with the call, in wei.
     pub value: U256,
     /// Function or event, with arguments.
-    pub deed: Deed,
+    pub deed: DecodedCall,
     /// Type of call by which a leaf is executed.
     pub operation: Operation,
     /// Approvers, where known: recovered from signatures, or the confirmations of a multisig. `None` when they are

@@ -62,7 +62,7 @@ pub enum BlindnessKind {
 
 /// A lasting health issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct HealthIssue {
     /// Kind of outage. Together with `endpoint` it identifies the health issue when it ends.
     pub kind: BlindnessKind,
     /// Name of the affected endpoint; absent when the trouble affects the whole chain.

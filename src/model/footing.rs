@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 
 /// Confidence in a block at the time it was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct Provenance {
     /// Number of endpoints that reported the block as theirs, including the one that it came from.
     pub sources: u32,
     /// Number of endpoints of the chain, that is, the largest possible value of `sources`.
     pub endpoints: u32,
     /// Result of verifying the block against its header.
-    pub proof: Proof,
+    pub proof: Verification,
 }
 
 /// Result of verifying a block against its own header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Proof {
+pub enum Verification {
     /// Verification was not requested.
     #[default]
     NotAsked,
@@ -31,7 +31,7 @@ pub enum Proof {
 /// In records `verified` is missing where no verification was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Footing {
+pub struct Confidence {
     /// Finality of its block.
     pub finality: Finality,
     /// Number of endpoints that have reported its block as theirs so far.
@@ -43,14 +43,14 @@ pub struct Footing {
     pub verified: Option<bool>,
 }
 
-impl Default for Sight {
+impl Default for Provenance {
     /// Returns the report of a single endpoint, without verification.
     fn default() -> Self {
-        Self { sources: 1, endpoints: 1, proof: Proof::NotAsked }
+        Self { sources: 1, endpoints: 1, proof: Verification::NotAsked }
     }
 }
 
-impl Proof {
+impl Verification {
     /// Returns whether there is a proof; absent where none was requested.
     #[must_use]
     pub const fn verified(self) -> Option<bool> {
@@ -62,16 +62,16 @@ impl Proof {
     }
 }
 
-impl Default for Footing {
+impl Default for Confidence {
     fn default() -> Self {
-        Self::new(Sight::default())
+        Self::new(Provenance::default())
     }
 }
 
-impl Footing {
+impl Confidence {
     /// Returns the footing of data that was judged just now.
     #[must_use]
-    pub const fn new(sight: Sight) -> Self {
+    pub const fn new(sight: Provenance) -> Self {
         Self {
             finality: Finality::Included,
             sources: sight.sources,
@@ -114,32 +114,32 @@ impl Footing {
 mod tests {
     use super::*;
 
-    fn footing(finality: Finality, sources: u32, endpoints: u32, proof: Proof) -> Footing {
-        Footing { finality, ..Footing::new(Sight { sources, endpoints, proof }) }
+    fn footing(finality: Finality, sources: u32, endpoints: u32, proof: Verification) -> Confidence {
+        Confidence { finality, ..Confidence::new(Provenance { sources, endpoints, proof }) }
     }
 
     #[test]
     fn two_stand_as_surely_as_the_weaker_of_them_in_every_respect() {
-        let firm = footing(Finality::Finalized, 3, 3, Proof::Proven);
-        let fresh = footing(Finality::Included, 1, 2, Proof::NotAsked);
-        let doubtful = footing(Finality::Safe, 2, 3, Proof::Unproven);
-        assert_eq!(firm.least(fresh), footing(Finality::Included, 1, 3, Proof::NotAsked));
-        assert_eq!(fresh.least(doubtful), footing(Finality::Included, 1, 3, Proof::Unproven));
+        let firm = footing(Finality::Finalized, 3, 3, Verification::Proven);
+        let fresh = footing(Finality::Included, 1, 2, Verification::NotAsked);
+        let doubtful = footing(Finality::Safe, 2, 3, Verification::Unproven);
+        assert_eq!(firm.least(fresh), footing(Finality::Included, 1, 3, Verification::NotAsked));
+        assert_eq!(fresh.least(doubtful), footing(Finality::Included, 1, 3, Verification::Unproven));
         assert_eq!(firm.least(firm), firm);
         assert_eq!(firm.least(doubtful), doubtful.least(firm));
     }
 
     #[test]
     fn one_endpoint_alone_leaves_nothing_to_wait_for() {
-        assert!(!footing(Finality::Included, 1, 1, Proof::NotAsked).is_unconfirmed());
-        assert!(footing(Finality::Included, 1, 2, Proof::NotAsked).is_unconfirmed());
-        assert!(!footing(Finality::Included, 2, 3, Proof::NotAsked).is_unconfirmed());
+        assert!(!footing(Finality::Included, 1, 1, Verification::NotAsked).is_unconfirmed());
+        assert!(footing(Finality::Included, 1, 2, Verification::NotAsked).is_unconfirmed());
+        assert!(!footing(Finality::Included, 2, 3, Verification::NotAsked).is_unconfirmed());
     }
 
     #[test]
     fn what_was_written_before_there_were_footings_is_read_as_one_endpoint_s_word() {
-        assert_eq!(serde_json::from_str::<Footing>("{}").unwrap(), Footing::default());
-        let written = serde_json::to_value(Footing::default()).unwrap();
+        assert_eq!(serde_json::from_str::<Confidence>("{}").unwrap(), Confidence::default());
+        let written = serde_json::to_value(Confidence::default()).unwrap();
         assert_eq!(written, serde_json::json!({ "finality": "included", "sources": 1, "endpoints": 1 }));
     }
 }

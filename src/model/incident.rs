@@ -3,7 +3,7 @@
 use super::blindness::Blindness;
 use super::block::BlockRef;
 use super::coverage::{Coverage, Paged, Shown, Storm};
-use super::footing::Footing;
+use super::footing::Confidence;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
 use super::path::{Path, SELF_PATH};
@@ -78,7 +78,7 @@ pub struct Finding {
     pub reasons: Vec<String>,
     /// Confidence in the finding. The store keeps it up to date.
     #[serde(default)]
-    pub footing: Footing,
+    pub footing: Confidence,
     /// Paging setting while its transaction is pending, which says whether people were paged; absent once a block
     /// contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +148,7 @@ pub struct Incident {
     pub standing: u64,
     /// Weakest footing among the active findings; never overstated. Absent where no finding is active.
     #[serde(default)]
-    pub footing: Option<Footing>,
+    pub footing: Option<Confidence>,
     /// Rules and built-ins that raised its findings.
     pub rules: Vec<String>,
     /// Name of the person who acknowledged it.
@@ -328,7 +328,7 @@ impl Delivery {
 
 /// Changes that the escalation engine wants to commit. All of them are written in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ChangeSet {
     /// New or changed incidents, in full.
     pub incidents: Vec<Incident>,
     /// New or changed findings, in full.
@@ -341,7 +341,7 @@ pub struct Plan {
 
 /// State that the escalation engine needs before it plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct OpenState {
     /// Live incidents, and those that the findings below belong to.
     pub incidents: Vec<Incident>,
     /// Active findings in retracted blocks, and those whose ids occur again in the new blocks.

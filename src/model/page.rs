@@ -3,7 +3,7 @@
 //! Every string may contain text from the chain; the destination that shows it must escape it.
 
 use super::block::Finality;
-use super::footing::Footing;
+use super::footing::Confidence;
 use super::ids::{ChainId, FindingId, IncidentId};
 use super::incident::State;
 use super::severity::Severity;
@@ -125,7 +125,7 @@ pub struct Evidence {
     pub tx: B256,
     /// Confidence in the finding.
     #[serde(flatten)]
-    pub footing: Footing,
+    pub footing: Confidence,
 }
 
 /// Short form of the most severe evidence of an incident.

@@ -3,7 +3,7 @@
 //! A value is a word of 32 bytes, as the chain stores it. It is kept together with the block that set it, so that a
 //! reorg can undo it. Facts are passed as [`Delta`]s, so that commits and restarts need no extra code.
 
-use super::verdict::Delta;
+use super::verdict::WindowEntry;
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -303,8 +303,8 @@ impl Reading {
 impl Fact {
     /// Returns the delta that records this fact of `watch` with this value.
     #[must_use]
-    pub fn delta(self, watch: Address, value: B256) -> Delta {
-        Delta { watch, rule: Arc::from(format!("{STATES}{self}")), amount: U256::from_be_bytes(value.0) }
+    pub fn delta(self, watch: Address, value: B256) -> WindowEntry {
+        WindowEntry { watch, rule: Arc::from(format!("{STATES}{self}")), amount: U256::from_be_bytes(value.0) }
     }
 
     /// Returns the fact of a delta, if it has one.

@@ -2,7 +2,7 @@
 
 use super::activity::{Activity, Position};
 use super::block::BlockRef;
-use super::footing::Sight;
+use super::footing::Provenance;
 use super::ids::{ChainId, FindingId};
 use super::severity::Severity;
 use alloy_primitives::{Address, B256, U256};
@@ -124,7 +124,7 @@ impl Judged {
 /// Amount that a vouched, executed activity adds to a rule's rolling window, or that an unvouched attempt adds to the
 /// count of attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delta {
+pub struct WindowEntry {
     /// Watched address.
     pub watch: Address,
     /// Rule name, or a built-in's.
@@ -155,7 +155,7 @@ pub struct JudgedBlock {
     /// In transaction order.
     pub judged: Vec<Judged>,
     /// Amounts that it adds to rolling windows.
-    pub deltas: Vec<Delta>,
+    pub deltas: Vec<WindowEntry>,
     /// Confidence in the block at the time it was judged.
-    pub sight: Sight,
+    pub sight: Provenance,
 }

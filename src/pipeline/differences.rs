@@ -10,7 +10,7 @@ use crate::decode::{self, Subjects};
 use crate::escalate;
 use crate::model::state::{BARE, KIND, Reading};
 use crate::model::{Block, BlockRef, Difference, Item, Link, Severity, Verdict, WatchInfo};
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -95,7 +95,7 @@ pub struct Told<'b> {
 }
 
 /// Reads the state of all watches of a chain at the block `head`, and compares it with the configuration.
-pub async fn survey<'b>(book: &'b Book, chain: &ChainBook, head: Link, reader: &dyn Reader) -> Survey<'b> {
+pub async fn survey<'b>(book: &'b Config, chain: &ChainBook, head: Link, reader: &dyn Reader) -> Survey<'b> {
     let mut subjects = (*chain.subjects).clone();
     subjects.look_at_state(NonZeroU64::MIN);
     let addresses: Vec<Address> = subjects.addresses().collect();

@@ -9,16 +9,16 @@ use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::{self, History};
 use crate::decode;
 use crate::escalate;
-use crate::model::incident::Plan;
+use crate::model::incident::ChangeSet;
 use crate::model::pending::{Ended, Ending, Pending};
 use crate::model::read::{Answer, READS_MAX, Read};
 use crate::model::{
-    Activity, ActivityKind, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Sight, Tx, Verdict,
+    Activity, ActivityKind, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Provenance, Tx, Verdict,
 };
 use crate::runtime::{self, Clock};
 use crate::source::mempool::Interest;
 use crate::store::{OwnedStepJudged, PendingSeen, Store};
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use alloy_primitives::{Address, B256, keccak256};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -64,8 +64,8 @@ fn outbids(first: Option<u128>, second: Option<u128>) -> bool {
 }
 
 /// The pending transactions of a chain.
-pub struct Pendings {
-    book: Arc<Book>,
+pub struct PendingWatcher {
+    book: Arc<Config>,
     chain: Arc<ChainBook>,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -86,13 +86,13 @@ pub struct Pendings {
     looked: Option<BlockRef>,
 }
 
-impl Pendings {
+impl PendingWatcher {
     /// Continues with the waiting transactions in the store.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(
-        book: Arc<Book>,
+        book: Arc<Config>,
         chain: Arc<ChainBook>,
         store: Store,
         clock: Arc<dyn Clock>,
@@ -141,10 +141,10 @@ impl Pendings {
     ///
     /// # Errors
     /// When the store refuses. The same can be heard again: what was committed is known by then.
-    pub async fn hear(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<Plan> {
+    pub async fn hear(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
         let id = self.chain.info.id;
         let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
-            return Ok(Plan::default());
+            return Ok(ChangeSet::default());
         };
         let hashes = txs.iter().map(|tx| tx.hash).collect();
         let known = self
@@ -189,13 +189,13 @@ impl Pendings {
     ///
     /// # Errors
     /// When the store refuses. Nothing is lost by that: the next look finds the same.
-    pub async fn look(&mut self, reader: &dyn Reader) -> anyhow::Result<Plan> {
+    pub async fn look(&mut self, reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
         let id = self.chain.info.id;
         if self.waiting.is_empty() {
-            return Ok(Plan::default());
+            return Ok(ChangeSet::default());
         }
         let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
-            return Ok(Plan::default());
+            return Ok(ChangeSet::default());
         };
         let now_ms = runtime::millis(&*self.clock);
         let mut heard = Heard::default();
@@ -351,14 +351,14 @@ impl Pendings {
             time: tip.time,
             judged,
             deltas: Vec::new(),
-            sight: Sight::default(),
+            sight: Provenance::default(),
         }
     }
 
-    async fn commit(&mut self, heard: Heard, blocks: Vec<JudgedBlock>, now_ms: u64) -> anyhow::Result<Plan> {
+    async fn commit(&mut self, heard: Heard, blocks: Vec<JudgedBlock>, now_ms: u64) -> anyhow::Result<ChangeSet> {
         let Heard { changed, ended } = heard;
         if changed.is_empty() {
-            return Ok(Plan::default());
+            return Ok(ChangeSet::default());
         }
         let step = OwnedStepJudged {
             chain: self.chain.info.clone(),

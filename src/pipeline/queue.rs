@@ -6,19 +6,19 @@
 //! repeated look, in any process, therefore finds the same and reports nothing twice.
 
 use super::{Reader, ask_through, examine_queued, remembered};
-use crate::classify::queue::{self, Listed, Look, Lookup, Weighed};
+use crate::classify::queue::{self, JudgedProposals, ListedProposal, Lookup, ProposalSnapshot};
 use crate::classify::rule::WatchRules;
 use crate::decode;
-use crate::decode::queued::Standing;
+use crate::decode::queued::QueueState;
 use crate::escalate;
-use crate::model::incident::Plan;
+use crate::model::incident::ChangeSet;
 use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
 use crate::model::read::{Answer, Answers, READS_MAX, Read};
-use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Sight, Verdict, WatchInfo};
+use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Provenance, Verdict, WatchInfo};
 use crate::runtime::{self, Clock};
 use crate::store::{OwnedStepJudged, QueueKept, QueueSeen, Store};
 use crate::telemetry::Metrics;
-use crate::watchlist::{Book, ChainBook};
+use crate::watchlist::{ChainBook, Config};
 use alloy_primitives::{B256, U256};
 use anyhow::Context as _;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -42,7 +42,7 @@ const CODES_MAX: usize = 100;
 
 /// Proposals in the queues of a chain's Safes.
 pub struct Queues {
-    book: Arc<Book>,
+    book: Arc<Config>,
     chain: Arc<ChainBook>,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -77,7 +77,7 @@ pub struct Answered {
 #[derive(Clone, Debug, Default)]
 pub struct Concluded {
     /// Changes that the escalation engine made for it.
-    pub plan: Plan,
+    pub plan: ChangeSet,
     /// True if anything was new or is still unclear, which justifies another poll soon.
     pub stirs: bool,
     /// Number of pending proposals.
@@ -101,7 +101,7 @@ impl Prepared {
 struct Seen<'a> {
     queued: &'a Queued,
     checked: &'a Checked,
-    weighed: Weighed,
+    weighed: JudgedProposals,
     row: Remembered,
     /// Stored state of the proposal before this poll.
     before: Option<&'a Remembered>,
@@ -112,7 +112,7 @@ impl Queues {
     /// than `stale_after` is reported as stale.
     #[must_use]
     pub fn new(
-        book: Arc<Book>,
+        book: Arc<Config>,
         chain: Arc<ChainBook>,
         store: Store,
         clock: Arc<dyn Clock>,
@@ -139,12 +139,12 @@ impl Queues {
         let mut rounds = 0..STANDING_ROUNDS_MAX;
         let state = loop {
             match (decode::queued::standing(id, watch.address, &answers), rounds.next()) {
-                (Standing::Known(state), _) => break state,
-                (Standing::Asks(reads), Some(_)) => {
+                (QueueState::Known(state), _) => break state,
+                (QueueState::Asks(reads), Some(_)) => {
                     let told = reader.read(tip.at, &reads).await;
                     answers.extend(reads.into_iter().zip(told));
                 }
-                (Standing::Asks(_), None) | (Standing::Dark, _) => return Ok(None),
+                (QueueState::Asks(_), None) | (QueueState::Dark, _) => return Ok(None),
             }
         };
         // Read after the tip, so that it includes all logs of the Safe up to the tip.
@@ -167,8 +167,9 @@ impl Queues {
         let now_ms = runtime::millis(&*self.clock);
         let Prepared { tip, state, kept } = prepared;
         let (queued, checked) = self.checked(prepared, answered, reader).await;
-        let listed: Vec<_> = queued.iter().zip(&checked).map(|(queued, checked)| Listed { queued, checked }).collect();
-        let look = Look { now_ms, stale_after: self.stale_after.as_secs(), service_nonce: answered.nonce };
+        let listed: Vec<_> =
+            queued.iter().zip(&checked).map(|(queued, checked)| ListedProposal { queued, checked }).collect();
+        let look = ProposalSnapshot { now_ms, stale_after: self.stale_after.as_secs(), service_nonce: answered.nonce };
         let weighed = queue::weigh(&listed, state, &kept.remembered, rules, look);
         let mut seen: Vec<Seen<'_>> = listed
             .iter()
@@ -239,7 +240,7 @@ impl Queues {
         &self,
         queued: &'a Queued,
         checked: &'a Checked,
-        weighed: Weighed,
+        weighed: JudgedProposals,
         prepared: &'a Prepared,
         now_ms: u64,
     ) -> Seen<'a> {
@@ -260,7 +261,7 @@ impl Queues {
     }
 
     /// Returns a digest of all inputs to the verdicts that change from look to look, or with the configuration.
-    fn stands_for(&self, checked: &Checked, weighed: &Weighed) -> B256 {
+    fn stands_for(&self, checked: &Checked, weighed: &JudgedProposals) -> B256 {
         let mut signers = checked.signers.clone();
         signers.sort_unstable();
         let signers: Vec<u8> = signers.iter().flat_map(|signer| signer.0.0).collect();
@@ -339,7 +340,7 @@ impl Queues {
 
     fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {
         let chain = self.chain.info.id;
-        JudgedBlock { chain, at, parent: B256::ZERO, time, judged, deltas: Vec::new(), sight: Sight::default() }
+        JudgedBlock { chain, at, parent: B256::ZERO, time, judged, deltas: Vec::new(), sight: Provenance::default() }
     }
 
     fn count(&self, blocks: &[JudgedBlock]) {

@@ -5,7 +5,7 @@
 //! it tests the route to Alertmanager. Failing checks are reported in a separate alert, `WatchfireUnwell`, which ends
 //! when all checks pass again.
 
-use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
+use super::{HealthReport, Heartbeat, HeartbeatKind, TIMEOUT};
 use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::FutureExt as _;
@@ -65,11 +65,11 @@ every    = "1m"
 }
 
 impl Heartbeat for Alertmanager {
-    fn start<'a>(&'a self, _: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
+    fn start<'a>(&'a self, _: &'a HealthReport) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
         futures::future::ready(Ok(None)).boxed()
     }
 
-    fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>> {
+    fn beat<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Receipt, SendError>> {
         let alerts = alerts(&self.instance, vitals);
         async move {
             let body = serde_json::to_vec(&alerts).map_err(|error| SendError::Refused(error.to_string()))?;
@@ -81,7 +81,7 @@ impl Heartbeat for Alertmanager {
 }
 
 /// Returns the two alerts. Alertmanager identifies an alert by its labels, so the labels contain only constant values.
-fn alerts(instance: &str, vitals: &Vitals) -> Json {
+fn alerts(instance: &str, vitals: &HealthReport) -> Json {
     let at =
         |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string());
     let lasts = millis(vitals.every.saturating_mul(BEATS_LOST_MAX));
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn the_watchdog_fires_whether_or_not_all_is_well() {
         let every = Duration::from_secs(60);
-        let well = Vitals { now_ms: 1_000_000, every, n_checks: 3, failing: Vec::new() };
+        let well = HealthReport { now_ms: 1_000_000, every, n_checks: 3, failing: Vec::new() };
         let failing = Failing { name: "store/writes".into(), why: "full".into(), since: Timestamp::UNIX_EPOCH };
-        let unwell = Vitals { now_ms: 1_000_000, every, n_checks: 3, failing: vec![failing] };
+        let unwell = HealthReport { now_ms: 1_000_000, every, n_checks: 3, failing: vec![failing] };
         for vitals in [&well, &unwell] {
             let alerts = alerts("here", vitals);
             let labels = json!({ "alertname": "Watchdog", "severity": "none", "job": "watchfire", "instance": "here" });

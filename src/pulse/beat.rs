@@ -1,6 +1,6 @@
 //! Heartbeat loop: one task for each heartbeat, which reads the checks every second.
 
-use super::{Heart, Vitals};
+use super::{HealthReport, HeartbeatTarget};
 use crate::post::SendError;
 use crate::runtime::{self, Clock, Stop};
 use crate::telemetry::{Checks, Metrics};
@@ -15,27 +15,27 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Sends heartbeats until `stop`. No final heartbeat is sent at shutdown: the dead man's switch exists to report a
 /// stopped process.
-pub async fn run(heart: Heart, checks: Checks, metrics: Metrics, clock: Arc<dyn Clock>, stop: Stop) {
+pub async fn run(heart: HeartbeatTarget, checks: Checks, metrics: Metrics, clock: Arc<dyn Clock>, stop: Stop) {
     metrics.heartbeat_known(&heart.name, heart.every);
-    let rhythm = Rhythm::new(heart.every);
-    let mut beat = Beat { heart, checks, metrics, clock, rhythm };
+    let rhythm = BeatSchedule::new(heart.every);
+    let mut beat = BeatLoop { heart, checks, metrics, clock, rhythm };
     tokio::select! {
         () = stop.cancelled() => {}
         () = beat.run() => {}
     }
 }
 
-struct Beat {
-    heart: Heart,
+struct BeatLoop {
+    heart: HeartbeatTarget,
     checks: Checks,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
-    rhythm: Rhythm,
+    rhythm: BeatSchedule,
 }
 
 /// Schedule of heartbeats. Owns no clock: times are counted from the start.
 #[derive(Clone, Debug)]
-struct Rhythm {
+struct BeatSchedule {
     every: Duration,
     /// Time of the next heartbeat.
     due: Duration,
@@ -57,7 +57,7 @@ enum Turn {
     Changed,
 }
 
-impl Beat {
+impl BeatLoop {
     async fn run(&mut self) {
         let (began, check) = (runtime::instant(), format!("task/heartbeat/{}", self.heart.name));
         if let Err(error) = self.heart.heartbeat.start(&self.vitals()).await {
@@ -76,7 +76,7 @@ impl Beat {
         }
     }
 
-    fn heard(&mut self, turn: Turn, now: Duration, vitals: &Vitals, answer: &str) {
+    fn heard(&mut self, turn: Turn, now: Duration, vitals: &HealthReport, answer: &str) {
         let (name, outcome) = (&self.heart.name, if vitals.well() { "ok" } else { "fail" });
         self.metrics.heartbeat(name, outcome, self.clock.now().as_millisecond() as f64 / 1_000.0);
         debug!(heartbeat = %name, outcome, "heartbeat {name}: {outcome}, answered {answer}");
@@ -100,8 +100,8 @@ impl Beat {
         }
     }
 
-    fn vitals(&self) -> Vitals {
-        Vitals {
+    fn vitals(&self) -> HealthReport {
+        HealthReport {
             now_ms: runtime::wall_millis(&*self.clock),
             every: self.heart.every,
             n_checks: self.checks.names().len(),
@@ -110,7 +110,7 @@ impl Beat {
     }
 }
 
-impl Rhythm {
+impl BeatSchedule {
     fn new(every: Duration) -> Self {
         Self { every, due: Duration::ZERO, told: None, changed: false, lost: 0 }
     }
@@ -153,7 +153,7 @@ mod tests {
     /// Returns the heartbeats that a service receives within 200 seconds. `well` and `there` state for each second
     /// whether all checks pass and whether the service is reachable.
     fn heard(well: impl Fn(u64) -> bool, there: impl Fn(u64) -> bool) -> Vec<String> {
-        let mut rhythm = Rhythm::new(Duration::from_secs(60));
+        let mut rhythm = BeatSchedule::new(Duration::from_secs(60));
         let mut heard = Vec::new();
         for second in 0..200 {
             let now = Duration::from_secs(second);

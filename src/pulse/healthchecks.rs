@@ -1,7 +1,7 @@
 //! Healthchecks, hosted or self-hosted, and compatible services: a URL that is posted to, with `/start` and `/fail`
 //! appended. Source: the Pinging API of healthchecks.io.
 
-use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
+use super::{HealthReport, Heartbeat, HeartbeatKind, TIMEOUT};
 use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::FutureExt as _;
@@ -50,12 +50,12 @@ every = "1m"
 }
 
 impl Heartbeat for Healthchecks {
-    fn start<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
+    fn start<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
         let body = format!("watchfire {} has started", env!("CARGO_PKG_VERSION"));
         async move { self.post(&["start"], body, vitals).await.map(Some) }.boxed()
     }
 
-    fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>> {
+    fn beat<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Receipt, SendError>> {
         let (segments, body): (&[&'static str], _) = if vitals.well() {
             (&[], format!("all {} checks hold", vitals.n_checks))
         } else {
@@ -66,7 +66,12 @@ impl Heartbeat for Healthchecks {
 }
 
 impl Healthchecks {
-    async fn post(&self, segments: &[&'static str], mut body: String, vitals: &Vitals) -> Result<Receipt, SendError> {
+    async fn post(
+        &self,
+        segments: &[&'static str],
+        mut body: String,
+        vitals: &HealthReport,
+    ) -> Result<Receipt, SendError> {
         body.truncate(body.floor_char_boundary(BODY_BYTES_MAX));
         let kind = "text/plain; charset=utf-8";
         let letter = Letter::new(kind, body.into_bytes()).below(segments);

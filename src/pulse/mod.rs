@@ -40,7 +40,7 @@ const REASONS_MAX: usize = 25;
 
 /// Health report of this program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vitals {
+pub struct HealthReport {
     /// Time of the report, in wall-clock milliseconds.
     pub now_ms: u64,
     /// Period in the terms of the switch: time until the next heartbeat.
@@ -58,14 +58,14 @@ pub trait Heartbeat: Send + Sync {
     /// # Errors
     ///
     /// As [`Heartbeat::beat`].
-    fn start<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>>;
+    fn start<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Option<Receipt>, SendError>>;
 
     /// Reports the current state of the checks.
     ///
     /// # Errors
     ///
     /// [`SendError`] says whether to try again. No error holds a secret.
-    fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>>;
+    fn beat<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Receipt, SendError>>;
 }
 
 /// Kind of service: its name in a configuration, and the parser of its table.
@@ -85,7 +85,7 @@ pub trait HeartbeatKind: Sync {
 
 /// Heartbeat target of a `[heartbeat.<name>]` table.
 #[derive(Clone)]
-pub struct Heart {
+pub struct HeartbeatTarget {
     /// Name in logs and metrics.
     pub name: String,
     /// Name of its kind.
@@ -96,13 +96,13 @@ pub struct Heart {
     pub heartbeat: Arc<dyn Heartbeat>,
 }
 
-impl fmt::Debug for Heart {
+impl fmt::Debug for HeartbeatTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Heart").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-impl Vitals {
+impl HealthReport {
     /// Returns whether every check passes.
     #[must_use]
     pub fn well(&self) -> bool {
@@ -123,7 +123,7 @@ impl Vitals {
 }
 
 /// Reads a whole `[heartbeat.<name>]` table and reports every problem in it, including unknown keys.
-pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<Heart> {
+pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<HeartbeatTarget> {
     let every = table.duration("every", problems).map(|every| {
         if every.value < EVERY_MIN || every.value > EVERY_MAX {
             problems.push(every.problem("`every` must be from 30s to 1h"));
@@ -135,7 +135,7 @@ pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Optio
     let kind = table.require("kind", problems, |table, key, problems| table.choice(key, &kinds, problems))?;
     let heartbeat = kind.parse(&mut table, problems);
     table.finish(problems);
-    Some(Heart {
+    Some(HeartbeatTarget {
         name: name.to_owned(),
         kind: kind.name(),
         every: every.unwrap_or(EVERY),
@@ -149,7 +149,7 @@ mod tests {
     use crate::settings::{Document, Secrets, SourceFile};
     use jiff::Timestamp;
 
-    fn read(text: &str) -> (Vec<Option<Heart>>, Problems) {
+    fn read(text: &str) -> (Vec<Option<HeartbeatTarget>>, Problems) {
         let file = SourceFile::new("watchfire.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
@@ -196,7 +196,7 @@ mod tests {
     fn a_flood_of_reasons_is_counted() {
         let failing = |n| Failing { name: format!("check {n}"), why: "no".to_owned(), since: Timestamp::UNIX_EPOCH };
         let failing = (0..REASONS_MAX + 3).map(failing).collect();
-        let vitals = Vitals { now_ms: 0, every: EVERY, n_checks: 100, failing };
+        let vitals = HealthReport { now_ms: 0, every: EVERY, n_checks: 100, failing };
         let reasons = vitals.reasons();
         assert_eq!(reasons.lines().count(), REASONS_MAX + 1);
         assert!(reasons.starts_with("check 0: no (since 1970-01-01T00:00:00Z)\n"), "{reasons}");

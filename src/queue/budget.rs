@@ -27,7 +27,7 @@ pub(super) const LOOK_COST: f64 = 2.0;
 
 /// Reason for a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum PollDecision {
     /// The regular turn of the Safe.
     Due,
     /// The queue is active, and its turn is later.
@@ -117,12 +117,12 @@ impl Budget {
 
     /// Returns whether such a poll may begin. A poll before its turn must leave requests for the others.
     #[must_use]
-    pub fn allows(&self, look: Look, now: Instant) -> bool {
+    pub fn allows(&self, look: PollDecision, now: Instant) -> bool {
         let kept = match look {
-            Look::Due => 0.0,
-            Look::Busy => RESERVE,
-            Look::Waiting => RESERVE_OF_WAITING,
-            Look::Retry => RESERVE_OF_RETRY,
+            PollDecision::Due => 0.0,
+            PollDecision::Busy => RESERVE,
+            PollDecision::Waiting => RESERVE_OF_WAITING,
+            PollDecision::Retry => RESERVE_OF_RETRY,
         };
         now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)
     }
@@ -243,13 +243,13 @@ mod tests {
         let now = crate::runtime::instant();
         let mut budget = full(3_000, now);
         for _ in 0..99 {
-            assert!(budget.allows(Look::Due, now + Duration::from_secs(1)));
+            assert!(budget.allows(PollDecision::Due, now + Duration::from_secs(1)));
             budget.spend(now);
         }
-        assert!(!budget.allows(Look::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
+        assert!(!budget.allows(PollDecision::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
         // 2,900 requests in the rest of the month allow one in 14 minutes and 54 seconds.
-        assert!(!budget.allows(Look::Due, now + Duration::from_secs(893)));
-        assert!(budget.allows(Look::Due, now + Duration::from_secs(894)));
+        assert!(!budget.allows(PollDecision::Due, now + Duration::from_secs(893)));
+        assert!(budget.allows(PollDecision::Due, now + Duration::from_secs(894)));
     }
 
     #[test]
@@ -295,11 +295,14 @@ mod tests {
         after.resume(100, Some((0.0, DAY)), now);
         assert!(after.left(now) > 90.0 && after.left(now) <= 100.0, "what was earned meanwhile: {}", after.left(now));
         after.resume(2_999, Some((50.0, Duration::ZERO)), now);
-        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY));
+        assert!(after.is_used_up() && !after.allows(PollDecision::Due, now + DAY));
         after.resume(7_000, Some((f64::NAN, Duration::ZERO)), now);
-        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY), "what is unlike any number of ours is none");
+        assert!(
+            after.is_used_up() && !after.allows(PollDecision::Due, now + DAY),
+            "what is unlike any number of ours is none"
+        );
         after.begin(MONTH, now + DAY);
-        assert!(after.allows(Look::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
+        assert!(after.allows(PollDecision::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
     }
 
     #[test]
@@ -308,7 +311,7 @@ mod tests {
         let mut budget = full(3_000, now);
         budget.spend(now);
         budget.shared(2_999);
-        assert!(budget.is_used_up() && !budget.allows(Look::Due, now + DAY));
+        assert!(budget.is_used_up() && !budget.allows(PollDecision::Due, now + DAY));
     }
 
     #[test]
@@ -337,10 +340,10 @@ mod tests {
         let mut budget = full(3_000, now);
         (0..80).for_each(|_| budget.spend(now));
         let soon = now + Duration::from_secs(1);
-        assert!(!budget.allows(Look::Busy, soon) && budget.allows(Look::Due, soon));
+        assert!(!budget.allows(PollDecision::Busy, soon) && budget.allows(PollDecision::Due, soon));
         let mut budget = full(3_000, now);
         (0..50).for_each(|_| budget.spend(now));
-        assert!(!budget.allows(Look::Retry, soon) && budget.allows(Look::Busy, soon));
+        assert!(!budget.allows(PollDecision::Retry, soon) && budget.allows(PollDecision::Busy, soon));
     }
 
     #[test]
@@ -352,8 +355,8 @@ mod tests {
         budget.pause(now + Duration::from_secs(60));
         budget.pause(now + Duration::from_secs(10));
         assert!(
-            !budget.allows(Look::Due, now + Duration::from_secs(59))
-                && budget.allows(Look::Due, now + Duration::from_secs(60))
+            !budget.allows(PollDecision::Due, now + Duration::from_secs(59))
+                && budget.allows(PollDecision::Due, now + Duration::from_secs(60))
         );
     }
 

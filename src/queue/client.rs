@@ -1,7 +1,7 @@
 //! Queries one service within its budget, and checks each response against the request.
 
 use super::budget::{Budget, LOOK_COST};
-use super::limits::{Left, Limits};
+use super::limits::{Limits, RemainingQuota};
 use super::listing::{Listing, PAGE, Pages, Reading};
 use super::month::Month;
 use super::parse::{self, AccountJson, PageJson};
@@ -248,7 +248,7 @@ impl Client {
     /// left. The report can only reduce our requests.
     fn heed(&mut self, limits: &Limits) {
         let now = instant();
-        for Left { requests, reset } in &limits.left {
+        for RemainingQuota { requests, reset } in &limits.left {
             if (*requests as f64) < LOOK_COST {
                 self.pause(*reset);
             } else if *reset >= SPREAD_FROM {

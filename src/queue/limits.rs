@@ -21,12 +21,12 @@ pub(super) struct Limits {
     /// Duration for which the service must not be queried.
     pub(super) pause: Option<Duration>,
     /// Remaining requests of each of its quotas.
-    pub(super) left: Vec<Left>,
+    pub(super) left: Vec<RemainingQuota>,
 }
 
 /// Remaining requests of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct RemainingQuota {
     /// Number of requests left.
     pub(super) requests: u64,
     /// Time until the quota is refilled.
@@ -38,7 +38,7 @@ impl Limits {
     pub(super) fn read(headers: &HeaderMap, now_ms: u64) -> Self {
         let number = |name: &str| leading(headers.get(name)?.to_str().ok()?);
         let pair = |remaining: &str, reset: &str| {
-            Some(Left { requests: number(remaining)?, reset: until(number(reset)?, now_ms) })
+            Some(RemainingQuota { requests: number(remaining)?, reset: until(number(reset)?, now_ms) })
         };
         let mut left = Vec::new();
         left.extend(pair("x-ratelimit-remaining", "x-ratelimit-reset"));
@@ -50,7 +50,7 @@ impl Limits {
 }
 
 /// `RateLimit` in either of its forms.
-fn combined(text: &str, now_ms: u64) -> Vec<Left> {
+fn combined(text: &str, now_ms: u64) -> Vec<RemainingQuota> {
     let of = |part: &str| {
         let mut left = (None, None);
         for (key, value) in part.split([';', ',']).filter_map(|item| item.trim().split_once('=')) {
@@ -60,7 +60,7 @@ fn combined(text: &str, now_ms: u64) -> Vec<Left> {
                 _ => {}
             }
         }
-        Some(Left { requests: left.0?, reset: until(left.1?, now_ms) })
+        Some(RemainingQuota { requests: left.0?, reset: until(left.1?, now_ms) })
     };
     // The older form uses commas between the parts of its single statement, the newer form between statements.
     if text.contains("remaining=") { of(text).into_iter().collect() } else { text.split(',').filter_map(of).collect() }

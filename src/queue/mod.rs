@@ -17,7 +17,7 @@ mod parse;
 mod schedule;
 mod settings;
 
-pub use budget::{Budget, Look, sustains, takes};
+pub use budget::{Budget, PollDecision, sustains, takes};
 pub use client::{Account, Client, ServiceError};
 pub use listing::{Listing, QUEUED_MAX};
 pub use schedule::Schedule;

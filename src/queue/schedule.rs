@@ -5,7 +5,7 @@
 //! a failure, are paid from the surplus. Therefore no queue starves, independent of the activity and failures of the
 //! others.
 
-use super::budget::{Budget, Look};
+use super::budget::{Budget, PollDecision};
 use crate::runtime::Backoff;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
@@ -22,14 +22,14 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(
 pub struct Schedule {
     hot: Duration,
     cold: Duration,
-    queues: BTreeMap<Address, Turn>,
+    queues: BTreeMap<Address, QueueTurn>,
     /// Number of looks that failed since the last success, at any queue, and the time before which none is tried.
     failures: u32,
     resumes: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Turn {
+struct QueueTurn {
     due: Instant,
     hot_until: Option<Instant>,
     /// True if any proposal is pending.
@@ -50,7 +50,7 @@ impl Schedule {
         budget: &Budget,
         now: Instant,
     ) -> Self {
-        let turn = Turn { due: now, hot_until: None, waits: false, failures: 0, seen: now, turn_at: None };
+        let turn = QueueTurn { due: now, hot_until: None, waits: false, failures: 0, seen: now, turn_at: None };
         let queues: BTreeMap<_, _> = safes.map(|safe| (safe, turn)).collect();
         let cold = cold.max(budget.sustains(queues.len()));
         Self { hot: hot.min(cold), cold, queues, failures: 0, resumes: now }
@@ -83,20 +83,20 @@ impl Schedule {
         if now < self.resumes || now < budget.ready_at() {
             return None;
         }
-        let all = [Look::Due, Look::Busy, Look::Waiting, Look::Retry];
-        let allowed: Vec<Look> = all.into_iter().filter(|look| budget.allows(*look, now)).collect();
+        let all = [PollDecision::Due, PollDecision::Busy, PollDecision::Waiting, PollDecision::Retry];
+        let allowed: Vec<PollDecision> = all.into_iter().filter(|look| budget.allows(*look, now)).collect();
         let due = self.queues.iter().filter(|(_, turn)| turn.due <= now && allowed.contains(&self.look(turn, now)));
         due.min_by_key(|(_, turn)| turn.due).map(|(safe, _)| *safe)
     }
 
     /// Returns the reason for a look. A queue whose turn has come is treated like all others, independent of its
     /// activity and failures.
-    fn look(&self, turn: &Turn, now: Instant) -> Look {
+    fn look(&self, turn: &QueueTurn, now: Instant) -> PollDecision {
         match turn.turn_at {
-            Some(at) if now < at && turn.failures > 0 => Look::Retry,
-            Some(at) if now < at && turn.is_hot(now) => Look::Busy,
-            Some(at) if now < at && turn.waits => Look::Waiting,
-            _ => Look::Due,
+            Some(at) if now < at && turn.failures > 0 => PollDecision::Retry,
+            Some(at) if now < at && turn.is_hot(now) => PollDecision::Busy,
+            Some(at) if now < at && turn.waits => PollDecision::Waiting,
+            _ => PollDecision::Due,
         }
     }
 
@@ -162,7 +162,7 @@ impl Schedule {
     }
 }
 
-impl Turn {
+impl QueueTurn {
     fn is_hot(&self, now: Instant) -> bool {
         self.hot_until.is_some_and(|until| now < until)
     }

@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 
 /// Capability that a node may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ability {
+pub enum Capability {
     /// All receipts of a block by its hash (`eth_getBlockReceipts`).
     BlockReceipts,
     /// A transaction's receipt (`eth_getTransactionReceipt`), which suffices where `eth_getBlockReceipts` is missing.
@@ -41,7 +41,7 @@ pub enum Ability {
 
 /// State of an ability of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Can {
+pub enum Support {
     /// Tested with a correct result.
     Yes,
     /// Missing, or tested with a wrong result; with the reason, in our words or the node's.
@@ -52,7 +52,7 @@ pub enum Can {
 
 /// Abilities of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Abilities {
+pub struct Capabilities {
     /// Name of the node's software as one printable line; absent if the node does not report it.
     pub client: Option<String>,
     /// Chain that the node serves.
@@ -62,13 +62,13 @@ pub struct Abilities {
     /// Newest block of the node.
     pub head: Link,
     /// State of each capability, in the order of [`Ability::ALL`].
-    pub can: [Can; Ability::ALL.len()],
+    pub can: [Support; Capability::ALL.len()],
     /// Size of the largest batch over HTTP that was tried and answered; zero over a socket, where each request is sent
     /// alone.
     pub batch_max: usize,
 }
 
-impl Ability {
+impl Capability {
     /// All of them, in the order in which they are shown.
     pub const ALL: [Self; 14] = [
         Self::BlockReceipts,
@@ -109,7 +109,7 @@ impl Ability {
     }
 }
 
-impl Can {
+impl Support {
     /// Returns whether the ability was seen to work.
     #[must_use]
     pub const fn is_yes(&self) -> bool {
@@ -126,48 +126,48 @@ impl Can {
     }
 }
 
-impl Abilities {
+impl Capabilities {
     /// Returns the state of an ability.
     #[must_use]
-    pub fn of(&self, ability: Ability) -> &Can {
+    pub fn of(&self, ability: Capability) -> &Support {
         &self.can[ability as usize]
     }
 
     /// Returns whether the ability was seen to work.
     #[must_use]
-    pub fn has(&self, ability: Ability) -> bool {
+    pub fn has(&self, ability: Capability) -> bool {
         self.of(ability).is_yes()
     }
 
     /// Returns each capability and its state.
-    pub fn iter(&self) -> impl Iterator<Item = (Ability, &Can)> {
-        Ability::ALL.into_iter().zip(&self.can)
+    pub fn iter(&self) -> impl Iterator<Item = (Capability, &Support)> {
+        Capability::ALL.into_iter().zip(&self.can)
     }
 
     /// Returns the capabilities that the program needs and this node was not seen to have. With `tags`, finality is
     /// read from the block tags.
     #[must_use]
-    pub fn lacking(&self, tags: bool) -> Vec<Ability> {
+    pub fn lacking(&self, tags: bool) -> Vec<Capability> {
         // Receipts one by one are slow but sufficient.
-        let receipts = if self.has(Ability::Receipts) { None } else { Some(Ability::BlockReceipts) };
-        let tags = tags.then_some([Ability::SafeTag, Ability::FinalizedTag]).into_iter().flatten();
-        let needed = receipts.into_iter().chain([Ability::StateReads]).chain(tags);
+        let receipts = if self.has(Capability::Receipts) { None } else { Some(Capability::BlockReceipts) };
+        let tags = tags.then_some([Capability::SafeTag, Capability::FinalizedTag]).into_iter().flatten();
+        let needed = receipts.into_iter().chain([Capability::StateReads]).chain(tags);
         needed.filter(|ability| !self.has(*ability)).collect()
     }
 
     /// Returns the abilities that were present in the previous probe and are missing now. An ability that could not be
     /// tested does not count as lost.
     #[must_use]
-    pub fn lost_since(&self, before: &Self) -> Vec<Ability> {
-        let lost = |ability: &Ability| before.has(*ability) && matches!(self.of(*ability), Can::No(_));
-        Ability::ALL.into_iter().filter(lost).collect()
+    pub fn lost_since(&self, before: &Self) -> Vec<Capability> {
+        let lost = |ability: &Capability| before.has(*ability) && matches!(self.of(*ability), Support::No(_));
+        Capability::ALL.into_iter().filter(lost).collect()
     }
 
     /// Returns the abilities that are present now and were missing in the previous probe.
     #[must_use]
-    pub fn gained_since(&self, before: &Self) -> Vec<Ability> {
-        let gained = |ability: &Ability| self.has(*ability) && matches!(before.of(*ability), Can::No(_));
-        Ability::ALL.into_iter().filter(gained).collect()
+    pub fn gained_since(&self, before: &Self) -> Vec<Capability> {
+        let gained = |ability: &Capability| self.has(*ability) && matches!(before.of(*ability), Support::No(_));
+        Capability::ALL.into_iter().filter(gained).collect()
     }
 
     /// Returns these capabilities, with those that could not be tried this time taken from `before`. A loss is
@@ -175,7 +175,7 @@ impl Abilities {
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
         for (now, before) in self.can.iter_mut().zip(&before.can) {
-            if matches!(now, Can::Unknown(_)) {
+            if matches!(now, Support::Unknown(_)) {
                 now.clone_from(before);
             }
         }
@@ -187,32 +187,32 @@ impl Abilities {
 /// clause for each gap, empty without gaps. With `tags`, finality on the chain follows its block tags; with `traces`,
 /// the calls inside transactions are requested.
 #[must_use]
-pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abilities)]) -> Vec<String> {
+pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capabilities)]) -> Vec<String> {
     // A capability that could not be tried, for example on a chain without transactions, is not yet a gap.
-    let any = |ability: Ability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Can::No(_)));
+    let any = |ability: Capability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Support::No(_)));
     if endpoints.is_empty() {
         return vec!["everything: no endpoint could be asked".to_owned()];
     }
-    if !any(Ability::BlockReceipts) && !any(Ability::Receipts) {
+    if !any(Capability::BlockReceipts) && !any(Capability::Receipts) {
         return vec!["everything: no endpoint gives receipts".to_owned()];
     }
     let mut blind = Vec::new();
     if !traces {
         blind.push(format!("{}: `traces = false`", inside(kind)));
-    } else if !any(Ability::CallTracer) && !any(Ability::TraceBlock) {
+    } else if !any(Capability::CallTracer) && !any(Capability::TraceBlock) {
         blind.push(format!("{}: no endpoint tells what runs inside a transaction", inside(kind)));
     }
-    if !any(Ability::StateReads) {
+    if !any(Capability::StateReads) {
         let silent = "changes of its state that leave no log";
         let what = unread(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
     }
-    if matches!(kind, Kind::AccessControl | Kind::Timelock) && !any(Ability::Logs) {
+    if matches!(kind, Kind::AccessControl | Kind::Timelock) && !any(Capability::Logs) {
         blind.push("who else was given a role before it was watched: no endpoint searches its logs".to_owned());
     }
-    if tags && !any(Ability::FinalizedTag) {
+    if tags && !any(Capability::FinalizedTag) {
         blind.push("whether its blocks are final: no endpoint answers for the tag `finalized`".to_owned());
-    } else if tags && !any(Ability::SafeTag) {
+    } else if tags && !any(Capability::SafeTag) {
         blind.push(
             "whether its blocks are safe before they are final: no endpoint answers for the tag `safe`".to_owned(),
         );
@@ -223,8 +223,8 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
 /// Returns the visibility gap of every watch that needs transactions before a block holds them, if no endpoint
 /// announces any.
 #[must_use]
-pub fn unheard(endpoints: &[(&str, &Abilities)]) -> Option<String> {
-    let silent = endpoints.iter().all(|(_, node)| matches!(node.of(Ability::Pending), Can::No(_)));
+pub fn unheard(endpoints: &[(&str, &Capabilities)]) -> Option<String> {
+    let silent = endpoints.iter().all(|(_, node)| matches!(node.of(Capability::Pending), Support::No(_)));
     silent.then(|| "what is only pending: no endpoint announces transactions before a block holds them".to_owned())
 }
 
@@ -269,55 +269,59 @@ mod tests {
     use super::*;
     use crate::model::BlockRef;
 
-    fn able(abilities: &[Ability]) -> Abilities {
-        let can = Ability::ALL.map(|ability| match abilities.contains(&ability) {
-            true => Can::Yes,
-            false => Can::No("the method does not exist".to_owned()),
+    fn able(abilities: &[Capability]) -> Capabilities {
+        let can = Capability::ALL.map(|ability| match abilities.contains(&ability) {
+            true => Support::Yes,
+            false => Support::No("the method does not exist".to_owned()),
         });
         let head = Link { at: BlockRef { number: 7, hash: B256::ZERO }, parent: B256::ZERO, time: 0 };
-        Abilities { client: None, chain: ChainId(1), genesis: None, head, can, batch_max: 0 }
+        Capabilities { client: None, chain: ChainId(1), genesis: None, head, can, batch_max: 0 }
     }
 
-    fn untried(mut abilities: Abilities, ability: Ability) -> Abilities {
-        abilities.can[ability as usize] = Can::Unknown("no answer within 5s".to_owned());
+    fn untried(mut abilities: Capabilities, ability: Capability) -> Capabilities {
+        abilities.can[ability as usize] = Support::Unknown("no answer within 5s".to_owned());
         abilities
     }
 
     #[test]
     fn an_ability_stands_at_its_place_and_has_a_name_of_its_own() {
-        for (at, ability) in Ability::ALL.into_iter().enumerate() {
+        for (at, ability) in Capability::ALL.into_iter().enumerate() {
             assert_eq!(ability as usize, at);
-            assert_eq!(Ability::ALL.iter().filter(|other| other.name() == ability.name()).count(), 1);
+            assert_eq!(Capability::ALL.iter().filter(|other| other.name() == ability.name()).count(), 1);
         }
     }
 
     #[test]
     fn a_loss_is_told_once_it_is_certain_and_not_because_nobody_answered() {
-        let full = able(&[Ability::Receipts, Ability::StateReads, Ability::CallTracer]);
-        let pruned = able(&[Ability::Receipts, Ability::CallTracer, Ability::Proofs]);
-        assert_eq!(pruned.lost_since(&full), [Ability::StateReads]);
-        assert_eq!(pruned.gained_since(&full), [Ability::Proofs]);
+        let full = able(&[Capability::Receipts, Capability::StateReads, Capability::CallTracer]);
+        let pruned = able(&[Capability::Receipts, Capability::CallTracer, Capability::Proofs]);
+        assert_eq!(pruned.lost_since(&full), [Capability::StateReads]);
+        assert_eq!(pruned.gained_since(&full), [Capability::Proofs]);
         assert!(full.lost_since(&full).is_empty() && full.gained_since(&full).is_empty());
-        let silent = untried(pruned.clone(), Ability::StateReads);
+        let silent = untried(pruned.clone(), Capability::StateReads);
         assert!(silent.lost_since(&full).is_empty());
         let carried = silent.after(&full);
-        assert_eq!(pruned.lost_since(&carried), [Ability::StateReads], "however many probes it took");
+        assert_eq!(pruned.lost_since(&carried), [Capability::StateReads], "however many probes it took");
     }
 
     #[test]
     fn what_the_program_asks_for_is_receipts_of_some_kind_reads_and_the_tags_it_counts_on() {
-        assert!(able(&[Ability::Receipts, Ability::StateReads]).lacking(false).is_empty());
-        assert!(able(&[Ability::BlockReceipts, Ability::StateReads]).lacking(false).is_empty());
-        assert_eq!(able(&[]).lacking(false), [Ability::BlockReceipts, Ability::StateReads]);
-        let untagged = able(&[Ability::BlockReceipts, Ability::StateReads, Ability::SafeTag]);
-        assert_eq!(untagged.lacking(true), [Ability::FinalizedTag]);
-        assert_eq!(untried(untagged, Ability::StateReads).lacking(false), [Ability::StateReads], "not seen is not had");
+        assert!(able(&[Capability::Receipts, Capability::StateReads]).lacking(false).is_empty());
+        assert!(able(&[Capability::BlockReceipts, Capability::StateReads]).lacking(false).is_empty());
+        assert_eq!(able(&[]).lacking(false), [Capability::BlockReceipts, Capability::StateReads]);
+        let untagged = able(&[Capability::BlockReceipts, Capability::StateReads, Capability::SafeTag]);
+        assert_eq!(untagged.lacking(true), [Capability::FinalizedTag]);
+        assert_eq!(
+            untried(untagged, Capability::StateReads).lacking(false),
+            [Capability::StateReads],
+            "not seen is not had"
+        );
     }
 
     #[test]
     fn calls_inside_others_are_seen_where_somebody_traces_and_nobody_said_not_to() {
-        let (plain, geth) = (able(&[Ability::BlockReceipts, Ability::StateReads]), Ability::CallTracer);
-        let geth = able(&[Ability::BlockReceipts, Ability::StateReads, geth]);
+        let (plain, geth) = (able(&[Capability::BlockReceipts, Capability::StateReads]), Capability::CallTracer);
+        let geth = able(&[Capability::BlockReceipts, Capability::StateReads, geth]);
         let both = [("own", &geth), ("vendor", &plain)];
         assert_eq!(blind_to(Kind::Eoa, false, true, &both), [""; 0]);
         assert_eq!(
@@ -330,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_one_endpoint_can_do_the_chain_can() {
-        let (receipts, reads) = (able(&[Ability::Receipts]), able(&[Ability::StateReads]));
+        let (receipts, reads) = (able(&[Capability::Receipts]), able(&[Capability::StateReads]));
         for kind in Kind::ALL {
             let has_roles = matches!(kind, Kind::AccessControl | Kind::Timelock);
             let blind = blind_to(kind, false, true, &[("a", &receipts), ("b", &reads)]);

@@ -20,7 +20,7 @@ const BLOCKS_MAX: usize = 2 * super::ADVANCES_MAX;
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(super) struct TracePrefetch {
     pool: Pool,
     room: Arc<Semaphore>,
     asked: Mutex<VecDeque<(B256, Early)>>,
@@ -29,7 +29,7 @@ pub(super) struct Ahead {
 /// Traces of a block fetched in advance, with their memory reservation; `None` if the fetch returned none.
 type Early = AbortOnDropHandle<Option<(Answer, Option<Held>)>>;
 
-impl Ahead {
+impl TracePrefetch {
     pub(super) fn new(pool: Pool) -> Self {
         Self { pool, room: Arc::new(Semaphore::new(AHEAD_MAX)), asked: Mutex::default() }
     }

@@ -3,14 +3,14 @@
 //! Comes in: a block and its receipts as a node wrote them, and the [`Checks`] for the chain. Goes out: a block that
 //! matches its own hash, with the gaps in its proof, or [`NodeError::Lie`].
 
-use super::intake::Text;
+use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
 use super::{Fetched, RawPair};
 use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::seal::Header;
-use crate::model::{Block, ChainId, Evidence, Link, Proof, Sealed, Sight, parse};
+use crate::model::{Block, ChainId, Evidence, Link, Provenance, Sealed, Verification, parse};
 use alloy_primitives::{B256, Bytes};
 use futures::StreamExt;
 use serde_json::value::RawValue;
@@ -83,24 +83,24 @@ impl fmt::Debug for Senders {
 }
 
 /// Block, or its receipts, as received.
-pub(super) struct Half<T> {
+pub(super) struct Unverified<T> {
     pub(super) wire: T,
-    pub(super) text: Kept,
+    pub(super) text: Accepted,
     /// True if the text is needed for more than evidence.
     pub(super) is_recorded: bool,
 }
 
 /// Part of an answer that is kept after the answer was read.
-pub(super) enum Kept {
+pub(super) enum Accepted {
     /// Full text.
     Whole(Box<RawValue>),
     /// The beginning of what is too large to be kept.
     Beginning(String),
 }
 
-impl Kept {
+impl Accepted {
     /// Keeps the full text if it has ordinary size or is recorded.
-    pub(super) fn of(text: Text, keep_raw: bool) -> Self {
+    pub(super) fn of(text: BoundedText, keep_raw: bool) -> Self {
         if keep_raw || !text.is_large() {
             return Self::Whole(text.into_raw());
         }
@@ -121,11 +121,11 @@ impl Node {
     pub(super) async fn let_through(
         &self,
         hash: B256,
-        body: Half<BlockWire>,
-        receipts: Half<ReceiptsWire>,
+        body: Unverified<BlockWire>,
+        receipts: Unverified<ReceiptsWire>,
     ) -> Result<Fetched, NodeError> {
         let raw = match (&body.text, &receipts.text) {
-            (Kept::Whole(block), Kept::Whole(receipts)) => {
+            (Accepted::Whole(block), Accepted::Whole(receipts)) => {
                 Some(RawPair { block: block.clone(), receipts: receipts.clone() })
             }
             _ => None,
@@ -136,7 +136,7 @@ impl Node {
         } else {
             let block = parse::join(body.wire, receipts.wire)?;
             expect(hash, block.at.hash)?;
-            (block, Proof::NotAsked, Vec::new())
+            (block, Verification::NotAsked, Vec::new())
         };
         if let Some(part) = block.txs.iter().find_map(|tx| tx.fee?.lacks)
             && self.lapses().leaves_out(part)
@@ -147,14 +147,14 @@ impl Node {
                 "receipts of {name} do not say {part}: fees are bounded by what was signed, and ether within the bounds is not missed"
             );
         }
-        Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw })
+        Ok(Fetched { block, sight: Provenance { proof, ..Provenance::default() }, gaps, raw })
     }
 
     /// Returns the parsed block. The text is parsed at once so that no large text is kept. A large block is verified
     /// against its hash before anything else is awaited.
-    pub(super) fn body(&self, text: Text, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
+    pub(super) fn body(&self, text: BoundedText, keep_raw: bool) -> Result<Unverified<BlockWire>, NodeError> {
         let (wire, is_large) = (parse::read_block(text.get())?, text.is_large());
-        let body = Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw };
+        let body = Unverified { wire, text: Accepted::of(text, keep_raw), is_recorded: keep_raw };
         if is_large && self.checks().verify {
             let sealed = parse::seal_alone(&body.wire)?;
             let answers = [("eth_getBlockByHash", body.text.get())];
@@ -167,9 +167,9 @@ impl Node {
     async fn held_against_its_hash(
         &self,
         hash: B256,
-        body: Half<BlockWire>,
-        receipts: Half<ReceiptsWire>,
-    ) -> Result<(Block, Proof, Vec<Gap>), NodeError> {
+        body: Unverified<BlockWire>,
+        receipts: Unverified<ReceiptsWire>,
+    ) -> Result<(Block, Verification, Vec<Gap>), NodeError> {
         let mut sealed = parse::seal(body.wire, receipts.wire)?;
         expect(hash, sealed.block.at.hash)?;
         let missing = verify::fill_in(&mut sealed, self.chain().0);
@@ -196,7 +196,7 @@ impl Node {
         if gaps.is_empty() && !sealed.block.txs.is_empty() {
             self.note_a_verified_block();
         }
-        Ok((sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps))
+        Ok((sealed.block, if gaps.is_empty() { Verification::Proven } else { Verification::Unproven }, gaps))
     }
 
     /// The header with this hash, if `answer` is that header.

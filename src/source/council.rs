@@ -16,21 +16,21 @@ use std::time::Duration;
 const PROBATION: Duration = Duration::from_secs(300);
 
 /// Index of an endpoint in the pool.
-pub(super) type Voice = usize;
+pub(super) type EndpointId = usize;
 
 /// See the module documentation. Times are monotonic durations from an arbitrary start.
 #[derive(Debug)]
-pub(super) struct Council {
-    voices: Vec<Speaker>,
-    lead: Voice,
+pub(super) struct Quorum {
+    voices: Vec<EndpointView>,
+    lead: EndpointId,
     /// Age up to which a head is considered fresh.
     fresh: Duration,
     /// Newest block confirmed by so many sources, for each number of sources from two on.
     told: Vec<Option<BlockRef>>,
     /// Retracted blocks, with the endpoints that may still have them on their chain.
-    contested: Vec<(BlockRef, BTreeSet<Voice>)>,
+    contested: Vec<(BlockRef, BTreeSet<EndpointId>)>,
     /// Contested blocks as last reported.
-    contested_told: Vec<(BlockRef, BTreeSet<Voice>)>,
+    contested_told: Vec<(BlockRef, BTreeSet<EndpointId>)>,
 }
 
 /// Number of contested blocks that are remembered, the newest ones: twice the blocks of an Ethereum epoch, after which
@@ -39,7 +39,7 @@ const CONTESTED_MAX: usize = 64;
 
 /// View of one endpoint.
 #[derive(Clone, Debug, Default)]
-struct Speaker {
+struct EndpointView {
     said: Option<(Link, Duration)>,
     /// Time since which the endpoint has reported blocks in place of ours, and the first of our blocks that it does not
     /// have.
@@ -54,8 +54,8 @@ struct Speaker {
 
 /// Endpoint that reports blocks in place of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dissent {
-    pub(super) voice: Voice,
+pub(super) struct Disagreement {
+    pub(super) voice: EndpointId,
     pub(super) since: Duration,
     /// First block of ours that is not on the endpoint's chain; `None` if no endpoint can connect its head to our
     /// chain.
@@ -64,11 +64,11 @@ pub(super) struct Dissent {
     pub(super) theirs: BlockRef,
 }
 
-impl Council {
+impl Quorum {
     /// Creates a quorum of `n_voices` endpoints, of which the first is the leader. A head counts for the duration
     /// `fresh`.
     pub(super) fn new(n_voices: usize, fresh: Duration) -> Self {
-        let voices = vec![Speaker::default(); n_voices];
+        let voices = vec![EndpointView::default(); n_voices];
         let told = vec![None; n_voices.saturating_sub(1)];
         Self { told, voices, lead: 0, fresh, contested: Vec::new(), contested_told: Vec::new() }
     }
@@ -77,7 +77,7 @@ impl Council {
     /// chain until it reports another branch.
     pub(super) fn remember_contested(&mut self, blocks: &[BlockRef]) {
         if self.voices.len() > 1 {
-            let everybody: BTreeSet<Voice> = (0..self.voices.len()).collect();
+            let everybody: BTreeSet<EndpointId> = (0..self.voices.len()).collect();
             self.contested = blocks.iter().map(|block| (*block, everybody.clone())).collect();
             self.contested_told.clone_from(&self.contested);
         }
@@ -90,7 +90,8 @@ impl Council {
             return;
         }
         for block in blocks {
-            let vouches = |speaker: &Speaker| speaker.vouched.is_some_and(|vouched| vouched.number >= block.number);
+            let vouches =
+                |speaker: &EndpointView| speaker.vouched.is_some_and(|vouched| vouched.number >= block.number);
             let by = self.voices.iter().enumerate().filter(|(_, speaker)| vouches(speaker)).map(|(voice, _)| voice);
             let by = by.collect();
             self.contested.retain(|(known, _)| known != block);
@@ -107,7 +108,10 @@ impl Council {
 
     /// Returns the retracted blocks, each with the endpoints that still hold it; `None` if this has not changed since
     /// the last report.
-    pub(super) fn contested<B: Linked>(&mut self, follower: &Follower<B>) -> Option<Vec<(BlockRef, BTreeSet<Voice>)>> {
+    pub(super) fn contested<B: Linked>(
+        &mut self,
+        follower: &Follower<B>,
+    ) -> Option<Vec<(BlockRef, BTreeSet<EndpointId>)>> {
         for (block, by) in &mut self.contested {
             for (voice, speaker) in self.voices.iter().enumerate() {
                 // An endpoint that is not reachable, or whose head cannot be placed, keeps its last known position.
@@ -129,19 +133,19 @@ impl Council {
         Some(self.contested.clone())
     }
 
-    pub(super) fn lead(&self) -> Voice {
+    pub(super) fn lead(&self) -> EndpointId {
         self.lead
     }
 
     /// Makes another endpoint the leader.
-    pub(super) fn follow_lead(&mut self, voice: Voice) {
+    pub(super) fn follow_lead(&mut self, voice: EndpointId) {
         if voice < self.voices.len() {
             self.lead = voice;
         }
     }
 
     /// Records the newest block of an endpoint, and passes it to the follower where it should be followed.
-    pub(super) fn said<B: Linked>(&mut self, voice: Voice, head: Link, follower: &mut Follower<B>, now: Duration) {
+    pub(super) fn said<B: Linked>(&mut self, voice: EndpointId, head: Link, follower: &mut Follower<B>, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         speaker.said = Some((head, now));
         if self.voices.len() == 1 {
@@ -174,7 +178,7 @@ impl Council {
     }
 
     /// Records that an endpoint is not reachable: its last head no longer counts.
-    pub(super) fn mute(&mut self, voice: Voice) {
+    pub(super) fn mute(&mut self, voice: EndpointId) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             (speaker.said, speaker.dissents, speaker.lost) = (None, None, None);
         }
@@ -183,7 +187,7 @@ impl Council {
     /// Records that no endpoint has the blocks between this endpoint's head and our chain. The head does not count
     /// until the endpoint reports another, and the endpoint is listed as dissenting until one of its heads can be
     /// placed.
-    pub(super) fn lose(&mut self, voice: Voice, now: Duration) {
+    pub(super) fn lose(&mut self, voice: EndpointId, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said.take() else { return };
         let since = speaker.dissents.take().or(speaker.lost).map_or(now, |(since, _)| since);
@@ -192,15 +196,15 @@ impl Council {
 
     /// Records that the endpoint reported a block that no endpoint has. For a while it is not followed ahead of the
     /// others.
-    pub(super) fn distrust(&mut self, voice: Voice, now: Duration) {
+    pub(super) fn distrust(&mut self, voice: EndpointId, now: Duration) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             speaker.probation_until = now.saturating_add(PROBATION);
         }
     }
 
     /// Returns an endpoint that named this block as its newest.
-    pub(super) fn named(&self, hash: B256) -> Option<Voice> {
-        let names = |speaker: &Speaker| speaker.said.is_some_and(|(said, _)| said.at.hash == hash);
+    pub(super) fn named(&self, hash: B256) -> Option<EndpointId> {
+        let names = |speaker: &EndpointView| speaker.said.is_some_and(|(said, _)| said.at.hash == hash);
         let lead_first = std::iter::once(self.lead).chain(0..self.voices.len());
         lead_first.into_iter().find(|voice| self.voices.get(*voice).is_some_and(names))
     }
@@ -215,8 +219,8 @@ impl Council {
     }
 
     /// Returns the headers that are missing to place an endpoint's head, each with the endpoint that should have it.
-    pub(super) fn wants<B: Linked>(&self, follower: &Follower<B>) -> Vec<(Voice, B256)> {
-        let unknown = |(voice, speaker): (Voice, &Speaker)| match follower.relation(speaker.said?.0) {
+    pub(super) fn wants<B: Linked>(&self, follower: &Follower<B>) -> Vec<(EndpointId, B256)> {
+        let unknown = |(voice, speaker): (EndpointId, &EndpointView)| match follower.relation(speaker.said?.0) {
             Relation::Unknown(hash) => Some((voice, hash)),
             _ => None,
         };
@@ -227,20 +231,25 @@ impl Council {
     }
 
     /// Returns the endpoints that report blocks in place of ours, or blocks that cannot be placed.
-    pub(super) fn dissents(&self) -> impl Iterator<Item = Dissent> + '_ {
+    pub(super) fn dissents(&self) -> impl Iterator<Item = Disagreement> + '_ {
         self.voices.iter().enumerate().filter_map(|(voice, speaker)| {
             if let Some((since, theirs)) = speaker.lost {
-                return Some(Dissent { voice, since, ours: None, theirs });
+                return Some(Disagreement { voice, since, ours: None, theirs });
             }
             let ((since, ours), (said, _)) = (speaker.dissents?, speaker.said?);
-            Some(Dissent { voice, since, ours: Some(ours), theirs: said.at })
+            Some(Disagreement { voice, since, ours: Some(ours), theirs: said.at })
         })
     }
 
     /// Returns the endpoint that should lead. Endpoints that are `fit` rank first, then those that most of the others
     /// do not oppose. A lead stays until another endpoint is better, so that two endpoints cannot take turns.
-    pub(super) fn elect<B: Linked>(&self, follower: &Follower<B>, now: Duration, fit: impl Fn(Voice) -> bool) -> Voice {
-        let worth = |voice: Voice| (fit(voice), !self.outvoted(voice, follower, now));
+    pub(super) fn elect<B: Linked>(
+        &self,
+        follower: &Follower<B>,
+        now: Duration,
+        fit: impl Fn(EndpointId) -> bool,
+    ) -> EndpointId {
+        let worth = |voice: EndpointId| (fit(voice), !self.outvoted(voice, follower, now));
         let best = (0..self.voices.len()).map(worth).max();
         let first = (0..self.voices.len()).find(|voice| Some(worth(*voice)) == best);
         if best == Some(worth(self.lead)) { self.lead } else { first.unwrap_or(self.lead) }
@@ -248,7 +257,7 @@ impl Council {
 
     /// Returns the lag of each endpoint behind the best one, in blocks; `None` for an endpoint without a recent head.
     pub(super) fn lags(&self, now: Duration) -> Vec<Option<u64>> {
-        let said = |speaker: &Speaker| {
+        let said = |speaker: &EndpointView| {
             let (head, at) = speaker.said?;
             (now.saturating_sub(at) <= self.fresh).then_some(head.at.number)
         };
@@ -276,7 +285,7 @@ impl Council {
     }
 
     /// Records the position of an endpoint relative to our chain.
-    fn place<B: Linked>(&mut self, voice: Voice, follower: &Follower<B>, now: Duration) {
+    fn place<B: Linked>(&mut self, voice: EndpointId, follower: &Follower<B>, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said else { return };
         match follower.relation(head) {
@@ -300,7 +309,7 @@ impl Council {
     }
 
     /// Returns whether more of the fresh endpoints stand by our block that `voice` would undo than oppose it.
-    fn outvoted<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
+    fn outvoted<B: Linked>(&self, voice: EndpointId, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
         let (with_us, against) = self.count(fork, follower, now);
         with_us > against
@@ -308,7 +317,7 @@ impl Council {
 
     /// Returns whether more of the fresh endpoints oppose our block at the fork than stand by it, or no endpoint stands
     /// by it and the leading endpoint is silent.
-    fn most_dissent_with<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
+    fn most_dissent_with<B: Linked>(&self, voice: EndpointId, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
         let (with_us, against) = self.count(fork, follower, now);
         against > with_us && (against > 1 || self.lead_is_mute(now))

@@ -6,22 +6,22 @@
 mod assess;
 mod emit;
 
-use super::abilities::{Abilities, Ability};
-use super::ahead::Ahead;
-use super::council::{Council, Voice};
-use super::ears::Ears;
-use super::finality::Marks;
+use super::abilities::{Capabilities, Capability};
+use super::ahead::TracePrefetch;
+use super::council::{EndpointId, Quorum};
+use super::ears::HeadPollers;
+use super::finality::FinalityMarks;
 use super::follow::{Follower, PREFETCH_MAX, Want};
 use super::intake::Queue;
-use super::meter::Meter;
+use super::meter::SourceMetrics;
 use super::pool::{Asked, Pool};
 use super::probe::probe;
-use super::probes::Probes;
+use super::probes::ProbeStates;
 use super::rpc::NodeError;
-use super::troubles::{News, Troubles};
-use super::watch::Hint;
+use super::troubles::{HealthIssues, IssueChange};
+use super::watch::HeadHint;
 use super::{Fetched, Options, Phase, Step, Told};
-use crate::model::{BlindnessKind, Finality, Link, Proof};
+use crate::model::{BlindnessKind, Finality, Link, Verification};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
 use assess::LAG_BLOCKS;
@@ -45,31 +45,31 @@ pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 
 /// Command to a running source.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
+pub(super) enum SyncOrder {
     /// Allows the branch with this block to undo final blocks, on a person's order.
     Allow(B256),
 }
 
 /// See the module documentation.
-pub(super) struct Driver {
+pub(super) struct Sync {
     pool: Pool,
     follower: Follower<Fetched>,
-    council: Council,
-    ears: Ears,
-    marks: Marks,
+    council: Quorum,
+    ears: HeadPollers,
+    marks: FinalityMarks,
     keep_raw: bool,
-    meter: Meter,
+    meter: SourceMetrics,
     clock: Arc<dyn Clock>,
     rng: fastrand::Rng,
-    wires: Wires,
+    wires: SyncChannels,
     stop: Stop,
     /// Requests traces in advance, if they are wanted.
-    ahead: Option<Arc<Ahead>>,
-    work: JoinSet<Done>,
+    ahead: Option<Arc<TracePrefetch>>,
+    work: JoinSet<Completed>,
     /// Steps that wait for the pipeline.
     queue: Arc<Queue>,
     fetching: HashSet<Want>,
-    walking: HashSet<(Voice, B256)>,
+    walking: HashSet<(EndpointId, B256)>,
     /// Block interval of the chain, learned from its timestamps.
     slot: Duration,
     failures: u32,
@@ -78,43 +78,43 @@ pub(super) struct Driver {
     blocks: Option<(Instant, Timestamp, NodeError)>,
     blocks_seen: Timestamp,
     started: Instant,
-    probes: Probes,
-    troubles: Troubles,
+    probes: ProbeStates,
+    troubles: HealthIssues,
     phase: Phase,
 }
 
 /// Channels to and from the driver.
-pub(super) struct Wires {
-    pub(super) hints: mpsc::Receiver<(Voice, Hint)>,
-    pub(super) orders: mpsc::Receiver<Order>,
+pub(super) struct SyncChannels {
+    pub(super) hints: mpsc::Receiver<(EndpointId, HeadHint)>,
+    pub(super) orders: mpsc::Receiver<SyncOrder>,
     pub(super) events: mpsc::Sender<Told>,
     /// Number of blocks between the last one passed on and the newest head.
     pub(super) behind: Arc<AtomicU64>,
 }
 
 /// Result of a fetch.
-enum Done {
-    Poll(Voice, Result<Option<Link>, NodeError>),
-    Walk(Voice, B256, Asked<Link>),
+enum Completed {
+    Poll(EndpointId, Result<Option<Link>, NodeError>),
+    Walk(EndpointId, B256, Asked<Link>),
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
     /// A block that its header does not prove, and the version of another endpoint.
-    Second(Want, Voice, Box<Fetched>, Option<(Voice, Box<Fetched>)>),
+    Second(Want, EndpointId, Box<Fetched>, Option<(EndpointId, Box<Fetched>)>),
     Mark(Finality, Result<Option<Link>, NodeError>),
-    Probe(Voice, Result<Box<Abilities>, NodeError>),
+    Probe(EndpointId, Result<Box<Capabilities>, NodeError>),
 }
 
 /// End of the driver: the receiver of its events is gone, or a stop was requested.
-struct Ended;
+struct StopRequested;
 
-impl Driver {
+impl Sync {
     pub(super) fn new(
         pool: Pool,
-        ahead: Arc<Ahead>,
+        ahead: Arc<TracePrefetch>,
         mut follower: Follower<Fetched>,
         options: Options,
         clock: Arc<dyn Clock>,
-        wires: Wires,
+        wires: SyncChannels,
         stop: Stop,
     ) -> Self {
         let (started, now) = (instant(), clock.now());
@@ -124,12 +124,12 @@ impl Driver {
         if let Some(finalized) = options.finalized {
             follower.finalize(finalized);
         }
-        let mut council = Council::new(pool.len(), (slot * 3).max(Duration::from_secs(10)));
+        let mut council = Quorum::new(pool.len(), (slot * 3).max(Duration::from_secs(10)));
         council.remember_contested(&options.contested);
         Self {
             council,
-            ears: Ears::new(pool.len(), started, now),
-            marks: Marks::new(options.finality, options.finalized),
+            ears: HeadPollers::new(pool.len(), started, now),
+            marks: FinalityMarks::new(options.finality, options.finalized),
             keep_raw: options.keep_raw,
             ahead: options.traces.then_some(ahead),
             meter: options.meter,
@@ -147,9 +147,9 @@ impl Driver {
             blocks: None,
             blocks_seen: now,
             started,
-            probes: Probes::new(pool.len(), options.probe_every, started)
-                .without((!options.pending).then_some(Ability::Pending)),
-            troubles: Troubles::default(),
+            probes: ProbeStates::new(pool.len(), options.probe_every, started)
+                .without((!options.pending).then_some(Capability::Pending)),
+            troubles: HealthIssues::default(),
             phase: Phase::Boot,
             clock,
             pool,
@@ -160,7 +160,7 @@ impl Driver {
         while let Ok(()) = self.turn().await {}
     }
 
-    async fn turn(&mut self) -> Result<(), Ended> {
+    async fn turn(&mut self) -> Result<(), StopRequested> {
         self.emit().await?;
         let caught = self.pool.caught();
         self.judge(&caught, 0);
@@ -168,7 +168,7 @@ impl Driver {
         self.fetch();
         self.assess();
         while let Some(news) = self.troubles.news(instant()) {
-            if matches!(&news, News::Troubled(symptom) if symptom.kind == BlindnessKind::Disagreement) {
+            if matches!(&news, IssueChange::Troubled(symptom) if symptom.kind == BlindnessKind::Disagreement) {
                 self.meter.metrics.disagreement(&self.meter.chain);
             }
             let event = self.event(news);
@@ -178,14 +178,14 @@ impl Driver {
         let wake = self.wake_at();
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Err(Ended),
+            () = self.stop.cancelled() => return Err(StopRequested),
             Some(done) = self.work.join_next() => self.landed(done)?,
             Some(order) = self.wires.orders.recv() => match order {
-                Order::Allow(branch) => self.follower.allow(branch),
+                SyncOrder::Allow(branch) => self.follower.allow(branch),
             },
             Some((voice, hint)) = self.wires.hints.recv() => match hint {
-                Hint::Head(head) => self.heard(voice, head),
-                Hint::Look => self.ears.look(voice, instant()),
+                HeadHint::Head(head) => self.heard(voice, head),
+                HeadHint::Look => self.ears.look(voice, instant()),
             },
             () = self.pool.catches() => {}
             () = tokio::time::sleep_until(wake) => {}
@@ -204,7 +204,7 @@ impl Driver {
         }
         for voice in self.ears.due(now) {
             let pool = self.pool.clone();
-            self.work.spawn(async move { Done::Poll(voice, pool.head(voice).await) });
+            self.work.spawn(async move { Completed::Poll(voice, pool.head(voice).await) });
         }
         if now < self.paused_until {
             return;
@@ -212,7 +212,7 @@ impl Driver {
         for (voice, hash) in self.council.wants(&self.follower) {
             if self.walking.len() < FETCHES_MAX && self.walking.insert((voice, hash)) {
                 let pool = self.pool.clone();
-                self.work.spawn(async move { Done::Walk(voice, hash, pool.header(hash, Some(voice)).await) });
+                self.work.spawn(async move { Completed::Walk(voice, hash, pool.header(hash, Some(voice)).await) });
             }
         }
         let is_full = self.follower.size() > BODIES_BYTES_MAX / 2;
@@ -227,31 +227,32 @@ impl Driver {
             match want {
                 Want::Latest => {}
                 Want::Header(hash) => {
-                    self.work.spawn(async move { Done::Header(want, pool.header(hash, first).await) });
+                    self.work.spawn(async move { Completed::Header(want, pool.header(hash, first).await) });
                 }
                 Want::Block(hash) => {
-                    self.work.spawn(async move { Done::Block(want, pool.block(hash, first, keep_raw).await) });
+                    self.work.spawn(async move { Completed::Block(want, pool.block(hash, first, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
-                    self.work
-                        .spawn(async move { Done::Block(want, pool.block_numbered(number, first, keep_raw).await) });
+                    self.work.spawn(async move {
+                        Completed::Block(want, pool.block_numbered(number, first, keep_raw).await)
+                    });
                 }
             }
         }
         for (level, tag) in self.marks.due(now, self.slot) {
             let (pool, lead) = (self.pool.clone(), self.council.lead());
-            self.work.spawn(async move { Done::Mark(level, pool.tag(lead, tag).await) });
+            self.work.spawn(async move { Completed::Mark(level, pool.tag(lead, tag).await) });
         }
         if let Some(voice) = self.probes.due(now) {
             let node = self.pool.node(voice).clone();
             // Boxed: it is rare, and its state is large.
             let probe = Box::pin(async move { probe(&node).await.map(Box::new) });
-            self.work.spawn(async move { Done::Probe(voice, probe.await) });
+            self.work.spawn(async move { Completed::Probe(voice, probe.await) });
         }
     }
 
     /// Returns the endpoint to ask first: the one that reported the block, otherwise the leader.
-    fn source_of(&self, want: Want) -> Voice {
+    fn source_of(&self, want: Want) -> EndpointId {
         let named = match want {
             Want::Header(hash) | Want::Block(hash) => self.council.named(hash),
             Want::Latest | Want::Numbered(_) => None,
@@ -267,7 +268,7 @@ impl Driver {
         let (now, since) = (instant(), self.started.elapsed());
         let lags = self.council.lags(since);
         // The leader may be silent for the time that one answer takes; a new leader must have reported a head already.
-        let fit = |voice: Voice| {
+        let fit = |voice: EndpointId| {
             let lag = lags.get(voice).copied().flatten();
             let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
             there && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
@@ -282,7 +283,7 @@ impl Driver {
 
     // === Responses ===
 
-    fn heard(&mut self, voice: Voice, head: Link) {
+    fn heard(&mut self, voice: EndpointId, head: Link) {
         if voice == self.council.lead() {
             self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
         }
@@ -293,20 +294,20 @@ impl Driver {
     }
 
     /// Handles the result of a task.
-    fn landed(&mut self, done: Result<Done, JoinError>) -> Result<(), Ended> {
+    fn landed(&mut self, done: Result<Completed, JoinError>) -> Result<(), StopRequested> {
         match done {
             Ok(done) => self.done(done),
             // A bug in a fetch must not look like a quiet chain.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(Ended),
+            Err(_) => return Err(StopRequested),
         }
         Ok(())
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: Completed) {
         match done {
-            Done::Poll(voice, answer) => self.polled(voice, answer),
-            Done::Walk(voice, hash, asked) => {
+            Completed::Poll(voice, answer) => self.polled(voice, answer),
+            Completed::Walk(voice, hash, asked) => {
                 self.walking.remove(&(voice, hash));
                 self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
@@ -327,7 +328,7 @@ impl Driver {
                     }
                 }
             }
-            Done::Header(want, asked) => {
+            Completed::Header(want, asked) => {
                 self.fetching.remove(&want);
                 self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
@@ -338,15 +339,15 @@ impl Driver {
                     Err(error) => self.not_had(want, &error),
                 }
             }
-            Done::Block(want, asked) => {
+            Completed::Block(want, asked) => {
                 self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
-                    Ok((voice, body)) if body.sight.proof == Proof::Unproven && self.pool.len() > 1 => {
+                    Ok((voice, body)) if body.sight.proof == Verification::Unproven && self.pool.len() > 1 => {
                         let (pool, hash, keep_raw) = (self.pool.clone(), body.block.at.hash, self.keep_raw);
                         self.work.spawn(async move {
                             let second = pool.second(hash, voice, keep_raw).await;
                             let second = second.map(|(other, body)| (other, Box::new(body)));
-                            Done::Second(want, voice, Box::new(body), second)
+                            Completed::Second(want, voice, Box::new(body), second)
                         });
                     }
                     Ok((_, body)) => self.had(want, body),
@@ -356,9 +357,9 @@ impl Driver {
                     }
                 }
             }
-            Done::Second(want, voice, mut body, second) => {
+            Completed::Second(want, voice, mut body, second) => {
                 match second {
-                    Some((_, second)) if second.sight.proof == Proof::Proven => {
+                    Some((_, second)) if second.sight.proof == Verification::Proven => {
                         // Exactly one block has this hash, and the second answer is proven to be it.
                         let same = second.block == body.block;
                         body = second;
@@ -376,12 +377,14 @@ impl Driver {
                 }
                 self.had(want, *body);
             }
-            Done::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
-            Done::Mark(level, answer) => self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now()),
+            Completed::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
+            Completed::Mark(level, answer) => {
+                self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now())
+            }
         }
     }
 
-    fn polled(&mut self, voice: Voice, answer: Result<Option<Link>, NodeError>) {
+    fn polled(&mut self, voice: EndpointId, answer: Result<Option<Link>, NodeError>) {
         let (now, wall) = (instant(), self.clock.now());
         match answer {
             Ok(head) => {
@@ -463,7 +466,7 @@ impl Driver {
     }
 
     /// Records the wrong answers of endpoints against them.
-    fn judge(&mut self, failures: &[(Voice, NodeError)], hedges: u32) {
+    fn judge(&mut self, failures: &[(EndpointId, NodeError)], hedges: u32) {
         for _ in 0..hedges {
             self.meter.metrics.hedged(&self.meter.chain);
         }
@@ -505,7 +508,7 @@ impl Driver {
 
     /// Returns half the block interval for the leader, and the full interval for the others: each request may cost
     /// money.
-    fn poll_interval(&self, voice: Voice) -> Duration {
+    fn poll_interval(&self, voice: EndpointId) -> Duration {
         let (least, most) = self.pool.deadlines().poll;
         if voice == self.council.lead() { (self.slot / 2).clamp(least, most) } else { self.slot.clamp(least, most * 2) }
     }

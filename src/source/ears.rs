@@ -1,6 +1,6 @@
 //! Poll times for the newest head of each endpoint, and the start of each endpoint's failure.
 
-use super::council::Voice;
+use super::council::EndpointId;
 use super::drive::LEFT_ALONE_MAX;
 use super::rpc::NodeError;
 use crate::runtime::Backoff;
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 /// Poll states, with an entry for each endpoint.
 #[derive(Debug)]
-pub(super) struct Ears(Vec<Ear>);
+pub(super) struct HeadPollers(Vec<HeadPoller>);
 
 #[derive(Debug)]
-struct Ear {
+struct HeadPoller {
     polling: bool,
     /// Set when a new poll was requested while one was running, because the running one may return an older head.
     look_again: bool,
@@ -22,7 +22,7 @@ struct Ear {
     /// After a failure no request is sent before this time.
     paused_until: Instant,
     failures: u32,
-    failing: Option<Failing>,
+    failing: Option<FailingPoller>,
     /// Time of the last answer; before the first answer, the time of the start.
     heard_at: Timestamp,
     ever_heard: bool,
@@ -30,16 +30,16 @@ struct Ear {
 
 /// Endpoint that does not report its head.
 #[derive(Clone, Debug)]
-pub(super) struct Failing {
+pub(super) struct FailingPoller {
     pub(super) began: Instant,
     /// Time of the last answer.
     pub(super) since: Timestamp,
     pub(super) error: NodeError,
 }
 
-impl Ears {
+impl HeadPollers {
     pub(super) fn new(n: usize, now: Instant, wall: Timestamp) -> Self {
-        let ear = || Ear {
+        let ear = || HeadPoller {
             polling: false,
             look_again: false,
             polled_at: now,
@@ -54,7 +54,7 @@ impl Ears {
     }
 
     /// Returns the endpoints to poll now, and marks them as being polled.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Voice> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<EndpointId> {
         let mut due = Vec::new();
         for (voice, ear) in self.0.iter_mut().enumerate() {
             if !ear.polling && now >= ear.next_poll.max(ear.paused_until) {
@@ -71,7 +71,7 @@ impl Ears {
     }
 
     /// Requests the newest head as soon as the pause after failures allows it.
-    pub(super) fn look(&mut self, voice: Voice, now: Instant) {
+    pub(super) fn look(&mut self, voice: EndpointId, now: Instant) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.look_again = ear.polling;
             ear.next_poll = now;
@@ -85,14 +85,14 @@ impl Ears {
     }
 
     /// Polls again `after` the last poll, to get the same head a second time.
-    pub(super) fn confirm(&mut self, voice: Voice, after: Duration) {
+    pub(super) fn confirm(&mut self, voice: EndpointId, after: Duration) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.next_poll = ear.next_poll.min(ear.polled_at + after);
         }
     }
 
     /// Records an answer, and schedules the next poll after `interval`.
-    pub(super) fn works(&mut self, voice: Voice, now: Instant, wall: Timestamp, interval: Duration) {
+    pub(super) fn works(&mut self, voice: EndpointId, now: Instant, wall: Timestamp, interval: Duration) {
         let Some(ear) = self.0.get_mut(voice) else { return };
         let again = std::mem::take(&mut ear.look_again);
         ear.answered(now, if again { now } else { now + interval });
@@ -102,7 +102,7 @@ impl Ears {
     /// Records a failure. The next poll is due as soon as the pause after the failure is over.
     pub(super) fn failed(
         &mut self,
-        voice: Voice,
+        voice: EndpointId,
         now: Instant,
         error: NodeError,
         backoff: &Backoff,
@@ -115,15 +115,15 @@ impl Ears {
         ear.failures = ear.failures.saturating_add(1);
         match &mut ear.failing {
             Some(failing) => failing.error = error,
-            None => ear.failing = Some(Failing { began: now, since: ear.heard_at, error }),
+            None => ear.failing = Some(FailingPoller { began: now, since: ear.heard_at, error }),
         }
     }
 
-    pub(super) fn failing(&self, voice: Voice) -> Option<&Failing> {
+    pub(super) fn failing(&self, voice: EndpointId) -> Option<&FailingPoller> {
         self.0.get(voice)?.failing.as_ref()
     }
 
-    pub(super) fn fails(&self, voice: Voice) -> bool {
+    pub(super) fn fails(&self, voice: EndpointId) -> bool {
         self.failing(voice).is_some()
     }
 
@@ -133,7 +133,7 @@ impl Ears {
     }
 }
 
-impl Ear {
+impl HeadPoller {
     fn answered(&mut self, now: Instant, next: Instant) {
         (self.polling, self.polled_at, self.next_poll) = (false, now, next);
     }

@@ -1,11 +1,11 @@
 //! Requests to a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
 use super::Fetched;
-use super::check::{Half, Kept};
-use super::intake::{ANSWER_BYTES_MAX, Text, block_bytes, header_bytes};
-use super::lapses::Bulk;
+use super::check::{Accepted, Unverified};
+use super::intake::{ANSWER_BYTES_MAX, BoundedText, block_bytes, header_bytes};
+use super::lapses::BulkMethod;
 use super::node::Node;
-use super::rpc::{Asking, NodeError};
+use super::rpc::{NodeError, RpcRequest};
 use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link, parse};
@@ -27,7 +27,7 @@ impl Node {
     /// The block that a tag such as `finalized` names; `None` while there is none.
     pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
         let limit = header_bytes(self.roots().gas_limit());
-        let asking = Asking { method: "eth_getBlockByNumber", params: (tag, false), limit };
+        let asking = RpcRequest { method: "eth_getBlockByNumber", params: (tag, false), limit };
         let answer = self.ask_for(asking, self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { self.head_let_through(&answer).map(Some) }
     }
@@ -35,7 +35,7 @@ impl Node {
     /// Returns the header with this hash, verified against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
         let limit = header_bytes(self.roots().gas_limit());
-        let asking = Asking { method: "eth_getBlockByHash", params: (hash, false), limit };
+        let asking = RpcRequest { method: "eth_getBlockByHash", params: (hash, false), limit };
         let answer = self.ask_for(asking, self.deadlines().head).await?;
         self.header_let_through(hash, &present(answer, || format!("block {hash}"))?)
     }
@@ -46,7 +46,7 @@ impl Node {
     ///
     /// [`Checks`]: super::Checks
     pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
-        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, hash);
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has(BulkMethod::Receipts, hash);
         let (body, receipts) = if one_by_one {
             (self.whole_block(hash, keep_raw).await?, None)
         } else {
@@ -61,7 +61,7 @@ impl Node {
     pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
         let (what, limit) = (|| format!("block {number}"), block_bytes(None));
-        let asking = Asking { method: "eth_getBlockByNumber", params: (&height, true), limit };
+        let asking = RpcRequest { method: "eth_getBlockByNumber", params: (&height, true), limit };
         let text = match self.ask_for(asking, self.deadlines().block).await {
             Err(error) if error.is_of_this_question() => {
                 let header = self.ask("eth_getBlockByNumber", (&height, false), self.deadlines().block).await?;
@@ -74,7 +74,7 @@ impl Node {
             return Err(NodeError::Another);
         }
         let hash = body.wire.hash();
-        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, hash);
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has(BulkMethod::Receipts, hash);
         let receipts = if one_by_one { None } else { Some(self.receipts(hash, keep_raw).await) };
         self.joined(hash, body, receipts).await
     }
@@ -83,8 +83,8 @@ impl Node {
     async fn joined(
         &self,
         hash: B256,
-        body: Half<BlockWire>,
-        receipts: Option<Result<Half<ReceiptsWire>, NodeError>>,
+        body: Unverified<BlockWire>,
+        receipts: Option<Result<Unverified<ReceiptsWire>, NodeError>>,
     ) -> Result<Fetched, NodeError> {
         let (receipts, in_bulk) = match receipts {
             Some(Ok(receipts)) => (receipts, true),
@@ -94,13 +94,13 @@ impl Node {
                 (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) if error.is_of_this_question() => {
-                self.lapses().note(Bulk::Receipts, hash);
+                self.lapses().note(BulkMethod::Receipts, hash);
                 debug!(endpoint = self.name(), "asking for the receipts of block {hash} one by one: {error}");
                 (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) => {
                 if matches!(error, NodeError::TimedOut { .. } | NodeError::Bad(_)) {
-                    self.lapses().note(Bulk::Receipts, hash);
+                    self.lapses().note(BulkMethod::Receipts, hash);
                 }
                 return Err(error);
             }
@@ -109,9 +109,9 @@ impl Node {
         if fetched.as_ref().is_err_and(NodeError::is_wrong) {
             // The answer is wrong and counts against the node; the other way of asking may give a correct one.
             if in_bulk {
-                self.lapses().note(Bulk::Receipts, hash);
+                self.lapses().note(BulkMethod::Receipts, hash);
             } else {
-                self.lapses().forget(Bulk::Receipts, hash);
+                self.lapses().forget(BulkMethod::Receipts, hash);
             }
         }
         fetched
@@ -156,14 +156,14 @@ impl Node {
         }
     }
 
-    async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
+    async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Unverified<BlockWire>, NodeError> {
         let what = || format!("block {hash}");
-        if !self.lapses().has(Bulk::Txs, hash) {
+        if !self.lapses().has(BulkMethod::Txs, hash) {
             let limit = block_bytes(self.roots().gas_used(hash));
-            let asking = Asking { method: "eth_getBlockByHash", params: (hash, true), limit };
+            let asking = RpcRequest { method: "eth_getBlockByHash", params: (hash, true), limit };
             match self.ask_for(asking, self.deadlines().block).await {
                 Err(error) if error.is_of_this_question() => {
-                    self.lapses().note(Bulk::Txs, hash);
+                    self.lapses().note(BulkMethod::Txs, hash);
                     debug!(endpoint = self.name(), "asking for the transactions of block {hash} one by one: {error}");
                 }
                 text => return self.body(present(text?, what)?, keep_raw),
@@ -174,26 +174,26 @@ impl Node {
             let block = self.with_txs_one_by_one(&present(header, what)?).await?;
             self.body(block.into(), keep_raw)
         };
-        parts.await.inspect_err(|_| self.lapses().forget(Bulk::Txs, hash))
+        parts.await.inspect_err(|_| self.lapses().forget(BulkMethod::Txs, hash))
     }
 
-    async fn receipts(&self, hash: B256, keep_raw: bool) -> Result<Half<ReceiptsWire>, NodeError> {
+    async fn receipts(&self, hash: B256, keep_raw: bool) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let limit = block_bytes(self.roots().gas_used(hash));
-        let asking = Asking { method: "eth_getBlockReceipts", params: [hash], limit };
+        let asking = RpcRequest { method: "eth_getBlockReceipts", params: [hash], limit };
         let text = self.ask_for(asking, self.deadlines().block).await?;
         let text = present(text, || format!("receipts of block {hash}"))?;
         let wire = parse::read_receipts(text.get())?;
-        Ok(Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw })
+        Ok(Unverified { wire, text: Accepted::of(text, keep_raw), is_recorded: keep_raw })
     }
 
     /// Returns the receipts in the form of `eth_getBlockReceipts`, each parsed when it arrives.
-    async fn receipts_one_by_one(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
+    async fn receipts_one_by_one(&self, body: &Unverified<BlockWire>) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let receipts = self.each_receipt(body).await;
         // A node may lack the parts, and the failure of the bulk request may have been temporary.
-        receipts.inspect_err(|_| self.lapses().forget(Bulk::Receipts, body.wire.hash()))
+        receipts.inspect_err(|_| self.lapses().forget(BulkMethod::Receipts, body.wire.hash()))
     }
 
-    async fn each_receipt(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
+    async fn each_receipt(&self, body: &Unverified<BlockWire>) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let keep_raw = body.is_recorded;
         let asked = body.wire.tx_hashes().map(|tx| async move {
             let text = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
@@ -210,7 +210,7 @@ impl Node {
         }
         let text =
             serde_json::value::to_raw_value(&texts).map_err(|error| NodeError::Unreachable(error.to_string()))?;
-        Ok(Half { wire, text: Kept::Whole(text), is_recorded: keep_raw })
+        Ok(Unverified { wire, text: Accepted::Whole(text), is_recorded: keep_raw })
     }
 
     /// Returns a block with whole transactions, built from one with their hashes.
@@ -226,7 +226,7 @@ impl Node {
     async fn each_of(&self, method: &'static str, txs: Vec<B256>) -> Result<Vec<Box<RawValue>>, NodeError> {
         let asked = txs.into_iter().map(|tx| async move {
             let text = self.ask(method, [tx], self.deadlines().block).await?;
-            present(text, || format!("transaction {tx}")).map(Text::into_raw)
+            present(text, || format!("transaction {tx}")).map(BoundedText::into_raw)
         });
         let mut answers = futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE);
         let (mut all, mut n_bytes) = (Vec::new(), 0);
@@ -242,7 +242,7 @@ impl Node {
 }
 
 /// Returns the answer, or an error if it is `null`.
-fn present(answer: Text, what: impl FnOnce() -> String) -> Result<Text, NodeError> {
+fn present(answer: BoundedText, what: impl FnOnce() -> String) -> Result<BoundedText, NodeError> {
     if is_null(&answer) { Err(NodeError::Missing(what())) } else { Ok(answer) }
 }
 

@@ -31,14 +31,14 @@ const ASK_EVERY_LEAST: Duration = Duration::from_secs(2);
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct FinalityMarks {
     rule: FinalityRule,
-    safe: Mark,
-    finalized: Mark,
+    safe: FinalityMark,
+    finalized: FinalityMark,
 }
 
 #[derive(Debug, Default)]
-struct Mark {
+struct FinalityMark {
     asking: bool,
     next: Option<Instant>,
     /// Block last reported for the tag.
@@ -49,10 +49,14 @@ struct Mark {
     moved: Option<(Instant, Timestamp)>,
 }
 
-impl Marks {
+impl FinalityMarks {
     /// Creates the state. `finalized` is the newest final block that an earlier process reported.
     pub(super) fn new(rule: FinalityRule, finalized: Option<BlockRef>) -> Self {
-        Self { rule, safe: Mark::default(), finalized: Mark { told: finalized, ..Mark::default() } }
+        Self {
+            rule,
+            safe: FinalityMark::default(),
+            finalized: FinalityMark { told: finalized, ..FinalityMark::default() },
+        }
     }
 
     /// Returns the tags to request now, and marks them as requested.
@@ -126,7 +130,7 @@ impl Marks {
         stalled.then(|| (moved, since, format!("the newest final block is still {}", said.at)))
     }
 
-    fn mark(&mut self, level: Finality) -> &mut Mark {
+    fn mark(&mut self, level: Finality) -> &mut FinalityMark {
         if level == Finality::Finalized { &mut self.finalized } else { &mut self.safe }
     }
 }

@@ -46,13 +46,13 @@ pub struct Follower<B> {
     target: Option<Link>,
     /// Block that replaced our tip while a gap was filled: the walk starts here instead of at the target.
     detour: Option<Link>,
-    known: Known,
+    known: KnownBlock,
     bodies: B256HashMap<B>,
     numbered: BTreeMap<u64, B>,
     heads_seen: u64,
     doubt: Option<Doubt>,
     rollback_after: Option<Duration>,
-    lag: Option<Lag>,
+    lag: Option<MissingParent>,
     /// Blocks up to this one are not retracted without a person's permission.
     finalized: Option<BlockRef>,
     /// Block whose branch may retract final blocks, with a person's permission.
@@ -70,7 +70,7 @@ struct Doubt {
 
 /// State while the node reports blocks below our tip.
 #[derive(Clone, Copy, Debug)]
-struct Lag {
+struct MissingParent {
     since: Duration,
     sightings: u32,
     keep: usize,
@@ -78,13 +78,13 @@ struct Lag {
 
 /// Headers by hash; the oldest are dropped first.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownBlock {
     links: B256HashMap<Link>,
     order: VecDeque<B256>,
 }
 
 /// Path from our blocks to the target.
-enum Plan {
+enum WalkPlan {
     /// Nothing to do.
     Idle,
     /// A header on the path is missing.
@@ -115,7 +115,7 @@ impl<B: Linked> Follower<B> {
             links,
             target: None,
             detour: None,
-            known: Known::default(),
+            known: KnownBlock::default(),
             bodies: B256HashMap::default(),
             numbered: BTreeMap::new(),
             heads_seen: 0,
@@ -155,7 +155,7 @@ impl<B: Linked> Follower<B> {
     /// Returns whether the distance to the head is too long to walk.
     #[must_use]
     pub fn fills(&self) -> bool {
-        matches!(self.plan(), Plan::Fill(_))
+        matches!(self.plan(), WalkPlan::Fill(_))
     }
 
     /// The block of ours at this height, if it is remembered.
@@ -192,14 +192,14 @@ impl<B: Linked> Follower<B> {
             return Relation::Ours;
         }
         match self.way(head) {
-            Plan::Joined { keep, .. } => match self.links.get(keep) {
+            WalkPlan::Joined { keep, .. } => match self.links.get(keep) {
                 Some(first) => Relation::Forks(first.at),
                 None => Relation::Extends,
             },
-            Plan::Barred(Conflict::Finalized { finalized, .. }) => Relation::Forks(finalized),
-            Plan::Walk(hash) => Relation::Unknown(hash),
-            Plan::Fill(_) => Relation::Far,
-            Plan::Idle | Plan::Nonsense | Plan::Barred(Conflict::Forgotten { .. }) => Relation::Nowhere,
+            WalkPlan::Barred(Conflict::Finalized { finalized, .. }) => Relation::Forks(finalized),
+            WalkPlan::Walk(hash) => Relation::Unknown(hash),
+            WalkPlan::Fill(_) => Relation::Far,
+            WalkPlan::Idle | WalkPlan::Nonsense | WalkPlan::Barred(Conflict::Forgotten { .. }) => Relation::Nowhere,
         }
     }
 
@@ -220,7 +220,7 @@ impl<B: Linked> Follower<B> {
             if self.links.is_empty() {
                 return;
             }
-            let lag = self.lag.get_or_insert(Lag { since: now, sightings: 0, keep: 0 });
+            let lag = self.lag.get_or_insert(MissingParent { since: now, sightings: 0, keep: 0 });
             lag.sightings += 1;
             lag.keep = keep.unwrap_or(0);
             let ripe = self.rollback_after.is_some_and(|after| now.saturating_sub(lag.since) >= after);
@@ -266,7 +266,9 @@ impl<B: Linked> Follower<B> {
         self.bodies.insert(link.at.hash, body);
         if self.bodies.len() > BODIES_MAX {
             let wanted: B256HashSet = match self.plan() {
-                Plan::Joined { branch, .. } => branch.iter().take(REORG_APPEND_MAX).map(|link| link.at.hash).collect(),
+                WalkPlan::Joined { branch, .. } => {
+                    branch.iter().take(REORG_APPEND_MAX).map(|link| link.at.hash).collect()
+                }
                 _ => B256HashSet::default(),
             };
             self.bodies.retain(|hash, _| wanted.contains(hash));
@@ -295,13 +297,13 @@ impl<B: Linked> Follower<B> {
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
         match self.plan() {
-            Plan::Idle | Plan::Nonsense => Vec::new(),
-            Plan::Walk(hash) => vec![Want::Header(hash)],
-            Plan::Fill(next) => (next..next.saturating_add(PREFETCH_MAX as u64))
+            WalkPlan::Idle | WalkPlan::Nonsense => Vec::new(),
+            WalkPlan::Walk(hash) => vec![Want::Header(hash)],
+            WalkPlan::Fill(next) => (next..next.saturating_add(PREFETCH_MAX as u64))
                 .filter(|number| !self.numbered.contains_key(number))
                 .map(Want::Numbered)
                 .collect(),
-            Plan::Joined { keep, branch } => {
+            WalkPlan::Joined { keep, branch } => {
                 if keep < self.links.len() && !self.believed() {
                     return vec![Want::Latest];
                 }
@@ -310,8 +312,8 @@ impl<B: Linked> Follower<B> {
                 missing.take(PREFETCH_MAX).map(|link| Want::Block(link.at.hash)).collect()
             }
             // While a person's decision is pending, heads are polled at the ordinary interval.
-            Plan::Barred(_) if self.conflict.is_some() => Vec::new(),
-            Plan::Barred(_) => vec![Want::Latest],
+            WalkPlan::Barred(_) if self.conflict.is_some() => Vec::new(),
+            WalkPlan::Barred(_) => vec![Want::Latest],
         }
     }
 
@@ -323,12 +325,12 @@ impl<B: Linked> Follower<B> {
             return self.rewind(keep);
         }
         match self.plan() {
-            Plan::Fill(next) => self.fill(next),
-            Plan::Joined { keep, branch } if keep == self.links.len() => {
+            WalkPlan::Fill(next) => self.fill(next),
+            WalkPlan::Joined { keep, branch } if keep == self.links.len() => {
                 let body = branch.first().and_then(|next| self.bodies.remove(&next.at.hash))?;
                 Some(self.advance(keep, vec![body]))
             }
-            Plan::Joined { keep, branch } => {
+            WalkPlan::Joined { keep, branch } => {
                 if !self.believed() {
                     self.doubt();
                     return None;
@@ -343,34 +345,34 @@ impl<B: Linked> Follower<B> {
                 let append = next[..n].iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
                 Some(self.advance(keep, append))
             }
-            Plan::Barred(conflict) if self.believed() => {
+            WalkPlan::Barred(conflict) if self.believed() => {
                 self.conflict = Some(conflict);
                 None
             }
-            Plan::Barred(_) => {
+            WalkPlan::Barred(_) => {
                 self.doubt();
                 None
             }
-            Plan::Nonsense => {
+            WalkPlan::Nonsense => {
                 (self.target, self.detour) = (None, None);
                 None
             }
-            Plan::Idle | Plan::Walk(_) => None,
+            WalkPlan::Idle | WalkPlan::Walk(_) => None,
         }
     }
 
-    fn plan(&self) -> Plan {
-        self.detour.or(self.target).map_or(Plan::Idle, |from| self.way(from))
+    fn plan(&self) -> WalkPlan {
+        self.detour.or(self.target).map_or(WalkPlan::Idle, |from| self.way(from))
     }
 
     /// The way from our blocks to `from`.
-    fn way(&self, from: Link) -> Plan {
+    fn way(&self, from: Link) -> WalkPlan {
         let next = self.next_number();
         if from.at.number < self.first {
-            return Plan::Idle;
+            return WalkPlan::Idle;
         }
         if from.at.number.saturating_sub(next) >= GAP_WALK_MAX {
-            return Plan::Fill(next);
+            return WalkPlan::Fill(next);
         }
         let mut branch = VecDeque::from([from]);
         let mut at = from;
@@ -382,14 +384,14 @@ impl<B: Linked> Follower<B> {
             if at.at.number <= self.oldest() {
                 return match self.links.front() {
                     Some(front) if front.at.number > self.first => {
-                        Plan::Barred(Conflict::Forgotten { head: from.at, oldest: front.at })
+                        WalkPlan::Barred(Conflict::Forgotten { head: from.at, oldest: front.at })
                     }
                     _ => self.joined(0, branch.into()),
                 };
             }
-            let Some(parent) = self.known.get(at.parent) else { return Plan::Walk(at.parent) };
+            let Some(parent) = self.known.get(at.parent) else { return WalkPlan::Walk(at.parent) };
             if parent.at.number.checked_add(1) != Some(at.at.number) {
-                return Plan::Nonsense;
+                return WalkPlan::Nonsense;
             }
             branch.push_front(parent);
             at = parent;
@@ -397,13 +399,13 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Returns the plan for a known path, which may still be barred.
-    fn joined(&self, keep: usize, branch: Vec<Link>) -> Plan {
+    fn joined(&self, keep: usize, branch: Vec<Link>) -> WalkPlan {
         let final_ours = self.finalized.filter(|finalized| self.place(*finalized).is_some_and(|place| place >= keep));
         match (final_ours, branch.last()) {
             (Some(finalized), Some(head)) if !branch.iter().any(|link| Some(link.at.hash) == self.allowed) => {
-                Plan::Barred(Conflict::Finalized { head: head.at, finalized })
+                WalkPlan::Barred(Conflict::Finalized { head: head.at, finalized })
             }
-            _ => Plan::Joined { keep, branch },
+            _ => WalkPlan::Joined { keep, branch },
         }
     }
 
@@ -496,7 +498,7 @@ impl<B: Linked> Follower<B> {
     }
 }
 
-impl Known {
+impl KnownBlock {
     fn insert(&mut self, link: Link) {
         if self.links.insert(link.at.hash, link).is_none() {
             self.order.push_back(link.at.hash);

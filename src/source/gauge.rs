@@ -1,6 +1,6 @@
 //! Socket that counts and limits its bytes before any protocol parses them.
 
-use super::intake::{Intake, Room};
+use super::intake::{IntakeBudget, Reservation};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,25 +12,25 @@ const OVERHEAD_BYTES: usize = 256 << 10;
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Gauge<S> {
+pub(super) struct BudgetedReader<S> {
     stream: S,
-    meter: Allowance,
+    meter: ByteBudget,
 }
 
 /// Limit on the bytes received before the current message must be complete. Cloned freely; clones share the limit.
 #[derive(Clone, Debug)]
-pub(super) struct Allowance(Arc<Mutex<State>>);
+pub(super) struct ByteBudget(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    intake: Intake,
-    room: Room,
+    intake: IntakeBudget,
+    room: Reservation,
     limit: usize,
     exceeded: bool,
 }
 
-impl Allowance {
-    pub(super) fn new(intake: &Intake, limit: usize) -> Self {
+impl ByteBudget {
+    pub(super) fn new(intake: &IntakeBudget, limit: usize) -> Self {
         Self(Arc::new(Mutex::new(State { intake: intake.clone(), room: intake.room(), limit, exceeded: false })))
     }
 
@@ -40,7 +40,7 @@ impl Allowance {
     }
 
     /// Ends the current message, returns the room that it takes, and starts the next one.
-    pub(super) fn take(&self) -> Room {
+    pub(super) fn take(&self) -> Reservation {
         let mut state = self.lock();
         let next = state.intake.room();
         std::mem::replace(&mut state.room, next)
@@ -61,13 +61,13 @@ impl Allowance {
     }
 }
 
-impl<S> Gauge<S> {
-    pub(super) fn new(stream: S, meter: Allowance) -> Self {
+impl<S> BudgetedReader<S> {
+    pub(super) fn new(stream: S, meter: ByteBudget) -> Self {
         Self { stream, meter }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gauge<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BudgetedReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.meter.lock().room.poll_ready(cx));
         let before = into.filled().len();
@@ -82,7 +82,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gauge<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gauge<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedReader<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -31,9 +31,9 @@ type Holders = BTreeSet<(B256, Address)>;
 
 /// Role changes in a contract's logs: each grant and revocation, in the order of the chain.
 #[derive(Debug, Default)]
-struct Grants(BTreeMap<(u64, u64), (B256, Address, bool)>);
+struct RoleChanges(BTreeMap<(u64, u64), (B256, Address, bool)>);
 
-impl Grants {
+impl RoleChanges {
     /// Returns the accounts that hold a role after these logs.
     fn holders(&self) -> Holders {
         let mut holders = Holders::new();
@@ -60,7 +60,7 @@ impl Node {
     pub(super) async fn grants(&self, by: Address, blocks: RangeInclusive<u64>) -> Result<Bytes, NodeError> {
         let (end, until) = (*blocks.end(), instant() + SEARCH_MAX);
         let (mut from, mut span, mut n_asked) = (*blocks.start(), u64::MAX, 0);
-        let mut grants = Grants::default();
+        let mut grants = RoleChanges::default();
         while from <= end {
             let to = end.min(from.saturating_add(span - 1));
             let filter = json!([{

@@ -107,11 +107,11 @@ fn units(n_bytes: usize, max: usize) -> u32 {
 
 /// Intake from one endpoint, limited to one large answer at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Intake(Arc<Semaphore>);
+pub(super) struct IntakeBudget(Arc<Semaphore>);
 
 /// Room for one answer at its current size. It is released on drop.
-pub(super) struct Room {
-    intake: Intake,
+pub(super) struct Reservation {
+    intake: IntakeBudget,
     n_bytes: usize,
     /// Number of steps taken, at most two.
     steps: usize,
@@ -121,33 +121,33 @@ pub(super) struct Room {
 
 /// Error for an answer that is larger than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Excess;
+pub(super) struct SizeLimitExceeded;
 
 /// Answer, and the room that it takes while it is held.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct BoundedText {
     raw: Box<RawValue>,
-    _room: Option<Room>,
+    _room: Option<Reservation>,
 }
 
-impl Default for Intake {
+impl Default for IntakeBudget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(1)))
     }
 }
 
-impl Intake {
-    pub(super) fn room(&self) -> Room {
-        Room { intake: self.clone(), n_bytes: 0, steps: 0, held: Vec::new(), waiting: None }
+impl IntakeBudget {
+    pub(super) fn room(&self) -> Reservation {
+        Reservation { intake: self.clone(), n_bytes: 0, steps: 0, held: Vec::new(), waiting: None }
     }
 }
 
-impl Room {
+impl Reservation {
     /// Makes room for `n` more bytes, and waits for it if the answer becomes a large one.
-    pub(super) async fn grow(&mut self, n: usize, limit: usize) -> Result<(), Excess> {
+    pub(super) async fn grow(&mut self, n: usize, limit: usize) -> Result<(), SizeLimitExceeded> {
         self.count(n);
         if self.n_bytes > limit {
-            return Err(Excess);
+            return Err(SizeLimitExceeded);
         }
         std::future::poll_fn(|cx| self.poll_ready(cx)).await;
         Ok(())
@@ -192,14 +192,14 @@ async fn taken(of: impl IntoIterator<Item = Arc<Semaphore>>) -> Vec<OwnedSemapho
     permits
 }
 
-impl fmt::Debug for Room {
+impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("n_bytes", &self.n_bytes).field("steps", &self.steps).finish_non_exhaustive()
     }
 }
 
-impl Text {
-    pub(super) fn new(raw: Box<RawValue>, room: Room) -> Self {
+impl BoundedText {
+    pub(super) fn new(raw: Box<RawValue>, room: Reservation) -> Self {
         Self { raw, _room: Some(room) }
     }
 
@@ -215,13 +215,13 @@ impl Text {
     }
 }
 
-impl From<Box<RawValue>> for Text {
+impl From<Box<RawValue>> for BoundedText {
     fn from(raw: Box<RawValue>) -> Self {
         Self { raw, _room: None }
     }
 }
 
-impl Deref for Text {
+impl Deref for BoundedText {
     type Target = RawValue;
 
     fn deref(&self) -> &RawValue {
@@ -312,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_has_one_large_answer_at_a_time_and_small_ones_pass_by_it() {
-        let intake = Intake::default();
+        let intake = IntakeBudget::default();
         let (mut first, mut second, mut small) = (intake.room(), intake.room(), intake.room());
         first.grow(2 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
         small.grow(1 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
@@ -321,13 +321,13 @@ mod tests {
         drop(first);
         assert!(futures::poll!(&mut waits).is_ready(), "the room is free again");
         drop(waits);
-        assert_eq!(small.grow(1, 1 << 20).await, Err(Excess));
+        assert_eq!(small.grow(1, 1 << 20).await, Err(SizeLimitExceeded));
     }
 
     #[tokio::test]
     async fn the_process_has_room_for_so_many_large_answers_and_no_more() {
         let grown = async |n: usize| {
-            let mut room = Intake::default().room();
+            let mut room = IntakeBudget::default().room();
             room.grow(n, ANSWER_BYTES_MAX).await.map(|()| room)
         };
         let mut held = Vec::new();

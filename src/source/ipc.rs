@@ -5,7 +5,7 @@
 //! A document that exceeds the largest answer, or that is not JSON, ends the connection, because the start of the next
 //! document is then unknown.
 
-use super::gauge::{Allowance, Gauge};
+use super::gauge::{BudgetedReader, ByteBudget};
 use super::socket::Link;
 use std::collections::VecDeque;
 use std::io;
@@ -23,10 +23,10 @@ const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 
 /// See the module documentation. Reading continues while a request is written, because a node may stop reading until
 /// its own output is read.
-pub(super) struct LocalLink {
-    from: ReadHalf<Gauge<UnixStream>>,
-    to: WriteHalf<Gauge<UnixStream>>,
-    documents: Documents,
+pub(super) struct IpcLink {
+    from: ReadHalf<BudgetedReader<UnixStream>>,
+    to: WriteHalf<BudgetedReader<UnixStream>>,
+    documents: JsonDocuments,
     /// Request being written, and the number of its bytes already sent.
     request: Vec<u8>,
     written: usize,
@@ -34,7 +34,7 @@ pub(super) struct LocalLink {
 
 /// Splitter of a byte stream into documents.
 #[derive(Debug, Default)]
-struct Documents {
+struct JsonDocuments {
     bytes: Vec<u8>,
     /// Start of the document being read.
     start: usize,
@@ -47,22 +47,22 @@ struct Documents {
 
 /// Input that is not JSON-RPC.
 #[derive(Debug, PartialEq, Eq)]
-struct Garbled;
+struct GarbledStream;
 
-impl LocalLink {
+impl IpcLink {
     /// Opens the socket that an `ipc:` address names.
-    pub(super) async fn open(url: &Url, allowance: Allowance) -> io::Result<Self> {
+    pub(super) async fn open(url: &Url, allowance: ByteBudget) -> io::Result<Self> {
         let path = url.to_file_path().map_err(|()| io::Error::other("no path of this machine"))?;
         let stream = UnixStream::connect(path).await?;
-        let (from, to) = tokio::io::split(Gauge::new(stream, allowance));
-        Ok(Self { from, to, documents: Documents::default(), request: Vec::new(), written: 0 })
+        let (from, to) = tokio::io::split(BudgetedReader::new(stream, allowance));
+        Ok(Self { from, to, documents: JsonDocuments::default(), request: Vec::new(), written: 0 })
     }
 }
 
-impl Link for LocalLink {
+impl Link for IpcLink {
     async fn step(&mut self, out: &mut VecDeque<String>) -> Result<Option<Vec<u8>>, ()> {
         loop {
-            if let Some(document) = self.documents.next().map_err(|Garbled| ())? {
+            if let Some(document) = self.documents.next().map_err(|GarbledStream| ())? {
                 return Ok(Some(document.to_vec()));
             }
             if self.request.is_empty()
@@ -92,9 +92,9 @@ impl Link for LocalLink {
     }
 }
 
-impl Documents {
+impl JsonDocuments {
     /// Returns the next complete document.
-    fn next(&mut self) -> Result<Option<&[u8]>, Garbled> {
+    fn next(&mut self) -> Result<Option<&[u8]>, GarbledStream> {
         while let Some(byte) = self.bytes.get(self.at).copied() {
             self.at += 1;
             match byte {
@@ -110,7 +110,7 @@ impl Documents {
                 }
                 b'}' | b']' if self.depth > 1 => self.depth -= 1,
                 byte if self.depth > 0 || byte.is_ascii_whitespace() => {}
-                _ => return Err(Garbled),
+                _ => return Err(GarbledStream),
             }
         }
         self.forget();
@@ -131,14 +131,14 @@ impl Documents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::intake::Intake;
+    use crate::source::intake::IntakeBudget;
     use crate::source::socket::Socket;
     use std::path::Path;
     use tokio::net::UnixListener;
 
     /// Returns the documents found in `text` when it arrives in pieces of `size` bytes.
-    fn cut(text: &str, size: usize) -> Result<Vec<String>, Garbled> {
-        let mut documents = Documents::default();
+    fn cut(text: &str, size: usize) -> Result<Vec<String>, GarbledStream> {
+        let mut documents = JsonDocuments::default();
         let mut out = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             documents.bytes.extend_from_slice(piece);
@@ -161,13 +161,13 @@ mod tests {
     #[test]
     fn what_begins_with_no_bracket_is_no_document() {
         for text in ["null", "{} x", "}", "\"a\"", "HTTP/1.1 400 Bad Request\r\n", "\u{0}{}"] {
-            assert_eq!(cut(text, 1), Err(Garbled), "{text}");
+            assert_eq!(cut(text, 1), Err(GarbledStream), "{text}");
         }
     }
 
     #[test]
     fn a_large_answer_leaves_no_room_behind() {
-        let mut documents = Documents::default();
+        let mut documents = JsonDocuments::default();
         documents.bytes.extend_from_slice(format!("[\"{}\"]", "x".repeat(8 * KEPT_BYTES_MAX)).as_bytes());
         assert!(documents.next().expect("JSON").is_some());
         assert_eq!(documents.next(), Ok(None));
@@ -196,8 +196,8 @@ mod tests {
 
     async fn connect(path: &Path) -> Socket {
         let url = Url::parse(&format!("ipc://{}", path.display())).expect("a URL");
-        let allowance = Allowance::new(&Intake::default(), BYTES_MAX);
-        let link = LocalLink::open(&url, allowance.clone()).await.expect("it listens");
+        let allowance = ByteBudget::new(&IntakeBudget::default(), BYTES_MAX);
+        let link = IpcLink::open(&url, allowance.clone()).await.expect("it listens");
         Socket::over(link, allowance, None)
     }
 

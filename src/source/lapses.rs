@@ -13,7 +13,7 @@ const BLOCKS_MAX: usize = 64;
 
 /// Data of a whole block fetched in one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bulk {
+pub(super) enum BulkMethod {
     /// Transactions of the block.
     Txs,
     /// Receipts of the block.
@@ -24,14 +24,14 @@ pub(super) enum Bulk {
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub(super) struct Lapses {
-    blocks: Mutex<VecDeque<(Bulk, B256)>>,
+pub(super) struct BulkFailures {
+    blocks: Mutex<VecDeque<(BulkMethod, B256)>>,
     unsaid: Mutex<Option<&'static str>>,
 }
 
-impl Lapses {
+impl BulkFailures {
     /// Records that this bulk request for this block failed: the next attempt requests its parts.
-    pub(super) fn note(&self, bulk: Bulk, block: B256) {
+    pub(super) fn note(&self, bulk: BulkMethod, block: B256) {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if blocks.contains(&(bulk, block)) {
             return;
@@ -43,12 +43,12 @@ impl Lapses {
     }
 
     /// Forgets a failed request because its parts are not available either: the next attempt requests the whole again.
-    pub(super) fn forget(&self, bulk: Bulk, block: B256) {
+    pub(super) fn forget(&self, bulk: BulkMethod, block: B256) {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).retain(|lapse| *lapse != (bulk, block));
     }
 
     /// Returns whether this request for this block failed before.
-    pub(super) fn has(&self, bulk: Bulk, block: B256) -> bool {
+    pub(super) fn has(&self, bulk: BulkMethod, block: B256) -> bool {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).contains(&(bulk, block))
     }
 

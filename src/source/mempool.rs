@@ -8,7 +8,7 @@
 //! The cheapest way that a node supports is used: a subscription to whole transactions, a subscription to hashes, or a
 //! filter that is polled. A transaction announced by its hash is requested from the node that announced it.
 
-use super::council::Voice;
+use super::council::EndpointId;
 use super::node::Node;
 use super::pool::Pool;
 use super::rpc::NodeError;
@@ -72,7 +72,7 @@ struct Waiting {
 /// Announced transaction.
 #[derive(Debug)]
 struct Announced {
-    by: Voice,
+    by: EndpointId,
     hash: B256,
     /// Whole transaction; absent if only the hash was announced.
     whole: Option<Box<RawValue>>,
@@ -116,7 +116,7 @@ impl Mempool {
 
 impl Backlog {
     /// Queues an announcement, unless it was announced before; when there are too many, the oldest are dropped.
-    fn hear(&self, by: Voice, announcement: &RawValue) -> Result<(), parse::ParseError> {
+    fn hear(&self, by: EndpointId, announcement: &RawValue) -> Result<(), parse::ParseError> {
         let hash = parse::announced(announcement.get())?;
         // A hash in quotes has 68 characters.
         let whole = (announcement.get().len() > 68).then(|| announcement.to_owned());
@@ -181,13 +181,13 @@ impl Announced {
 
 /// Ways in which a node announces pending transactions, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum AnnouncementKind {
     Whole,
     Hashes,
     Filter,
 }
 
-impl Way {
+impl AnnouncementKind {
     /// Returns the way to try next at a node that refused this one.
     const fn next(self) -> Option<Self> {
         match self {
@@ -199,8 +199,8 @@ impl Way {
 }
 
 /// Receives the announcements of `node` until `stop`, in the best way that it supports.
-async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
-    let best = if node.has_socket() { Way::Whole } else { Way::Filter };
+async fn listen(voice: EndpointId, node: Node, backlog: Arc<Backlog>, stop: Stop) {
+    let best = if node.has_socket() { AnnouncementKind::Whole } else { AnnouncementKind::Filter };
     let (mut way, mut attempt, mut told, mut rng) = (best, 0, false, fastrand::Rng::new());
     loop {
         let mut heard = false;
@@ -232,16 +232,18 @@ async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
 }
 
 /// Receives announcements in one way until that fails. `heard` becomes true once the subscription or filter is open.
-async fn hear(voice: Voice, node: &Node, way: Way, backlog: &Backlog, heard: &mut bool) -> NodeError {
+async fn hear(voice: EndpointId, node: &Node, way: AnnouncementKind, backlog: &Backlog, heard: &mut bool) -> NodeError {
     let failed = match way {
-        Way::Whole | Way::Hashes => subscribed(voice, node, way == Way::Whole, backlog, heard).await,
-        Way::Filter => polled(voice, node, backlog, heard).await,
+        AnnouncementKind::Whole | AnnouncementKind::Hashes => {
+            subscribed(voice, node, way == AnnouncementKind::Whole, backlog, heard).await
+        }
+        AnnouncementKind::Filter => polled(voice, node, backlog, heard).await,
     };
     failed.err().unwrap_or_else(|| NodeError::Unreachable("the socket broke".to_owned()))
 }
 
 async fn subscribed(
-    voice: Voice,
+    voice: EndpointId,
     node: &Node,
     whole: bool,
     backlog: &Backlog,
@@ -259,7 +261,7 @@ async fn subscribed(
     }
 }
 
-async fn polled(voice: Voice, node: &Node, backlog: &Backlog, heard: &mut bool) -> Result<(), NodeError> {
+async fn polled(voice: EndpointId, node: &Node, backlog: &Backlog, heard: &mut bool) -> Result<(), NodeError> {
     let after = node.deadlines().call;
     let filter = node.ask("eth_newPendingTransactionFilter", [(); 0], after).await?;
     *heard = true;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 /// Metrics, and the name that a chain has in them.
 #[derive(Clone)]
-pub struct Meter {
+pub struct SourceMetrics {
     pub(super) metrics: Metrics,
     pub(super) chain: Arc<str>,
 }
 
-impl Meter {
+impl SourceMetrics {
     /// Creates a meter that records in `metrics` under the name `chain`.
     #[must_use]
     pub fn new(metrics: Metrics, chain: Arc<str>) -> Self {
@@ -31,14 +31,14 @@ impl Meter {
     }
 }
 
-impl Default for Meter {
+impl Default for SourceMetrics {
     /// Creates a meter whose metrics are not exported.
     fn default() -> Self {
         Self { metrics: Metrics::default(), chain: "".into() }
     }
 }
 
-impl std::fmt::Debug for Meter {
+impl std::fmt::Debug for SourceMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Meter({})", self.chain)
     }

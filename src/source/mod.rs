@@ -44,20 +44,20 @@ mod watch;
 mod web;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, HealthIssue, Link, Provenance};
 use crate::runtime::{Clock, Stop};
-pub use abilities::{Abilities, Ability, Can};
-use ahead::Ahead;
+pub use abilities::{Capabilities, Capability, Support};
+use ahead::TracePrefetch;
 use alloy_primitives::B256;
 pub use check::{Checks, Matters, Senders};
-use drive::{Driver, Order, Wires};
+use drive::{Sync, SyncChannels, SyncOrder};
 pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use intake::Held;
 use jiff::Timestamp;
 pub use mempool::Mempool;
-pub use meter::Meter;
+pub use meter::SourceMetrics;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
 pub use probe::probe;
@@ -106,9 +106,9 @@ pub type Step = follow::Step<Fetched>;
 #[derive(Debug)]
 pub struct Source {
     pool: Pool,
-    ahead: Arc<Ahead>,
+    ahead: Arc<TracePrefetch>,
     behind: Arc<AtomicU64>,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<SyncOrder>,
     events: mpsc::Receiver<Told>,
     /// Room for the blocks of the last step. The next call of `next` releases it, since the caller has then processed
     /// the step.
@@ -140,7 +140,7 @@ pub struct Options {
     /// True if the traces of a block are requested in advance, while the blocks before it are judged.
     pub traces: bool,
     /// Metrics of this source.
-    pub meter: Meter,
+    pub meter: SourceMetrics,
 }
 
 /// Event in the queue, with the room that it takes.
@@ -178,10 +178,10 @@ pub enum Event {
         /// Name of the endpoint.
         endpoint: Arc<str>,
         /// Abilities of the endpoint; an ability that could not be tested this time keeps its previous state.
-        abilities: Box<Abilities>,
+        abilities: Box<Capabilities>,
     },
     /// An outage or another problem of the source began or became more severe.
-    Troubled(Trouble),
+    Troubled(HealthIssue),
     /// The problem is over.
     Cleared {
         /// Kind of outage.
@@ -221,7 +221,7 @@ pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
     /// Confidence in the block: its sources and its proof.
-    pub sight: Sight,
+    pub sight: Provenance,
     /// Gaps in the proof by the block's header; empty if the header covers everything, or if no proof was requested.
     pub gaps: Vec<Gap>,
     /// Text of the node, for a recorder that asked for it.
@@ -280,7 +280,7 @@ impl Options {
             probe_every: None,
             pending: false,
             traces: false,
-            meter: Meter::default(),
+            meter: SourceMetrics::default(),
         }
     }
 }
@@ -298,9 +298,9 @@ impl Source {
         }
         let behind = Arc::new(AtomicU64::new(0));
         let follower = Follower::new(window, options.rollback_after);
-        let wires = Wires { hints: heard, orders: ordered, events: tell, behind: behind.clone() };
-        let ahead = Arc::new(Ahead::new(pool.clone()));
-        let driver = Driver::new(pool.clone(), ahead.clone(), follower, options, Arc::new(clock), wires, stop.clone());
+        let wires = SyncChannels { hints: heard, orders: ordered, events: tell, behind: behind.clone() };
+        let ahead = Arc::new(TracePrefetch::new(pool.clone()));
+        let driver = Sync::new(pool.clone(), ahead.clone(), follower, options, Arc::new(clock), wires, stop.clone());
         tokio::spawn(driver.run());
         Self { pool, ahead, behind, orders, events, held: None, ended: None, _stop: stop.drop_guard() }
     }
@@ -347,7 +347,7 @@ impl Source {
     /// Allows the branch with this block to undo final blocks, on a person's order.
     pub async fn allow(&self, branch: B256) {
         // A closed channel means that the source has ended, which the next event reports.
-        let _ = self.orders.send(Order::Allow(branch)).await;
+        let _ = self.orders.send(SyncOrder::Allow(branch)).await;
     }
 }
 

@@ -5,11 +5,11 @@
 //! request.
 
 use super::check::Checks;
-use super::intake::{Intake, Text, method_bytes};
-use super::lapses::Lapses;
-use super::meter::Meter;
-use super::proof::Roots;
-use super::rpc::{Asking, Heads, NodeError, Params, Route, Wire};
+use super::intake::{BoundedText, IntakeBudget, method_bytes};
+use super::lapses::BulkFailures;
+use super::meter::SourceMetrics;
+use super::proof::StateRoots;
+use super::rpc::{Connection, Heads, NodeError, Params, Route, RpcRequest};
 use super::trace::TraceMethod;
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
@@ -119,20 +119,20 @@ struct Inner {
     route: Route,
     identity: Identity,
     deadlines: Deadlines,
-    intake: Intake,
+    intake: IntakeBudget,
     // A tokio lock, held while connecting: concurrent requests wait for that connection and do not open a second one.
-    wire: Mutex<Option<(u64, Wire)>>,
+    wire: Mutex<Option<(u64, Connection)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     lacks_proofs: AtomicBool,
     lacks_pinning: AtomicBool,
     has_proven: AtomicBool,
-    roots: Roots,
+    roots: StateRoots,
     /// True if a block with transactions has ever matched its hash.
     has_verified: AtomicBool,
-    lapses: Lapses,
+    lapses: BulkFailures,
     trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
-    meter: OnceLock<Meter>,
+    meter: OnceLock<SourceMetrics>,
     checks: OnceLock<Checks>,
 }
 
@@ -198,16 +198,16 @@ impl Node {
             route,
             identity,
             deadlines,
-            intake: Intake::default(),
+            intake: IntakeBudget::default(),
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             lacks_proofs: AtomicBool::new(false),
             lacks_pinning: AtomicBool::new(false),
             has_proven: AtomicBool::new(false),
-            roots: Roots::default(),
+            roots: StateRoots::default(),
             has_verified: AtomicBool::new(false),
-            lapses: Lapses::default(),
+            lapses: BulkFailures::default(),
             trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
             checks: OnceLock::new(),
@@ -216,7 +216,7 @@ impl Node {
 
     /// Measures every request from now on; only the first meter is kept.
     #[must_use]
-    pub fn measured(self, meter: Meter) -> Self {
+    pub fn measured(self, meter: SourceMetrics) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
     }
@@ -240,8 +240,8 @@ impl Node {
     pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
         install_tls();
         let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
-        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines, &Intake::default())).await?;
-        let asking = Asking { method: "eth_chainId", params: [(); 0], limit: method_bytes("eth_chainId") };
+        let wire = Box::pin(Connection::open(&Route::Url(url), &deadlines, &IntakeBudget::default())).await?;
+        let asking = RpcRequest { method: "eth_chainId", params: [(); 0], limit: method_bytes("eth_chainId") };
         let asked = wire.ask(1, asking);
         let answer = tokio::time::timeout(deadlines.head, asked).await;
         let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
@@ -283,12 +283,16 @@ impl Node {
         method: &'static str,
         params: P,
         deadline: Duration,
-    ) -> Result<Text, NodeError> {
-        self.ask_for(Asking { method, params, limit: method_bytes(method) }, deadline).await
+    ) -> Result<BoundedText, NodeError> {
+        self.ask_for(RpcRequest { method, params, limit: method_bytes(method) }, deadline).await
     }
 
     /// Sends a request like [`Node::ask`], with a limit that is more exact than that of the method.
-    pub(super) async fn ask_for<P: Params>(&self, asking: Asking<P>, deadline: Duration) -> Result<Text, NodeError> {
+    pub(super) async fn ask_for<P: Params>(
+        &self,
+        asking: RpcRequest<P>,
+        deadline: Duration,
+    ) -> Result<BoundedText, NodeError> {
         let (began, method) = (instant(), asking.method);
         let (generation, wire) = match self.wire().await {
             Ok(wire) => wire,
@@ -382,12 +386,12 @@ impl Node {
     }
 
     /// Returns the requests that the node could not answer, block by block.
-    pub(super) fn lapses(&self) -> &Lapses {
+    pub(super) fn lapses(&self) -> &BulkFailures {
         &self.0.lapses
     }
 
     /// Returns the state roots of the headers that it sent.
-    pub(super) fn roots(&self) -> &Roots {
+    pub(super) fn roots(&self) -> &StateRoots {
         &self.0.roots
     }
 
@@ -408,7 +412,7 @@ impl Node {
         *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn wire(&self) -> Result<(u64, Wire), NodeError> {
+    async fn wire(&self) -> Result<(u64, Connection), NodeError> {
         let mut current = self.0.wire.lock().await;
         if let Some((generation, wire)) = current.as_ref() {
             return Ok((*generation, wire.clone()));
@@ -422,8 +426,8 @@ impl Node {
     }
 
     /// Opens a separate connection, and verifies that the node serves the right chain.
-    pub(super) async fn open(&self) -> Result<Wire, NodeError> {
-        let wire = Wire::open(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
+    pub(super) async fn open(&self) -> Result<Connection, NodeError> {
+        let wire = Connection::open(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
         if found != expected {
@@ -437,7 +441,7 @@ impl Node {
 
     /// Rejects a node whose block 0 is another. A node that does not have it, such as a light or a pruned node, is
     /// accepted: its chain id is right.
-    async fn begins_with(&self, expected: B256, wire: &Wire) -> Result<(), NodeError> {
+    async fn begins_with(&self, expected: B256, wire: &Connection) -> Result<(), NodeError> {
         match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
             Ok(answer) if answer.get() == "null" => Ok(()),
             Ok(answer) => {
@@ -452,19 +456,19 @@ impl Node {
     pub(super) async fn within<P: Params>(
         &self,
         after: Duration,
-        wire: &Wire,
+        wire: &Connection,
         method: &'static str,
         params: P,
-    ) -> Result<Text, NodeError> {
-        self.asked_within(after, wire, Asking { method, params, limit: method_bytes(method) }).await
+    ) -> Result<BoundedText, NodeError> {
+        self.asked_within(after, wire, RpcRequest { method, params, limit: method_bytes(method) }).await
     }
 
     async fn asked_within<P: Params>(
         &self,
         after: Duration,
-        wire: &Wire,
-        asking: Asking<P>,
-    ) -> Result<Text, NodeError> {
+        wire: &Connection,
+        asking: RpcRequest<P>,
+    ) -> Result<BoundedText, NodeError> {
         let method = asking.method;
         match tokio::time::timeout(after, wire.ask(self.next_id(), asking)).await {
             Ok(answer) => answer,

@@ -1,7 +1,7 @@
 //! The state of contracts and accounts at one block: by its hash, else by its number while that names the same block.
 
 use super::fetch::reverted;
-use super::intake::Text;
+use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::read::Read;
@@ -53,8 +53,9 @@ impl Node {
 
     async fn state_at(&self, pinned: &Value, read: &Read) -> Result<Bytes, NodeError> {
         let after = self.deadlines().call;
-        let quantity =
-            |answer: Text| -> Result<Bytes, NodeError> { Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into()) };
+        let quantity = |answer: BoundedText| -> Result<Bytes, NodeError> {
+            Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into())
+        };
         match read {
             Read::Call { to, data } | Read::Before { to, data, .. } => {
                 let call = json!({ "to": to, "data": data });

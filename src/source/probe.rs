@@ -5,10 +5,10 @@
 //! answer does not count, because some nodes answer `{}` for tracers that they do not have. The probe is small: one
 //! recent block, one transaction of it, and three batches of trivial requests, because hosted nodes count requests.
 
-use super::abilities::{Abilities, Ability, Can};
-use super::intake::Text;
+use super::abilities::{Capabilities, Capability, Support};
+use super::intake::BoundedText;
 use super::node::Node;
-use super::rpc::{NodeError, Wire};
+use super::rpc::{Connection, NodeError};
 use crate::model::parse::{self, WHY_MAX};
 use crate::model::text::printable;
 use crate::model::{BlockRef, Link};
@@ -47,41 +47,41 @@ const NOWHERE: B256 = b256!("6e6f77686572650000000000000000000000000000000000000
 ///
 /// When the node cannot be reached, serves another chain, or does not return its newest block. A later failure means
 /// that a capability is missing or unknown.
-pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
+pub async fn probe(node: &Node) -> Result<Capabilities, NodeError> {
     let wire = Box::pin(node.open()).await?;
     let mut probe = Probe { node, wire: Some(wire), until: instant() + PROBE_MAX };
     let head = probe.head().await?;
     let (client, genesis) = (probe.client().await, probe.genesis().await);
     let sample = Box::pin(probe.sample(head.at)).await;
     let batch_max = Box::pin(probe.batches()).await;
-    let mut can = Ability::ALL.map(|_| Can::Yes);
-    for (ability, can) in Ability::ALL.into_iter().zip(&mut can) {
+    let mut can = Capability::ALL.map(|_| Support::Yes);
+    for (ability, can) in Capability::ALL.into_iter().zip(&mut can) {
         let tried = match ability {
-            Ability::BlockReceipts => probe.block_receipts(&sample).await,
-            Ability::Receipts => probe.receipt(&sample).await,
-            Ability::StateReads => probe.state_reads(head.at).await,
-            Ability::CallTracer => probe.call_tracer(&sample).await,
-            Ability::TraceBlock => probe.trace_block(&sample).await,
-            Ability::Proofs => probe.proof(head.at).await,
-            Ability::Logs => probe.logs(head.at).await,
-            Ability::RawTransactions => probe.raw_transaction(&sample).await,
-            Ability::RawReceipts => probe.raw_receipts(&sample).await,
-            Ability::SafeTag => probe.tag("safe").await,
-            Ability::FinalizedTag => probe.tag("finalized").await,
-            Ability::Subscriptions => Box::pin(probe.subscription()).await,
-            Ability::Batches => batch_max.clone().map(|_| ()),
-            Ability::Pending => Box::pin(probe.pending()).await,
+            Capability::BlockReceipts => probe.block_receipts(&sample).await,
+            Capability::Receipts => probe.receipt(&sample).await,
+            Capability::StateReads => probe.state_reads(head.at).await,
+            Capability::CallTracer => probe.call_tracer(&sample).await,
+            Capability::TraceBlock => probe.trace_block(&sample).await,
+            Capability::Proofs => probe.proof(head.at).await,
+            Capability::Logs => probe.logs(head.at).await,
+            Capability::RawTransactions => probe.raw_transaction(&sample).await,
+            Capability::RawReceipts => probe.raw_receipts(&sample).await,
+            Capability::SafeTag => probe.tag("safe").await,
+            Capability::FinalizedTag => probe.tag("finalized").await,
+            Capability::Subscriptions => Box::pin(probe.subscription()).await,
+            Capability::Batches => batch_max.clone().map(|_| ()),
+            Capability::Pending => Box::pin(probe.pending()).await,
         };
         if let Err(why) = tried {
             *can = why;
         }
     }
-    Ok(Abilities { client, chain: node.chain(), genesis, head, can, batch_max: batch_max.unwrap_or(0) })
+    Ok(Capabilities { client, chain: node.chain(), genesis, head, can, batch_max: batch_max.unwrap_or(0) })
 }
 
 struct Probe<'n> {
     node: &'n Node,
-    wire: Option<Wire>,
+    wire: Option<Connection>,
     /// Deadline for the last answer.
     until: Instant,
 }
@@ -95,7 +95,7 @@ struct Sample {
 }
 
 /// Result of a test: success, or the state of an ability that is missing or unknown; never [`Can::Yes`].
-type Tried<T = ()> = Result<T, Can>;
+type Tried<T = ()> = Result<T, Support>;
 
 /// Part of a receipt that identifies it.
 #[derive(Deserialize)]
@@ -166,7 +166,7 @@ impl Probe<'_> {
             }
             hash = block.parent;
         }
-        Err(Can::Unknown("its last blocks hold no transaction to try it on".to_owned()))
+        Err(Support::Unknown("its last blocks hold no transaction to try it on".to_owned()))
     }
 
     async fn block_receipts(&mut self, sample: &Tried<Sample>) -> Tried {
@@ -216,7 +216,7 @@ impl Probe<'_> {
         let traces: Vec<TraceWire> = self.ask("trace_block", json!([format!("{:#x}", at.number)])).await?;
         // Traces are requested by number, and the node may have another block at that number by now.
         if traces.iter().any(|trace| trace.block_hash.is_some_and(|hash| hash != at.hash)) {
-            return Err(Can::Unknown("the block was replaced meanwhile".to_owned()));
+            return Err(Support::Unknown("the block was replaced meanwhile".to_owned()));
         }
         let ours = |trace: &TraceWire| {
             trace.transaction_hash == Some(tx) && trace.action.as_ref().is_some_and(|action| !action.is_empty())
@@ -287,7 +287,7 @@ impl Probe<'_> {
             let after = self.left("batch").map_err(reason)?;
             let wire = self.wire().await.map_err(reason)?;
             let why = match tokio::time::timeout(after, wire.batch(size)).await {
-                Ok(None) => return Err(Can::Unknown("over a socket each question goes alone".to_owned())),
+                Ok(None) => return Err(Support::Unknown("over a socket each question goes alone".to_owned())),
                 Ok(Some(Ok(answered))) if answered == size => {
                     largest = size;
                     continue;
@@ -329,10 +329,10 @@ impl Probe<'_> {
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             self.wire = None;
         }
-        answer.map(Text::into_raw)
+        answer.map(BoundedText::into_raw)
     }
 
-    async fn wire(&mut self) -> Result<Wire, NodeError> {
+    async fn wire(&mut self) -> Result<Connection, NodeError> {
         if let Some(wire) = &self.wire {
             return Ok(wire.clone());
         }
@@ -347,17 +347,17 @@ impl Probe<'_> {
     }
 }
 
-fn no(why: impl Into<String>) -> Can {
-    Can::No(why.into())
+fn no(why: impl Into<String>) -> Support {
+    Support::No(why.into())
 }
 
 /// Returns the state of an ability after a failure: a refusal is an answer, silence is not.
-fn reason(error: NodeError) -> Can {
+fn reason(error: NodeError) -> Support {
     match error {
-        NodeError::Refused { message, .. } => Can::No(printable(message, WHY_MAX)),
+        NodeError::Refused { message, .. } => Support::No(printable(message, WHY_MAX)),
         NodeError::Bad(_) | NodeError::Another | NodeError::Lie { .. } | NodeError::Missing(_) => {
-            Can::No(printable(error.to_string(), WHY_MAX))
+            Support::No(printable(error.to_string(), WHY_MAX))
         }
-        _ => Can::Unknown(printable(error.to_string(), WHY_MAX)),
+        _ => Support::Unknown(printable(error.to_string(), WHY_MAX)),
     }
 }

@@ -1,7 +1,7 @@
 //! Times at which each endpoint is probed, and the abilities that it had before and has lost.
 
-use super::abilities::{Abilities, Ability};
-use super::council::Voice;
+use super::abilities::{Capabilities, Capability};
+use super::council::EndpointId;
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -11,46 +11,46 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Probes {
+pub(super) struct ProbeStates {
     every: Option<Duration>,
     /// Capability that is not used, so that its loss is not reported.
-    idle: Option<Ability>,
-    tried: Vec<Tried>,
+    idle: Option<Capability>,
+    tried: Vec<ProbeState>,
 }
 
 #[derive(Debug)]
-struct Tried {
+struct ProbeState {
     busy: bool,
     next: Instant,
-    now: Option<Box<Abilities>>,
+    now: Option<Box<Capabilities>>,
     /// Capabilities that it ever had.
-    had: Vec<Ability>,
+    had: Vec<Capability>,
     seen_at: Option<Timestamp>,
     untold: bool,
 }
 
 /// Capabilities that an endpoint has lost.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct LostCapability {
     pub(super) since: Timestamp,
     pub(super) why: String,
     /// True if other endpoints have all of these abilities.
     pub(super) elsewhere: bool,
 }
 
-impl Probes {
+impl ProbeStates {
     pub(super) fn new(n: usize, every: Option<Duration>, now: Instant) -> Self {
-        let tried = || Tried { busy: false, next: now, now: None, had: Vec::new(), seen_at: None, untold: false };
+        let tried = || ProbeState { busy: false, next: now, now: None, had: Vec::new(), seen_at: None, untold: false };
         Self { every, idle: None, tried: (0..n).map(|_| tried()).collect() }
     }
 
     /// Sets the capability `idle`, which is not used.
-    pub(super) fn without(self, idle: Option<Ability>) -> Self {
+    pub(super) fn without(self, idle: Option<Capability>) -> Self {
         Self { idle, ..self }
     }
 
     /// Returns an endpoint to probe now, and marks it as being probed.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Voice> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<EndpointId> {
         self.every?;
         let voice = self.tried.iter().position(|tried| !tried.busy && tried.next <= now)?;
         self.tried[voice].busy = true;
@@ -64,7 +64,7 @@ impl Probes {
 
     /// Records the result of a probe, if there is one. An endpoint that does not answer is away and has lost no
     /// ability.
-    pub(super) fn done(&mut self, voice: Voice, found: Option<Box<Abilities>>, now: Instant, wall: Timestamp) {
+    pub(super) fn done(&mut self, voice: EndpointId, found: Option<Box<Capabilities>>, now: Instant, wall: Timestamp) {
         let Some(tried) = self.tried.get_mut(voice) else { return };
         tried.busy = false;
         tried.next = now + if found.is_some() { self.every.unwrap_or(AGAIN) } else { AGAIN };
@@ -73,7 +73,8 @@ impl Probes {
             Some(before) => Box::new(found.after(before)),
             None => found,
         };
-        for ability in Ability::ALL.into_iter().filter(|ability| found.has(*ability) && self.idle != Some(*ability)) {
+        for ability in Capability::ALL.into_iter().filter(|ability| found.has(*ability) && self.idle != Some(*ability))
+        {
             if !tried.had.contains(&ability) {
                 tried.had.push(ability);
             }
@@ -85,31 +86,31 @@ impl Probes {
     }
 
     /// Takes a probe result that was not passed on yet.
-    pub(super) fn news(&mut self) -> Option<(Voice, Box<Abilities>)> {
+    pub(super) fn news(&mut self) -> Option<(EndpointId, Box<Capabilities>)> {
         let voice = self.tried.iter().position(|tried| tried.untold)?;
         self.tried[voice].untold = false;
         Some((voice, self.tried[voice].now.clone()?))
     }
 
     /// Returns the abilities that an endpoint once had and lacks now.
-    pub(super) fn lost(&self, voice: Voice) -> Option<Lost> {
+    pub(super) fn lost(&self, voice: EndpointId) -> Option<LostCapability> {
         let tried = self.tried.get(voice)?;
         let now = tried.now.as_ref()?;
-        let lost: Vec<Ability> = tried.had.iter().copied().filter(|ability| !now.has(*ability)).collect();
+        let lost: Vec<Capability> = tried.had.iter().copied().filter(|ability| !now.has(*ability)).collect();
         if lost.is_empty() {
             return None;
         }
         let others = || self.tried.iter().enumerate().filter(|(other, _)| *other != voice);
-        let has = |ability: &Ability| {
+        let has = |ability: &Capability| {
             others().any(|(_, other)| other.now.as_ref().is_some_and(|abilities| abilities.has(*ability)))
         };
         let elsewhere = lost.iter().all(has);
-        let why = |ability: &Ability| match now.of(*ability).why() {
+        let why = |ability: &Capability| match now.of(*ability).why() {
             Some(why) => format!("{} ({why})", ability.name()),
             None => ability.name().to_owned(),
         };
         let why = lost.iter().map(why).collect::<Vec<_>>().join(", ");
-        Some(Lost {
+        Some(LostCapability {
             since: tried.seen_at.unwrap_or_default(),
             why: format!("it can no longer do this: {why}"),
             elsewhere,

@@ -22,19 +22,19 @@ const ROOTS_MAX: usize = 128;
 
 /// Facts about blocks from headers that hash to the block's hash: the state root, and the gas used.
 #[derive(Default)]
-pub(super) struct Roots {
-    blocks: Mutex<VecDeque<Known>>,
+pub(super) struct StateRoots {
+    blocks: Mutex<VecDeque<KnownRoot>>,
     /// Gas limit of the newest of them; zero before the first.
     gas_limit: AtomicU64,
 }
 
-struct Known {
+struct KnownRoot {
     block: B256,
     root: B256,
     gas_used: Option<u64>,
 }
 
-impl Roots {
+impl StateRoots {
     pub(super) fn remember(&self, block: B256, root: B256, header: &Header) {
         self.gas_limit.store(header.gas_limit.unwrap_or_default(), Ordering::Relaxed);
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ impl Roots {
         if blocks.len() == ROOTS_MAX {
             blocks.pop_front();
         }
-        blocks.push_back(Known { block, root, gas_used: header.gas_used });
+        blocks.push_back(KnownRoot { block, root, gas_used: header.gas_used });
     }
 
     fn of(&self, block: B256) -> Option<B256> {

@@ -4,14 +4,14 @@
 //! broken socket stays dead, and its users receive an error at once.
 
 use super::envelope::{Message, Refusal, question, read_messages, take_result};
-use super::gauge::Allowance;
-use super::intake::{ANNOUNCED_BYTES_MAX, Excess, Intake, Room, Text, method_bytes};
-use super::ipc::LocalLink;
+use super::gauge::ByteBudget;
+use super::intake::{ANNOUNCED_BYTES_MAX, BoundedText, IntakeBudget, Reservation, SizeLimitExceeded, method_bytes};
+use super::ipc::IpcLink;
 use super::node::Deadlines;
 use super::socket::{Announced, Failure, Socket};
 use super::transport::{RawHeads, Transport};
 use super::verify::Flaw;
-use super::web::{WebLink, credentials};
+use super::web::{WebSocketLink, credentials};
 use crate::model::parse::{ParseError, WHY_MAX};
 use crate::model::{BlindnessKind, Evidence};
 use alloy_primitives::B256;
@@ -38,7 +38,7 @@ pub(super) trait Params: Serialize + Send + Sync {}
 impl<T: Serialize + Send + Sync> Params for T {}
 
 /// Request, and the limit of its answer.
-pub(super) struct Asking<P> {
+pub(super) struct RpcRequest<P> {
     pub(super) method: &'static str,
     pub(super) params: P,
     /// Limit of the answer in bytes.
@@ -131,22 +131,22 @@ pub(super) enum Route {
 
 /// Open connection, with the URL that its errors must not repeat.
 #[derive(Clone)]
-pub(super) enum Wire {
+pub(super) enum Connection {
     Socket(Socket, Url),
-    Http(HttpWire),
-    Own(Arc<dyn Transport>, Intake),
+    Http(HttpConnection),
+    Own(Arc<dyn Transport>, IntakeBudget),
 }
 
 /// HTTP connection for requests.
 #[derive(Clone)]
-pub(super) struct HttpWire {
+pub(super) struct HttpConnection {
     client: reqwest::Client,
     /// URL as configured, which errors must leave out.
     url: Url,
     /// Without credentials.
     bare: Url,
     credentials: Option<HeaderValue>,
-    intake: Intake,
+    intake: IntakeBudget,
 }
 
 /// Open subscription, usually to new heads. Dropping it closes its socket.
@@ -165,17 +165,17 @@ impl Route {
     }
 }
 
-impl Wire {
+impl Connection {
     /// Opens a connection within the connection deadline. For HTTP the connection is opened with the first request.
-    pub(super) async fn open(route: &Route, deadlines: &Deadlines, intake: &Intake) -> Result<Self, NodeError> {
+    pub(super) async fn open(route: &Route, deadlines: &Deadlines, intake: &IntakeBudget) -> Result<Self, NodeError> {
         let url = match route {
             Route::Url(url) => url,
             Route::Own(transport) => return Ok(Self::Own(transport.clone(), intake.clone())),
         };
-        let allowance = Allowance::new(intake, ANNOUNCED_BYTES_MAX);
+        let allowance = ByteBudget::new(intake, ANNOUNCED_BYTES_MAX);
         let opened = match url.scheme() {
             "ws" | "wss" => {
-                let opening = WebLink::open(url, allowance.clone());
+                let opening = WebSocketLink::open(url, allowance.clone());
                 let opened = tokio::time::timeout(deadlines.connect, opening).await;
                 opened.map(|link| match link {
                     Ok(link) => Ok(Socket::over(link, allowance, Some(deadlines.keepalive))),
@@ -183,7 +183,7 @@ impl Wire {
                 })
             }
             "ipc" => {
-                let opening = LocalLink::open(url, allowance.clone());
+                let opening = IpcLink::open(url, allowance.clone());
                 let opened = tokio::time::timeout(deadlines.connect, opening).await;
                 opened.map(|link| match link {
                     Ok(link) => Ok(Socket::over(link, allowance, None)),
@@ -197,7 +197,7 @@ impl Wire {
                 let client = client.map_err(|error| unreachable_by(url, &error))?;
                 let (bare, credentials) = credentials(url);
                 let (url, intake) = (url.clone(), intake.clone());
-                return Ok(Self::Http(HttpWire { client, url, bare, credentials, intake }));
+                return Ok(Self::Http(HttpConnection { client, url, bare, credentials, intake }));
             }
         };
         match opened {
@@ -209,8 +209,8 @@ impl Wire {
     }
 
     /// Sends a request without a deadline of its own.
-    pub(super) async fn ask<P: Params>(&self, id: u64, asking: Asking<P>) -> Result<Text, NodeError> {
-        let Asking { method, params, limit } = asking;
+    pub(super) async fn ask<P: Params>(&self, id: u64, asking: RpcRequest<P>) -> Result<BoundedText, NodeError> {
+        let RpcRequest { method, params, limit } = asking;
         let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
         let params = to_raw_value(&params).map_err(unwritable)?;
         let too_large = || NodeError::TooLarge { method, limit };
@@ -228,7 +228,7 @@ impl Wire {
                 let answer = transport.ask(method, &params).await?;
                 let mut room = intake.room();
                 let grown = room.grow(answer.get().len(), limit).await;
-                grown.map(|()| Text::new(answer, room)).map_err(|Excess| too_large())
+                grown.map(|()| BoundedText::new(answer, room)).map_err(|SizeLimitExceeded| too_large())
             }
         }
     }
@@ -281,7 +281,7 @@ impl Wire {
         // No other task uses this socket, so every announcement on it belongs to this subscription, even an early one.
         let (announced, socket) = (socket.announced(), socket.clone());
         let limit = method_bytes("eth_subscribe");
-        self.ask(id, Asking { method: "eth_subscribe", params, limit }).await?;
+        self.ask(id, RpcRequest { method: "eth_subscribe", params, limit }).await?;
         Ok(Heads::Socket { announced, _socket: socket })
     }
 }
@@ -347,9 +347,9 @@ impl NodeError {
     }
 }
 
-impl HttpWire {
+impl HttpConnection {
     /// Sends one question in a request of its own. Returns `None` if the answer exceeds its limit.
-    async fn ask(&self, id: u64, body: &str, limit: usize) -> Result<Option<Text>, NodeError> {
+    async fn ask(&self, id: u64, body: &str, limit: usize) -> Result<Option<BoundedText>, NodeError> {
         let Some((status, answer, room)) = self.send(body, limit).await? else { return Ok(None) };
         let begins = answer.iter().find(|byte| !byte.is_ascii_whitespace());
         let message = match begins {
@@ -359,7 +359,7 @@ impl HttpWire {
         match message {
             // An answer without an id belongs to the only open request.
             Ok(Message::Answer(of, answer)) if of.is_none_or(|of| of == id) => match answer {
-                Ok(result) => Ok(Some(Text::new(result, room))),
+                Ok(result) => Ok(Some(BoundedText::new(result, room))),
                 Err(refusal) => Err(refused(&self.url, &refusal)),
             },
             Ok(Message::Answer(..)) => Err(NodeError::Unreachable("the answer is to another question".to_owned())),
@@ -369,7 +369,7 @@ impl HttpWire {
 
     /// Sends one POST and reads the answer as it arrives. Returns `None` if the answer exceeds its limit. The client
     /// library's errors and spans contain the whole address, so neither leaves this function.
-    async fn send(&self, body: &str, limit: usize) -> Result<Option<(StatusCode, Vec<u8>, Room)>, NodeError> {
+    async fn send(&self, body: &str, limit: usize) -> Result<Option<(StatusCode, Vec<u8>, Reservation)>, NodeError> {
         // Room for the envelope around the result.
         let limit = limit.saturating_add(ENVELOPE_BYTES_MAX);
         let request = self.client.post(self.bare.clone()).header(CONTENT_TYPE, "application/json");
@@ -391,7 +391,7 @@ impl HttpWire {
         }
         let (mut body, mut room) = (Vec::new(), self.intake.room());
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if room.grow(chunk.len(), limit).await == Err(Excess) {
+            if room.grow(chunk.len(), limit).await == Err(SizeLimitExceeded) {
                 return Ok(None);
             }
             body.extend_from_slice(&chunk);

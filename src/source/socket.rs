@@ -5,8 +5,8 @@
 //! caller receives an error at once.
 
 use super::envelope::{Message, Refusal, read_messages, take_result};
-use super::gauge::Allowance;
-use super::intake::{ANNOUNCED_BYTES_MAX, Text};
+use super::gauge::ByteBudget;
+use super::intake::{ANNOUNCED_BYTES_MAX, BoundedText};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ const COPIED_BYTES_MAX: usize = 1 << 20;
 /// Open socket. Clones are cheap; dropping the last one closes it.
 #[derive(Clone)]
 pub(super) struct Socket {
-    questions: mpsc::Sender<Question>,
+    questions: mpsc::Sender<SocketRequest>,
     announced: Arc<Announced>,
 }
 
@@ -40,11 +40,11 @@ pub(super) enum Failure {
     Broken(&'static str),
 }
 
-struct Question {
+struct SocketRequest {
     id: u64,
     text: String,
     limit: usize,
-    reply: oneshot::Sender<Result<Text, Failure>>,
+    reply: oneshot::Sender<Result<BoundedText, Failure>>,
 }
 
 /// Announcements of a subscription that have not been taken yet.
@@ -73,21 +73,21 @@ pub(super) trait Link: Send + 'static {
 }
 
 /// State of the task.
-struct Desk<L> {
+struct RequestTable<L> {
     link: L,
-    allowance: Allowance,
-    questions: mpsc::Receiver<Question>,
-    open: HashMap<u64, Question>,
+    allowance: ByteBudget,
+    questions: mpsc::Receiver<SocketRequest>,
+    open: HashMap<u64, SocketRequest>,
     out: VecDeque<String>,
     announced: Arc<Announced>,
 }
 
 impl Socket {
     /// Serves this link until it breaks or is no longer used. A link that is silent for two `keepalive` is dead.
-    pub(super) fn over(link: impl Link, allowance: Allowance, keepalive: Option<Duration>) -> Self {
+    pub(super) fn over(link: impl Link, allowance: ByteBudget, keepalive: Option<Duration>) -> Self {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let announced = Arc::new(Announced::default());
-        let desk = Desk {
+        let desk = RequestTable {
             link,
             allowance,
             questions: asked,
@@ -100,10 +100,10 @@ impl Socket {
     }
 
     /// Returns the answer to a request whose text contains this id.
-    pub(super) async fn ask(&self, id: u64, text: String, limit: usize) -> Result<Text, Failure> {
+    pub(super) async fn ask(&self, id: u64, text: String, limit: usize) -> Result<BoundedText, Failure> {
         const GONE: Failure = Failure::Broken("the socket broke");
         let (reply, answer) = oneshot::channel();
-        self.questions.send(Question { id, text, limit, reply }).await.map_err(|_| GONE)?;
+        self.questions.send(SocketRequest { id, text, limit, reply }).await.map_err(|_| GONE)?;
         answer.await.unwrap_or(Err(GONE))
     }
 
@@ -159,7 +159,7 @@ impl Announced {
     }
 }
 
-impl<L: Link> Desk<L> {
+impl<L: Link> RequestTable<L> {
     async fn run(mut self, keepalive: Option<Duration>) {
         let why = self.serve(keepalive).await;
         let exceeded = self.allowance.was_exceeded();
@@ -204,7 +204,7 @@ impl<L: Link> Desk<L> {
         }
     }
 
-    fn open(&mut self, mut question: Question) {
+    fn open(&mut self, mut question: SocketRequest) {
         // Removes requests whose callers no longer wait.
         self.open.retain(|_, question| !question.reply.is_closed());
         self.out.push_back(std::mem::take(&mut question.text));
@@ -240,7 +240,7 @@ impl<L: Link> Desk<L> {
                     let answer = match answer {
                         Ok(result) if result.get().len() > question.limit => Err(Failure::TooLarge),
                         Ok(result) => Ok(match room.take() {
-                            Some(room) => Text::new(result, room),
+                            Some(room) => BoundedText::new(result, room),
                             None => result.into(),
                         }),
                         Err(refusal) => Err(Failure::Refused(refusal)),

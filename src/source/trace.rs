@@ -4,8 +4,8 @@
 //! transaction of the block and is not empty: some nodes answer `{}` with success for an unknown tracer. The content of
 //! the traces is not verified here.
 
-use super::intake::Text;
-use super::lapses::Bulk;
+use super::intake::BoundedText;
+use super::lapses::BulkMethod;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse::ParseError;
@@ -101,7 +101,7 @@ impl Node {
         };
         let mut failed = None;
         for (tried, method) in methods.iter().enumerate() {
-            if self.lapses().has(Bulk::Traces, at.hash) {
+            if self.lapses().has(BulkMethod::Traces, at.hash) {
                 break;
             }
             match self.traced_by(at, *method).await {
@@ -109,7 +109,7 @@ impl Node {
                 Err(error) if error.is_of_this_question() || error.is_wrong() => failed = Some(error),
                 Err(error) => {
                     if matches!(error, NodeError::TimedOut { .. }) {
-                        self.lapses().note(Bulk::Traces, at.hash);
+                        self.lapses().note(BulkMethod::Traces, at.hash);
                     }
                     return Err(error);
                 }
@@ -121,13 +121,13 @@ impl Node {
                 }
             }
         }
-        if failed.is_none() && !self.lapses().has(Bulk::Traces, at.hash) {
+        if failed.is_none() && !self.lapses().has(BulkMethod::Traces, at.hash) {
             self.note_trace_methods(vec![]);
             return Ok(None);
         }
         // One transaction that no tracer gets through should not hide what the others did.
         let traces = self.traces_one_by_one(at).await;
-        let traces = traces.inspect_err(|_| self.lapses().forget(Bulk::Traces, at.hash));
+        let traces = traces.inspect_err(|_| self.lapses().forget(BulkMethod::Traces, at.hash));
         traces.map(Some).map_err(|error| failed.unwrap_or(error))
     }
 
@@ -164,7 +164,7 @@ impl Node {
         Ok(parse::call_tree(tx, answer.get())?)
     }
 
-    async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<Text, NodeError> {
+    async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<BoundedText, NodeError> {
         match method {
             TraceMethod::CallTracer => {
                 let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });

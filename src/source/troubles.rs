@@ -1,7 +1,7 @@
 //! Health issues over time: an outage is reported when it lasts, again when its severity rises, and once more when it
 //! is over.
 
-use super::council::Voice;
+use super::council::EndpointId;
 use crate::model::page::Way;
 use crate::model::{BlindnessKind, Evidence, Severity};
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub(super) struct Troubles(BTreeMap<(BlindnessKind, Option<Voice>), Standing>);
+pub(super) struct HealthIssues(BTreeMap<(BlindnessKind, Option<EndpointId>), OpenIssue>);
 
 /// Current state of one problem.
 #[derive(Clone, Debug)]
-pub(super) struct Symptom {
+pub(super) struct IssueKey {
     pub(super) kind: BlindnessKind,
-    pub(super) voice: Option<Voice>,
+    pub(super) voice: Option<EndpointId>,
     pub(super) severity: Severity,
     /// Last time without the issue.
     pub(super) since: Timestamp,
@@ -31,39 +31,39 @@ pub(super) struct Symptom {
 }
 
 #[derive(Debug)]
-struct Standing {
-    symptom: Symptom,
+struct OpenIssue {
+    symptom: IssueKey,
     told: Option<Severity>,
     over: bool,
 }
 
 /// Change to report.
 #[derive(Debug)]
-pub(super) enum News {
-    Troubled(Symptom),
-    Cleared { kind: BlindnessKind, voice: Option<Voice>, since: Timestamp },
+pub(super) enum IssueChange {
+    Troubled(IssueKey),
+    Cleared { kind: BlindnessKind, voice: Option<EndpointId>, since: Timestamp },
 }
 
-impl Troubles {
+impl HealthIssues {
     /// Records that a problem exists, whether or not it existed before. The reason is replaced by the newest one, and
     /// the start time is kept.
-    pub(super) fn hold(&mut self, symptom: Symptom) {
+    pub(super) fn hold(&mut self, symptom: IssueKey) {
         let key = (symptom.kind, symptom.voice);
         match self.0.get_mut(&key) {
             Some(standing) => {
                 let (began, since) = (standing.symptom.began, standing.symptom.since);
                 // The problem returned before its end was reported, so it counts as never ended.
                 standing.over = false;
-                standing.symptom = Symptom { began, since, ..symptom };
+                standing.symptom = IssueKey { began, since, ..symptom };
             }
             None => {
-                self.0.insert(key, Standing { symptom, told: None, over: false });
+                self.0.insert(key, OpenIssue { symptom, told: None, over: false });
             }
         }
     }
 
     /// Records that a problem does not exist, or no longer exists.
-    pub(super) fn release(&mut self, kind: BlindnessKind, voice: Option<Voice>) {
+    pub(super) fn release(&mut self, kind: BlindnessKind, voice: Option<EndpointId>) {
         let key = (kind, voice);
         if self.0.get(&key).is_some_and(|standing| standing.told.is_none()) {
             self.0.remove(&key);
@@ -73,7 +73,7 @@ impl Troubles {
     }
 
     /// Calls `hold` for a symptom and `release` without one.
-    pub(super) fn set(&mut self, kind: BlindnessKind, voice: Option<Voice>, symptom: Option<Symptom>) {
+    pub(super) fn set(&mut self, kind: BlindnessKind, voice: Option<EndpointId>, symptom: Option<IssueKey>) {
         match symptom {
             Some(symptom) => self.hold(symptom),
             None => self.release(kind, voice),
@@ -81,7 +81,7 @@ impl Troubles {
     }
 
     /// Returns whether the issue is present, reported or not.
-    pub(super) fn is_held(&self, kind: BlindnessKind, voice: Option<Voice>) -> bool {
+    pub(super) fn is_held(&self, kind: BlindnessKind, voice: Option<EndpointId>) -> bool {
         self.0.get(&(kind, voice)).is_some_and(|standing| !standing.over)
     }
 
@@ -91,24 +91,24 @@ impl Troubles {
     }
 
     /// Returns the next change to report. Ends come before beginnings, so that one issue may replace another.
-    pub(super) fn news(&mut self, now: Instant) -> Option<News> {
+    pub(super) fn news(&mut self, now: Instant) -> Option<IssueChange> {
         let over = self.0.iter().find(|(_, standing)| standing.over).map(|(key, _)| *key);
         if let Some(key) = over {
             let standing = self.0.remove(&key)?;
-            return Some(News::Cleared { kind: key.0, voice: key.1, since: standing.symptom.since });
+            return Some(IssueChange::Cleared { kind: key.0, voice: key.1, since: standing.symptom.since });
         }
         let ripe = self.0.values_mut().find(|standing| standing.due().is_some_and(|due| due <= now))?;
         ripe.told = Some(ripe.symptom.severity);
-        Some(News::Troubled(ripe.symptom.clone()))
+        Some(IssueChange::Troubled(ripe.symptom.clone()))
     }
 
     /// Returns the time of the next report if nothing changes.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.0.values().filter_map(Standing::due).min()
+        self.0.values().filter_map(OpenIssue::due).min()
     }
 }
 
-impl Standing {
+impl OpenIssue {
     fn due(&self) -> Option<Instant> {
         let louder = self.told.is_none_or(|told| told < self.symptom.severity);
         (louder && !self.over).then(|| self.symptom.began + self.symptom.patience)
@@ -121,8 +121,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(36);
 
-    fn away(began: Instant, severity: Severity) -> Symptom {
-        Symptom {
+    fn away(began: Instant, severity: Severity) -> IssueKey {
+        IssueKey {
             kind: BlindnessKind::Unreachable,
             voice: None,
             severity,
@@ -138,22 +138,22 @@ mod tests {
     #[test]
     fn a_failure_is_told_when_it_lasts_and_its_end_once() {
         let start = crate::runtime::instant();
-        let mut troubles = Troubles::default();
+        let mut troubles = HealthIssues::default();
         troubles.hold(away(start, Severity::High));
         assert!(troubles.news(start + PATIENCE - Duration::from_secs(1)).is_none());
         assert_eq!(troubles.due(), Some(start + PATIENCE));
         troubles.hold(away(start + Duration::from_secs(20), Severity::High));
-        assert!(matches!(troubles.news(start + PATIENCE), Some(News::Troubled(_))));
+        assert!(matches!(troubles.news(start + PATIENCE), Some(IssueChange::Troubled(_))));
         assert!(troubles.news(start + PATIENCE * 3).is_none());
         troubles.release(BlindnessKind::Unreachable, None);
-        assert!(matches!(troubles.news(start + PATIENCE * 3), Some(News::Cleared { .. })));
+        assert!(matches!(troubles.news(start + PATIENCE * 3), Some(IssueChange::Cleared { .. })));
         assert!(troubles.news(start + PATIENCE * 3).is_none());
     }
 
     #[test]
     fn a_passing_failure_is_not_told() {
         let start = crate::runtime::instant();
-        let mut troubles = Troubles::default();
+        let mut troubles = HealthIssues::default();
         troubles.hold(away(start, Severity::High));
         troubles.release(BlindnessKind::Unreachable, None);
         assert!(troubles.news(start + PATIENCE * 3).is_none());
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_grows_louder_is_told_again_and_what_grows_quieter_is_not() {
         let start = crate::runtime::instant();
-        let mut troubles = Troubles::default();
+        let mut troubles = HealthIssues::default();
         for (severity, told) in [(Severity::Warning, true), (Severity::High, true), (Severity::Warning, false)] {
             troubles.hold(away(start, severity));
             assert_eq!(troubles.news(start + PATIENCE).is_some(), told, "{severity}");

@@ -6,7 +6,7 @@
 //! answer of a single node is trusted; logs that it omits can lower the severity of a finding but never suppress it.
 
 use super::grants::{TOO_MUCH, is_said};
-use super::intake::Text;
+use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse;
@@ -151,7 +151,7 @@ impl Node {
 
     /// Returns logs of one or several tokens with these topics, from as many of the newest blocks as the node searches,
     /// and whether those are all blocks.
-    async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(Text, bool), NodeError> {
+    async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(BoundedText, bool), NodeError> {
         let mut refused = None;
         for span in SPANS {
             let from = until.saturating_sub(span.saturating_sub(1));

@@ -2,7 +2,7 @@
 //!
 //! Each head is a hint of a new block. A subscription that breaks, lags or is reopened is a hint to poll.
 
-use super::council::Voice;
+use super::council::EndpointId;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::Link;
@@ -16,7 +16,7 @@ pub(super) const HINTS_MAX: usize = 1_024;
 
 /// Hint of a new head: the head itself, or a reason to ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hint {
+pub(super) enum HeadHint {
     /// The node announced this head.
     Head(Link),
     /// Requests a poll, because a head may have been missed.
@@ -24,7 +24,7 @@ pub(super) enum Hint {
 }
 
 /// Reason for the end of a subscription.
-enum Lost {
+enum SubscriptionLost {
     Failed(NodeError),
     Silent,
     Closed,
@@ -34,9 +34,9 @@ enum Lost {
 
 /// Keeps a subscription to `node` open until `stop`.
 pub(super) async fn watch(
-    voice: Voice,
+    voice: EndpointId,
     node: Node,
-    hints: mpsc::Sender<(Voice, Hint)>,
+    hints: mpsc::Sender<(EndpointId, HeadHint)>,
     stop: Stop,
     mut rng: fastrand::Rng,
 ) {
@@ -53,12 +53,12 @@ pub(super) async fn watch(
         let wait = node.deadlines().backoff.wait(attempt, &mut rng);
         let name = node.name();
         // A quiet chain is silent too, and the poll detects a dead socket, so this needs no warning.
-        let quiet = matches!(lost, Lost::Silent);
+        let quiet = matches!(lost, SubscriptionLost::Silent);
         let why = match lost {
-            Lost::Unheard => return,
-            Lost::Failed(error) => error.to_string(),
-            Lost::Silent => format!("silent for {:?}", node.deadlines().silence),
-            Lost::Closed => "the socket broke".to_owned(),
+            SubscriptionLost::Unheard => return,
+            SubscriptionLost::Failed(error) => error.to_string(),
+            SubscriptionLost::Silent => format!("silent for {:?}", node.deadlines().silence),
+            SubscriptionLost::Closed => "the socket broke".to_owned(),
         };
         // Logged once for each interruption; polling continues meanwhile, so this alone is not an outage.
         if attempt <= 1 && !quiet {
@@ -74,26 +74,31 @@ pub(super) async fn watch(
 }
 
 /// Passes heads on until the subscription ends. `heard` becomes true once the first head arrived.
-async fn listen(voice: Voice, node: &Node, hints: &mpsc::Sender<(Voice, Hint)>, heard: &mut bool) -> Lost {
+async fn listen(
+    voice: EndpointId,
+    node: &Node,
+    hints: &mpsc::Sender<(EndpointId, HeadHint)>,
+    heard: &mut bool,
+) -> SubscriptionLost {
     let mut heads = match node.subscribe().await {
         Ok(heads) => heads,
-        Err(error) => return Lost::Failed(error),
+        Err(error) => return SubscriptionLost::Failed(error),
     };
     // Blocks before the start of the subscription were not announced.
-    let mut hint = Hint::Look;
+    let mut hint = HeadHint::Look;
     loop {
         if let Err(mpsc::error::TrySendError::Closed(_)) = hints.try_send((voice, hint)) {
-            return Lost::Unheard;
+            return SubscriptionLost::Unheard;
         }
         hint = match tokio::time::timeout(node.deadlines().silence, heads.next()).await {
             Ok(Ok(header)) => {
                 *heard = true;
                 // An invalid head is ignored; a poll finds the problem of the node.
-                node.head_let_through(&header).map_or(Hint::Look, Hint::Head)
+                node.head_let_through(&header).map_or(HeadHint::Look, HeadHint::Head)
             }
-            Ok(Err(RecvError::Lagged(_))) => Hint::Look,
-            Ok(Err(RecvError::Closed)) => return Lost::Closed,
-            Err(_) => return Lost::Silent,
+            Ok(Err(RecvError::Lagged(_))) => HeadHint::Look,
+            Ok(Err(RecvError::Closed)) => return SubscriptionLost::Closed,
+            Err(_) => return SubscriptionLost::Silent,
         };
     }
 }

@@ -1,6 +1,6 @@
 //! WebSocket to a node, and the credentials in its URL, which HTTP uses too.
 
-use super::gauge::{Allowance, Gauge};
+use super::gauge::{BudgetedReader, ByteBudget};
 use super::intake::{ANNOUNCED_BYTES_MAX, ANSWER_BYTES_MAX};
 use super::socket::Link;
 use base64::Engine;
@@ -17,16 +17,16 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::{Host, Url};
 
-type Stream = WebSocketStream<MaybeTlsStream<Gauge<TcpStream>>>;
+type Stream = WebSocketStream<MaybeTlsStream<BudgetedReader<TcpStream>>>;
 
 /// See the module documentation.
-pub(super) struct WebLink {
+pub(super) struct WebSocketLink {
     to: SplitSink<Stream, Message>,
     from: SplitStream<Stream>,
     /// Set while written data may not have been flushed.
     unflushed: bool,
     ping: bool,
-    allowance: Allowance,
+    allowance: ByteBudget,
 }
 
 /// Returns the URL without user name and password, and the authorization header with the same credentials.
@@ -63,12 +63,12 @@ pub(super) fn credentials(url: &Url) -> (Url, Option<HeaderValue>) {
     (bare, header)
 }
 
-impl WebLink {
+impl WebSocketLink {
     /// Opens a WebSocket. On a connection to a remote node each request is sent at once (no delay). By default the
     /// system holds a request back until the one before it is acknowledged (Nagle); for a block and its receipts, which
     /// are requested together, that costs one round trip. On this machine a round trip is short and the default is
     /// faster: anvil delays its answers likewise, and requests that arrive together are answered together.
-    pub(super) async fn open(url: &Url, allowance: Allowance) -> Result<Self, Error> {
+    pub(super) async fn open(url: &Url, allowance: ByteBudget) -> Result<Self, Error> {
         let (bare, header) = credentials(url);
         let mut request = bare.as_str().into_client_request()?;
         if let Some(header) = header {
@@ -84,7 +84,7 @@ impl WebLink {
         tcp.set_nodelay(!is_local)?;
         let limit = Some(ANSWER_BYTES_MAX + ANNOUNCED_BYTES_MAX);
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
-        let stream = Gauge::new(tcp, allowance.clone());
+        let stream = BudgetedReader::new(tcp, allowance.clone());
         let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), None).await;
         drop(allowance.take());
         let (to, from) = opened?.0.split();
@@ -92,7 +92,7 @@ impl WebLink {
     }
 }
 
-impl Link for WebLink {
+impl Link for WebSocketLink {
     async fn step(&mut self, out: &mut VecDeque<String>) -> Result<Option<Vec<u8>>, ()> {
         loop {
             while self.ping || !out.is_empty() {

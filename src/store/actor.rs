@@ -2,7 +2,7 @@
 //! else does, so that no receiver, however much is sent to it, delays a commit by more than one short job; and it waits for at most
 //! [`IN_A_ROW_MAX`] jobs, so that chains that catch up delay no page either.
 
-use super::refusal::{Refusal, Refusals};
+use super::refusal::{WriteHealth, WriteRefusal};
 use super::{Result, StoreError};
 use crate::telemetry::Metrics;
 use rusqlite::Connection;
@@ -27,7 +27,7 @@ pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
     /// Jobs of the outbox, each of which is done when no other waits, or has waited for [`IN_A_ROW_MAX`] of them.
     later: mpsc::Sender<Job>,
-    refusals: Refusals,
+    refusals: WriteHealth,
     /// Metrics that count failed writes.
     pub(super) metrics: Metrics,
 }
@@ -54,11 +54,11 @@ impl Actor {
             })
             .map_err(failed)?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs, later, refusals: Refusals::default(), metrics: Metrics::default() })
+        Ok(Self { jobs, later, refusals: WriteHealth::default(), metrics: Metrics::default() })
     }
 
     /// Returns the rejection that the store currently answers writes with, if any.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<WriteRefusal> {
         self.refusals.now()
     }
 

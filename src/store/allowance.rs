@@ -13,7 +13,7 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// A permission that a person gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct ReorgOverride {
     /// A block on the branch that may replace the final blocks.
     pub block: B256,
     /// Person who gave it.
@@ -21,12 +21,12 @@ pub struct Allowance {
     /// Time of the permission, wall-clock milliseconds.
     pub at_ms: u64,
     /// End of the permission; absent while it waits to be used.
-    pub end: Option<AllowanceEnd>,
+    pub end: Option<OverrideEnd>,
 }
 
 /// End of a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowanceEnd {
+pub enum OverrideEnd {
     /// A step used the permission.
     Used {
         /// Time of use, wall-clock milliseconds.
@@ -52,7 +52,7 @@ pub enum AllowanceEnd {
 
 const COLUMNS: &str = "block_hash, allowed_by, allowed_at_ms, state, ended_by, ended_at_ms, undone_number, undone_hash";
 
-pub(super) fn allow(db: &mut Connection, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
+pub(super) fn allow(db: &mut Connection, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<ReorgOverride> {
     let tx = commit::begin(db)?;
     if chain::first(&tx, chain)?.is_none() {
         return Err(StoreError::Unknown(format!("chain {chain} was not begun")));
@@ -69,27 +69,27 @@ pub(super) fn allow(db: &mut Connection, chain: ChainId, block: B256, by: &str, 
     let sql = "INSERT INTO allowances (chain, block_hash, allowed_by, allowed_at_ms) VALUES (?1, ?2, ?3, ?4)";
     tx.execute(sql, params![int(chain.0), block.to_string(), by, int(now_ms)])?;
     tx.commit()?;
-    Ok(Allowance { block, by: by.to_owned(), at_ms: now_ms, end: None })
+    Ok(ReorgOverride { block, by: by.to_owned(), at_ms: now_ms, end: None })
 }
 
-pub(super) fn withdraw(db: &mut Connection, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
+pub(super) fn withdraw(db: &mut Connection, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<ReorgOverride>> {
     let tx = commit::begin(db)?;
     let open = open(&tx, chain)?;
     let by = cut(by);
     end(&tx, chain, "withdrawn", by, now_ms)?;
     tx.commit()?;
-    let end = AllowanceEnd::Withdrawn { by: by.to_owned(), at_ms: now_ms };
-    Ok(open.map(|open| Allowance { end: Some(end), ..open }))
+    let end = OverrideEnd::Withdrawn { by: by.to_owned(), at_ms: now_ms };
+    Ok(open.map(|open| ReorgOverride { end: Some(end), ..open }))
 }
 
 /// Returns the permission that is not used yet.
-pub(super) fn open(db: &Connection, chain: ChainId) -> Result<Option<Allowance>> {
+pub(super) fn open(db: &Connection, chain: ChainId) -> Result<Option<ReorgOverride>> {
     let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 AND state = 'open'");
     db.prepare_cached(&sql)?.query_row([int(chain.0)], |row| Ok(allowance(row))).optional()?.transpose()
 }
 
 /// Returns all permissions, newest first, at most `limit`.
-pub(super) fn all(db: &Connection, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
+pub(super) fn all(db: &Connection, chain: ChainId, limit: u32) -> Result<Vec<ReorgOverride>> {
     let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 ORDER BY seq DESC LIMIT ?2");
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params![int(chain.0), limit], |row| Ok(allowance(row)))?;
@@ -111,18 +111,18 @@ fn end(db: &Connection, chain: ChainId, state: &str, by: &str, now_ms: u64) -> R
 }
 
 /// Parses a row of [`COLUMNS`].
-fn allowance(row: &Row<'_>) -> Result<Allowance> {
+fn allowance(row: &Row<'_>) -> Result<ReorgOverride> {
     let state: String = row.get(3)?;
     let ended_by = row.get::<_, Option<String>>(4)?.unwrap_or_default();
     let at_ms = row.get::<_, Option<i64>>(5)?.map_or(0, uint);
     let end = match (state.as_str(), place(row, 6)?) {
         ("open", _) => None,
-        ("used", Some(undone)) => Some(AllowanceEnd::Used { at_ms, undone }),
-        ("replaced", _) => Some(AllowanceEnd::Replaced { by: ended_by, at_ms }),
-        ("withdrawn", _) => Some(AllowanceEnd::Withdrawn { by: ended_by, at_ms }),
+        ("used", Some(undone)) => Some(OverrideEnd::Used { at_ms, undone }),
+        ("replaced", _) => Some(OverrideEnd::Replaced { by: ended_by, at_ms }),
+        ("withdrawn", _) => Some(OverrideEnd::Withdrawn { by: ended_by, at_ms }),
         _ => return Err(StoreError::Damaged { table: "allowances", why: format!("its state is {state}") }),
     };
-    Ok(Allowance { block: text("allowances", row, 0)?, by: row.get(1)?, at_ms: uint(row.get(2)?), end })
+    Ok(ReorgOverride { block: text("allowances", row, 0)?, by: row.get(1)?, at_ms: uint(row.get(2)?), end })
 }
 
 fn cut(name: &str) -> &str {

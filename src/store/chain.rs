@@ -3,7 +3,7 @@
 use super::{Result, StoreError};
 use crate::classify::history::{LASTING, SUBMISSIONS};
 use crate::model::state::STATES;
-use crate::model::{BlockRef, ChainId, Delta, Link, Sight};
+use crate::model::{BlockRef, ChainId, Link, Provenance, WindowEntry};
 use alloy_primitives::{Address, U256};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::str::FromStr;
@@ -19,7 +19,7 @@ pub struct PastDelta {
     /// Time of the block, Unix seconds.
     pub time: u64,
     /// The entry.
-    pub delta: Delta,
+    pub delta: WindowEntry,
 }
 
 /// Number of records that [`super::Store::prune`] removed.
@@ -65,7 +65,7 @@ pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Link>> {
 }
 
 /// Stores a block and drops the oldest block of a full window.
-pub(super) fn append(db: &Connection, chain: ChainId, block: &Link, sight: Sight) -> Result<()> {
+pub(super) fn append(db: &Connection, chain: ChainId, block: &Link, sight: Provenance) -> Result<()> {
     let sql = "INSERT INTO blocks (chain, number, hash, parent, time, sources, verified) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     db.prepare_cached(sql)?.execute(params![
@@ -92,7 +92,7 @@ pub(super) fn retract(db: &Connection, chain: ChainId, block: BlockRef) -> Resul
     Ok(())
 }
 
-pub(super) fn add_delta(db: &Connection, chain: ChainId, at: BlockRef, time: u64, delta: &Delta) -> Result<()> {
+pub(super) fn add_delta(db: &Connection, chain: ChainId, at: BlockRef, time: u64, delta: &WindowEntry) -> Result<()> {
     let sql = "INSERT INTO deltas (chain, number, block_hash, time, watch, rule, amount) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     db.prepare_cached(sql)?.execute(params![
@@ -147,7 +147,7 @@ fn past(row: &Row<'_>) -> Result<PastDelta> {
     Ok(PastDelta {
         at: BlockRef { number: uint(row.get(0)?), hash: text("deltas", row, 1)? },
         time: uint(row.get(2)?),
-        delta: Delta {
+        delta: WindowEntry {
             watch: text::<Address>("deltas", row, 3)?,
             rule: row.get::<_, String>(4)?.into(),
             amount: text::<U256>("deltas", row, 5)?,

@@ -4,7 +4,7 @@ use super::chain::{self, int};
 use super::unseen::{self, Unseen};
 use super::{Result, StoreError, allowance, finality, incidents, lanes, outbox};
 use crate::escalate::{self, StepJudged};
-use crate::model::incident::{Finding, Incident, Plan, Standing, State};
+use crate::model::incident::{ChangeSet, Finding, Incident, OpenState, State};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
 use crate::model::{BlockRef, ChainId, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
@@ -37,9 +37,9 @@ impl OwnedStepJudged {
     }
 }
 
-pub(super) fn step<F>(db: &mut Connection, step: &OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn step<F>(db: &mut Connection, step: &OwnedStepJudged, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+    F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet,
 {
     let tx = begin(db)?;
     let standing = standing(&tx, step, now_ms)?;
@@ -53,7 +53,7 @@ where
 }
 
 /// Stores every judged activity as its record line.
-pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &Plan) -> Result<()> {
+pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &ChangeSet) -> Result<()> {
     for line in &plan.lines {
         if let Line::Verdict(verdict) = line {
             let sql = "INSERT INTO activities (chain, number, block_hash, tx, address, verdict, line) \
@@ -72,9 +72,9 @@ pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &Plan) -> Resul
     Ok(())
 }
 
-pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&Standing) -> Plan,
+    F: FnOnce(&OpenState) -> ChangeSet,
 {
     let tx = begin(db)?;
     let plan = engine(&everything(&tx, now_ms)?);
@@ -84,15 +84,15 @@ where
 }
 
 /// Returns the live incidents of all chains, and the recent pages.
-pub(super) fn everything(db: &Connection, now_ms: u64) -> Result<Standing> {
+pub(super) fn everything(db: &Connection, now_ms: u64) -> Result<OpenState> {
     let (incidents, paged) = (incidents::live(db, None)?, incidents::paged_lately(db, now_ms)?);
-    Ok(Standing { incidents, paged, findings: Vec::new(), contested: finality::contested(db)? })
+    Ok(OpenState { incidents, paged, findings: Vec::new(), contested: finality::contested(db)? })
 }
 
 /// Does the same as [`change`], and passes recently closed incidents of `chain` in addition to the live ones.
-pub(super) fn sight<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn sight<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&[Incident]) -> Plan,
+    F: FnOnce(&[Incident]) -> ChangeSet,
 {
     let tx = begin(db)?;
     let mut known = incidents::live(&tx, None)?;
@@ -104,9 +104,9 @@ where
 }
 
 /// Does the same as [`change`], with the findings of `chain` by `rule` whose incidents are closed.
-pub(super) fn reopen<F>(db: &mut Connection, chain: ChainId, rule: &str, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn reopen<F>(db: &mut Connection, chain: ChainId, rule: &str, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&[(Finding, Incident)]) -> Plan,
+    F: FnOnce(&[(Finding, Incident)]) -> ChangeSet,
 {
     let tx = begin(db)?;
     let plan = engine(&incidents::closed_by_rule(&tx, chain, rule)?);
@@ -126,7 +126,7 @@ pub(super) fn answer<F, E>(
     engine: F,
 ) -> Result<Result<Answered, E>>
 where
-    F: FnOnce(&Incident) -> Result<Plan, E>,
+    F: FnOnce(&Incident) -> Result<ChangeSet, E>,
 {
     let tx = begin(db)?;
     let incident = incidents::by_id(&tx, id)?.ok_or_else(|| StoreError::NoIncident(id.to_string()))?;
@@ -150,7 +150,7 @@ where
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// Changes that were written.
-    pub plan: Plan,
+    pub plan: ChangeSet,
     /// Evidence that no accepted page contains and because of which the incident stays open; empty where the answer
     /// takes effect.
     pub unseen: Vec<Unseen>,
@@ -163,7 +163,7 @@ pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>> {
 }
 
 /// Writes a plan. Incidents come first, since findings and messages refer to them.
-pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
+pub(super) fn write(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Result<()> {
     for incident in &plan.incidents {
         incidents::write_incident(db, incident)?;
         outbox::supersede(db, incident, now_ms)?;
@@ -175,9 +175,9 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
 
 /// Reads the state that the engine needs: live incidents, findings in blocks that go, findings that come again, and
 /// their incidents.
-pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<Standing> {
+pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<OpenState> {
     let paged = incidents::paged_lately(db, now_ms)?;
-    let mut standing = Standing {
+    let mut standing = OpenState {
         incidents: incidents::live(db, Some(step.chain.id))?,
         findings: Vec::new(),
         contested: finality::contested(db)?,
@@ -187,7 +187,7 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
     // path also belongs to no chain.
     standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
     let mut seen: HashSet<FindingId> = HashSet::new();
-    let mut keep = |finding: Finding, standing: &mut Standing| {
+    let mut keep = |finding: Finding, standing: &mut OpenState| {
         if seen.insert(finding.id.clone()) {
             standing.findings.push(finding);
         }
@@ -207,7 +207,7 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
 }
 
 /// Adds findings that the engine needs as well, with their incidents.
-pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut Standing) -> Result<()> {
+pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut OpenState) -> Result<()> {
     for finding in findings {
         if standing.findings.iter().all(|known| known.id != finding.id) {
             standing.findings.push(finding);
@@ -216,7 +216,7 @@ pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut Stand
     with_incidents(db, standing)
 }
 
-fn with_incidents(db: &Connection, standing: &mut Standing) -> Result<()> {
+fn with_incidents(db: &Connection, standing: &mut OpenState) -> Result<()> {
     let mut known: HashSet<IncidentId> = standing.incidents.iter().map(|incident| incident.id.clone()).collect();
     for finding in &standing.findings {
         if known.insert(finding.incident.clone())

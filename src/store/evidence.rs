@@ -27,11 +27,11 @@ const NAME_CHARS_MAX: usize = 40;
 
 /// Directory of evidence.
 #[derive(Clone, Debug)]
-pub struct Drawer {
+pub struct EvidenceStore {
     dir: PathBuf,
 }
 
-impl Drawer {
+impl EvidenceStore {
     /// Returns the evidence directory of the store at `store`: `<store>.evidence`, created with the first file.
     #[must_use]
     pub fn beside(store: &Path) -> Self {
@@ -138,9 +138,9 @@ mod tests {
         }
     }
 
-    fn drawer() -> (tempfile::TempDir, Drawer) {
+    fn drawer() -> (tempfile::TempDir, EvidenceStore) {
         let dir = tempfile::tempdir().unwrap();
-        let drawer = Drawer::beside(&dir.path().join("watchfire.db"));
+        let drawer = EvidenceStore::beside(&dir.path().join("watchfire.db"));
         (dir, drawer)
     }
 

@@ -27,7 +27,7 @@ pub struct Settled {
 
 /// Findings that have gained finality or confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gained {
+pub struct ConfidenceGain {
     /// Oldest first, at most [`GAINED_MAX`].
     pub findings: Vec<FindingId>,
     /// Number of further findings.
@@ -82,7 +82,12 @@ pub(super) fn contest(db: &mut Connection, chain: ChainId, contested: &[Conteste
     Ok(())
 }
 
-pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
+pub(super) fn promote(
+    db: &mut Connection,
+    chain: ChainId,
+    level: Finality,
+    at: BlockRef,
+) -> Result<Option<ConfidenceGain>> {
     let tx = commit::begin(db)?;
     let mut settled = settled(&tx, chain)?;
     let before = match level {
@@ -110,7 +115,12 @@ pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: 
     Ok(Some(gained))
 }
 
-pub(super) fn confirm(db: &mut Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
+pub(super) fn confirm(
+    db: &mut Connection,
+    chain: ChainId,
+    at: BlockRef,
+    sources: u32,
+) -> Result<Option<ConfidenceGain>> {
     let tx = commit::begin(db)?;
     let Some(reached) = raise(&tx, chain, at, sources)? else { return Ok(None) };
     let gained = tell(&tx, reached)?;
@@ -177,7 +187,7 @@ fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<
 }
 
 /// Updates the pages of live incidents with the gained finality and confirmation.
-fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<Gained> {
+fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<ConfidenceGain> {
     let more = reached.len().saturating_sub(GAINED_MAX) as u64;
     let (mut findings, mut about) = (Vec::new(), BTreeSet::new());
     for (finding, incident) in reached {
@@ -187,7 +197,7 @@ fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<Gained
         about.insert(incident.0);
     }
     about.into_iter().try_for_each(|id| incidents::put_on_page(db, &IncidentId(id)))?;
-    Ok(Gained { findings, more })
+    Ok(ConfidenceGain { findings, more })
 }
 
 fn reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(FindingId, IncidentId)>> {

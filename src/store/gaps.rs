@@ -19,7 +19,7 @@ const FEED_RESUMES_AT: u64 = FEED_WAITING_MAX / 10 * 9;
 
 /// A gap: consecutive lines that were omitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
+pub struct FeedGap {
     /// Name of the destination.
     pub destination: String,
     /// Key of the first omitted line, which is kept as a dead letter.
@@ -62,11 +62,11 @@ pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<
 }
 
 /// Returns every gap that is not reported in full yet.
-pub(super) fn all(db: &Connection) -> Result<Vec<Gap>> {
+pub(super) fn all(db: &Connection) -> Result<Vec<FeedGap>> {
     let sql = "SELECT destination, key, began_ms, ended_ms, lines, told FROM gaps ORDER BY destination";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
-        Ok(Gap {
+        Ok(FeedGap {
             destination: row.get(0)?,
             key: DeliveryKey(row.get(1)?),
             began_ms: uint(row.get(2)?),
@@ -79,7 +79,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<Gap>> {
 }
 
 /// Records that a gap was reported, and its final text when it has ended.
-pub(super) fn told(db: &Connection, gap: &Gap, words: &str) -> Result<()> {
+pub(super) fn told(db: &Connection, gap: &FeedGap, words: &str) -> Result<()> {
     let sql = "UPDATE outbox SET last_error = ?2 WHERE key = ?1 AND state = 'dead'";
     db.prepare_cached(sql)?.execute(params![gap.key.as_str(), words])?;
     let sql = match gap.ended_ms {

@@ -4,8 +4,8 @@ use super::chain::{NOWHERE, int, uint};
 use super::{Result, StoreError, finality};
 use crate::escalate::{AHEAD_MS, WINDOW_MS};
 use crate::model::coverage::Paged;
-use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan};
-use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId, Severity};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Finding, Incident};
+use crate::model::{BlockRef, ChainId, Confidence, Finality, FindingId, IncidentId, Severity};
 use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Serialize;
@@ -189,7 +189,7 @@ pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
 
 /// Counts the pages of a plan for the storm limit: one for each incident that wakes people along its path. Pages
 /// outside the window of the limit are deleted.
-pub(super) fn write_pages(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
+pub(super) fn write_pages(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Result<()> {
     let wakes = |incident: &&Incident| {
         let triggers = |delivery: &&Delivery| {
             delivery.kind == DeliveryKind::Trigger && delivery.incident.as_ref() == Some(&incident.id)
@@ -233,7 +233,7 @@ fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
     incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str(), NOWHERE], |row| {
         let Some(newest) = row.get::<_, Option<i64>>(0)?.map(uint) else { return Ok(None) };
         let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Some(Footing { finality: chain.of(newest), sources, endpoints, verified }))
+        Ok(Some(Confidence { finality: chain.of(newest), sources, endpoints, verified }))
     })?;
     incident.page.finality = incident.footing.map(|footing| footing.finality);
     Ok(())

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 /// Capacity of a worker at one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct LeaseRequest {
     /// Name of the destination.
     pub destination: String,
     /// Kind of message.
@@ -28,7 +28,7 @@ pub struct Ask {
 
 /// Messages that may be sent now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dispatch {
+pub struct LeasedRow {
     /// Messages of one lane in sending order, for each [`Ask`] by its index.
     pub rows: Vec<(usize, Vec<Leased>)>,
     /// Time at which the next message that there is room for falls due, or a lease expires: wall-clock milliseconds,
@@ -130,9 +130,14 @@ pub(super) fn put_back(db: &Connection, destination: &str, lane: &str, now_ms: u
 }
 
 /// Leases messages that may be sent now, as far as there is room for them.
-pub(super) fn dispatch(db: &mut Connection, now_ms: u64, lease_for_ms: &[u64], asks: &[Ask]) -> Result<Dispatch> {
+pub(super) fn dispatch(
+    db: &mut Connection,
+    now_ms: u64,
+    lease_for_ms: &[u64],
+    asks: &[LeaseRequest],
+) -> Result<LeasedRow> {
     let tx = commit::begin(db)?;
-    let mut out = Dispatch::default();
+    let mut out = LeasedRow::default();
     for destination in asks.iter().map(|ask| &ask.destination).collect::<BTreeSet<_>>() {
         wake(&tx, destination, now_ms)?;
     }
@@ -195,13 +200,13 @@ pub(super) fn next_due(db: &Connection, destinations: &[String]) -> Result<Optio
 }
 
 /// The first message of a lane, as it stands in the file.
-struct First {
+struct LaneHead {
     seq: i64,
     prio: i64,
     leased: Leased,
 }
 
-fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result<Vec<First>> {
+fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result<Vec<LaneHead>> {
     let sql = format!(
         "SELECT {COLUMNS}, prio FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 ORDER BY prio, seq LIMIT ?3"
     );
@@ -211,13 +216,13 @@ fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result
     rows.map(|row| {
         let (row, prio) = row?;
         let (seq, leased) = row?;
-        Ok(First { seq, prio, leased })
+        Ok(LaneHead { seq, prio, leased })
     })
     .collect()
 }
 
 /// Leases the first message of a lane and the messages directly behind it, up to `n` in total.
-fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
+fn take(db: &Connection, first: LaneHead, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
     let mut seqs = vec![first.seq];
     let mut row = vec![first.leased];
     if n > 1 {

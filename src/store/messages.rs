@@ -3,10 +3,10 @@
 #[cfg(doc)]
 use super::StoreError;
 use super::{
-    Ask, Counts, DeadLetter, Dispatch, Gap, Leased, Pages, Result, Store, Unfinished, Unsent, clock, gaps, lanes,
-    outbox, pages,
+    Counts, DeadLetter, FeedGap, LeaseRequest, Leased, LeasedRow, Pages, Result, Store, Unfinished, Unsent, clock,
+    gaps, lanes, outbox, pages,
 };
-use crate::model::incident::{Delivery, Plan, Standing};
+use crate::model::incident::{ChangeSet, Delivery, OpenState};
 use crate::model::{DeliveryKey, IncidentId};
 use crate::runtime::Moment;
 
@@ -23,8 +23,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn dispatch(&self, now_ms: u64, asks: Vec<(Ask, u64)>) -> Result<Dispatch> {
-        let (asks, leases): (Vec<Ask>, Vec<u64>) = asks.into_iter().unzip();
+    pub async fn dispatch(&self, now_ms: u64, asks: Vec<(LeaseRequest, u64)>) -> Result<LeasedRow> {
+        let (asks, leases): (Vec<LeaseRequest>, Vec<u64>) = asks.into_iter().unzip();
         self.actor.later(move |db| lanes::dispatch(db, now_ms, &leases, &asks)).await
     }
 
@@ -107,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn gaps(&self) -> Result<Vec<Gap>> {
+    pub async fn gaps(&self) -> Result<Vec<FeedGap>> {
         self.actor.later(|db| gaps::all(db)).await
     }
 
@@ -115,7 +115,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn gap_told(&self, gap: Gap, words: String) -> Result<()> {
+    pub async fn gap_told(&self, gap: FeedGap, words: String) -> Result<()> {
         self.actor.later(move |db| gaps::told(db, &gap, &words)).await
     }
 
@@ -133,9 +133,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
+    pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&Delivery, &Standing) -> Plan + Send + 'static,
+        F: FnOnce(&Delivery, &OpenState) -> ChangeSet + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
         self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await

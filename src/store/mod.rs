@@ -33,28 +33,28 @@ mod schema;
 mod space;
 mod unseen;
 
-pub use allowance::{Allowance, AllowanceEnd};
+pub use allowance::{OverrideEnd, ReorgOverride};
 pub use backup::{Restored, backup, restore};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::{Answered, OwnedStepJudged};
 pub use error::StoreError;
-pub use evidence::Drawer;
-pub use finality::{GAINED_MAX, Gained, Settled};
-pub use gaps::Gap;
+pub use evidence::EvidenceStore;
+pub use finality::{ConfidenceGain, GAINED_MAX, Settled};
+pub use gaps::FeedGap;
 pub use incidents::Filter;
-pub use lanes::{Ask, Dispatch};
+pub use lanes::{LeaseRequest, LeasedRow};
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use pages::Pages;
 pub use pending::PendingSeen;
 pub use place::StoreLock;
 pub use queue::{LINES_MAX, QueueKept, QueueSeen};
-pub use quota::Spent;
-pub use refusal::Refusal;
-pub use space::Space;
+pub use quota::QuotaSpent;
+pub use refusal::WriteRefusal;
+pub use space::DiskSpace;
 pub use unseen::Unseen;
 
 use crate::escalate::StepJudged;
-use crate::model::incident::{Finding, Incident, Plan, Standing};
+use crate::model::incident::{ChangeSet, Finding, Incident, OpenState};
 use crate::model::page::Way;
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
@@ -151,7 +151,7 @@ impl Store {
 
     /// Returns the disk space; `None` for a store in memory, and if the system does not report it.
     #[must_use]
-    pub fn space(&self) -> Option<Space> {
+    pub fn space(&self) -> Option<DiskSpace> {
         self.file.as_deref().and_then(|file| space::of(&file.path))
     }
 }
@@ -160,7 +160,7 @@ impl Store {
 impl Store {
     /// Returns the current refusal: the store rejects writes, or its file is missing from its path.
     #[must_use]
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn refusal(&self) -> Option<WriteRefusal> {
         self.actor.refusal().or_else(|| self.file.as_deref()?.missing())
     }
 
@@ -186,7 +186,7 @@ impl Store {
 
 impl StoreFile {
     /// Returns a refusal if the path of this file holds another file or none.
-    fn missing(&self) -> Option<Refusal> {
+    fn missing(&self) -> Option<WriteRefusal> {
         let opened = self.identity?;
         let found = place::identity(&self.path);
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +203,7 @@ impl StoreFile {
         );
         let rescued = quoted_path(&place::beside(&self.path, ".rescued"));
         let ways = vec![Way::new("once it is stopped", format!("store restore {rescued}"))];
-        Some(Refusal { since, why, ways })
+        Some(WriteRefusal { since, why, ways })
     }
 }
 
@@ -216,9 +216,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Gap`] when the step does not build on the cursor, [`StoreError::Unknown`] when it retracts what is not
     /// there, [`StoreError::Finalized`] when it retracts what is final and nobody allowed it, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
-    pub async fn commit_step<F>(&self, step: OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn commit_step<F>(&self, step: OwnedStepJudged, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+        F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
     }
@@ -228,9 +228,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn change<F>(&self, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn change<F>(&self, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&Standing) -> Plan + Send + 'static,
+        F: FnOnce(&OpenState) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| commit::change(db, now_ms, engine)).await
     }
@@ -240,9 +240,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn sight<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn sight<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&[Incident]) -> Plan + Send + 'static,
+        F: FnOnce(&[Incident]) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
@@ -252,9 +252,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn reopen<F>(&self, chain: ChainId, rule: &'static str, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn reopen<F>(&self, chain: ChainId, rule: &'static str, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&[(Finding, Incident)]) -> Plan + Send + 'static,
+        F: FnOnce(&[(Finding, Incident)]) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| commit::reopen(db, chain, rule, now_ms, engine)).await
     }
@@ -276,7 +276,7 @@ impl Store {
         engine: F,
     ) -> Result<Result<Answered, E>>
     where
-        F: FnOnce(&Incident) -> Result<Plan, E> + Send + 'static,
+        F: FnOnce(&Incident) -> Result<ChangeSet, E> + Send + 'static,
         E: Send + 'static,
     {
         self.actor.write(move |db| commit::answer(db, &id, now_ms, seen, engine)).await
@@ -326,9 +326,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
-    pub async fn commit_queue<F>(&self, seen: QueueSeen, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn commit_queue<F>(&self, seen: QueueSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+        F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| queue::commit(db, &seen, now_ms, engine)).await
     }
@@ -340,7 +340,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn spent(&self, service: &str, month: &str) -> Result<Spent> {
+    pub async fn spent(&self, service: &str, month: &str) -> Result<QuotaSpent> {
         let (service, month) = (service.to_owned(), month.to_owned());
         self.actor.call(move |db| quota::spent(db, &service, &month)).await
     }
@@ -387,9 +387,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
-    pub async fn commit_pending<F>(&self, seen: PendingSeen, now_ms: u64, engine: F) -> Result<Plan>
+    pub async fn commit_pending<F>(&self, seen: PendingSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
-        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+        F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
         self.actor.write(move |db| pending::commit(db, &seen, now_ms, engine)).await
     }

@@ -5,7 +5,7 @@ use super::chain::{int, uint};
 use super::incidents::{read, write};
 use super::lanes::{self, Lanes};
 use super::{Result, StoreError, commit, unseen};
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
 use crate::model::{DeliveryKey, IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
@@ -170,15 +170,15 @@ pub(super) fn forget(db: &Connection, before_ms: u64) -> Result<usize> {
 }
 
 /// Gives a message up, and writes the incident that `engine` creates for it in the same transaction.
-pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
+pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&Delivery, &Standing) -> Plan,
+    F: FnOnce(&Delivery, &OpenState) -> ChangeSet,
 {
     let tx = commit::begin(db)?;
     let error = cut(error);
     let sql = format!("SELECT {COLUMNS} FROM outbox WHERE key = ?1 AND state IN ('due', 'leased')");
     let row = tx.prepare_cached(&sql)?.query_row([key.as_str()], |row| Ok(leased(row))).optional()?.transpose()?;
-    let Some((seq, letter)) = row else { return Ok(Plan::default()) };
+    let Some((seq, letter)) = row else { return Ok(ChangeSet::default()) };
     log(&tx, key, now_ms, "dead", Some(error))?;
     let sql = "UPDATE outbox SET state = 'dead', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = ?3 WHERE key = ?1";
     tx.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), error])?;

@@ -5,7 +5,7 @@ use super::commit::{self, OwnedStepJudged};
 use super::{Result, StoreError, incidents};
 use crate::escalate::StepJudged;
 use crate::model::ChainId;
-use crate::model::incident::{Plan, Standing};
+use crate::model::incident::{ChangeSet, OpenState};
 use crate::model::pending::{Ended, Pending};
 use alloy_primitives::B256;
 use rusqlite::{Connection, params};
@@ -58,9 +58,9 @@ fn among(db: &Connection, sql: &str, chain: ChainId, hashes: &[B256]) -> Result<
     Ok(found)
 }
 
-pub(super) fn commit<F>(db: &mut Connection, seen: &PendingSeen, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn commit<F>(db: &mut Connection, seen: &PendingSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+    F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet,
 {
     let chain = seen.step.chain.id;
     if !seen.step.retract.is_empty() {

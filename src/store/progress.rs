@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use super::StoreError;
-use super::{Allowance, Gained, PastDelta, Pruned, Result, Settled, Store, allowance, chain, finality};
+use super::{ConfidenceGain, PastDelta, Pruned, ReorgOverride, Result, Settled, Store, allowance, chain, finality};
 use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, Link};
 use alloy_primitives::B256;
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
+    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<ConfidenceGain>> {
         self.actor.write(move |db| finality::promote(db, chain, level, at)).await
     }
 
@@ -106,7 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
+    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<ConfidenceGain>> {
         self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
     }
 
@@ -133,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
-    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
+    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<ReorgOverride> {
         let by = by.to_owned();
         self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
     }
@@ -142,7 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
+    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<ReorgOverride>> {
         let by = by.to_owned();
         self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
     }
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowance(&self, chain: ChainId) -> Result<Option<Allowance>> {
+    pub async fn allowance(&self, chain: ChainId) -> Result<Option<ReorgOverride>> {
         self.actor.call(move |db| allowance::open(db, chain)).await
     }
 
@@ -159,7 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
+    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<ReorgOverride>> {
         self.actor.call(move |db| allowance::all(db, chain, limit)).await
     }
 }

@@ -4,7 +4,7 @@ use super::chain::{int, text, uint};
 use super::commit::{self, OwnedStepJudged};
 use super::{Result, StoreError, incidents};
 use crate::escalate::StepJudged;
-use crate::model::incident::{Plan, Standing};
+use crate::model::incident::{ChangeSet, OpenState};
 use crate::model::queue::{Remembered, Trace, Waits};
 use crate::model::record::{Line, VerdictLine};
 use crate::model::{BlockRef, ChainId};
@@ -144,9 +144,9 @@ pub(super) fn lines(db: &Connection, chain: ChainId, tx: B256) -> Result<Vec<Ver
     Ok(found)
 }
 
-pub(super) fn commit<F>(db: &mut Connection, seen: &QueueSeen, now_ms: u64, engine: F) -> Result<Plan>
+pub(super) fn commit<F>(db: &mut Connection, seen: &QueueSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
-    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+    F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet,
 {
     let chain = seen.step.chain.id;
     if !seen.step.retract.is_empty() {

@@ -10,7 +10,7 @@ const MONTHS_MAX: u32 = 12;
 
 /// Requests sent to a service, as far as they were recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spent {
+pub struct QuotaSpent {
     /// Number of requests in the requested month.
     pub requests: u64,
     /// Number of requests that could have been sent at once after the last request of any month, and the time of that
@@ -18,13 +18,13 @@ pub struct Spent {
     pub last: Option<(f64, u64)>,
 }
 
-pub(super) fn spent(db: &Connection, service: &str, month: &str) -> Result<Spent> {
+pub(super) fn spent(db: &Connection, service: &str, month: &str) -> Result<QuotaSpent> {
     let mut of_month = db.prepare_cached("SELECT spent FROM quotas WHERE service = ?1 AND month = ?2")?;
     let requests = of_month.query_row([service, month], |row| row.get::<_, i64>(0)).optional()?.map_or(0, uint);
     let mut newest =
         db.prepare_cached("SELECT \"left\", at_ms FROM quotas WHERE service = ?1 ORDER BY at_ms DESC LIMIT 1")?;
     let last = newest.query_row([service], |row| Ok((row.get(0)?, uint(row.get(1)?)))).optional()?;
-    Ok(Spent { requests, last })
+    Ok(QuotaSpent { requests, last })
 }
 
 /// Counts one more request, together with those of other processes, and returns the total.

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 /// Current rejection of writes by a store. Clones share the state of the same store.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Refusals(Arc<Mutex<Option<Refusal>>>);
+pub(super) struct WriteHealth(Arc<Mutex<Option<WriteRefusal>>>);
 
 /// State of a store that rejects writes.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct WriteRefusal {
     /// Time of the first refusal that no successful write has followed.
     pub since: Instant,
     /// Last error message of the store.
@@ -22,9 +22,9 @@ pub struct Refusal {
     pub ways: Vec<Way>,
 }
 
-impl Refusals {
+impl WriteHealth {
     /// Returns the current refusal, if there is one.
-    pub(super) fn now(&self) -> Option<Refusal> {
+    pub(super) fn now(&self) -> Option<WriteRefusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -34,7 +34,7 @@ impl Refusals {
         match failure.filter(|error| error.is_refusal()) {
             Some(error) => {
                 let since = refusal.as_ref().map_or_else(instant, |refusal| refusal.since);
-                *refusal = Some(Refusal { since, why: error.to_string(), ways: error.ways() });
+                *refusal = Some(WriteRefusal { since, why: error.to_string(), ways: error.ways() });
             }
             None if wrote && failure.is_none() => *refusal = None,
             None => {}
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_store_refuses_from_its_first_refusal_to_the_next_write() {
-        let refusals = Refusals::default();
+        let refusals = WriteHealth::default();
         let full = error(rusqlite::ffi::SQLITE_FULL);
         refusals.seen(true, None);
         assert!(refusals.now().is_none());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
+pub struct DiskSpace {
     /// Bytes that this process may still write on the file system of the store.
     pub free: u64,
     /// Size of the file system.
@@ -18,7 +18,7 @@ const FREE_MIN: u64 = 512 << 20;
 /// Divisor that gives the threshold on a small file system: one byte in this number must be free.
 const FREE_SHARE: u64 = 10;
 
-impl Space {
+impl DiskSpace {
     /// Returns whether a person should make room.
     #[must_use]
     pub fn is_little(&self) -> bool {
@@ -38,7 +38,7 @@ impl Space {
 }
 
 /// Returns the disk space around the database at `path`; absent where the system does not report it.
-pub(super) fn of(path: &Path) -> Option<Space> {
+pub(super) fn of(path: &Path) -> Option<DiskSpace> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = rustix::fs::statvfs(folder).ok()?;
     let beside = ["", "-wal", "-shm"].map(|suffix| {
@@ -48,7 +48,7 @@ pub(super) fn of(path: &Path) -> Option<Space> {
     });
     // Only the space available to this process counts, without the part reserved for root.
     let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
-    Some(Space { free: bytes(system.f_bavail), total: bytes(system.f_blocks), size: beside.iter().sum() })
+    Some(DiskSpace { free: bytes(system.f_bavail), total: bytes(system.f_blocks), size: beside.iter().sum() })
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn little_is_a_share_of_a_small_disk_and_an_amount_on_a_large_one() {
-        let space = |free, total| Space { free, total, size: 0 };
+        let space = |free, total| DiskSpace { free, total, size: 0 };
         assert!(space(1 << 20, 16 << 20).is_little() && !space(2 << 20, 16 << 20).is_little());
         assert!(space(500 << 20, 1 << 40).is_little() && !space(600 << 20, 1 << 40).is_little());
         let edge = space(520 << 20, 1 << 40);

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use underway::Underway;
-use vector::Book;
+use vector::MetricsRegistry;
 
 /// Phases of a chain's source; label values of `watchfire_chain_phase`.
 pub const PHASES: [&str; 7] = ["boot", "backfill", "catch-up", "live", "reconcile", "quarantine", "degraded"];
@@ -68,7 +68,7 @@ impl Metrics {
     /// Creates metrics without any recorded values.
     #[must_use]
     pub fn new() -> Self {
-        let mut book = Book::new();
+        let mut book = MetricsRegistry::new();
         let (start, chain) = (Start::register(&mut book), Chain::register(&mut book));
         let (rpc, endpoint, queue) =
             (Rpc::register(&mut book), Endpoint::register(&mut book), Queue::register(&mut book));

@@ -3,10 +3,10 @@
 use crate::classify::rule::{AddressSet, Rules};
 use crate::decode::Subjects;
 use crate::deliver::Targets;
-use crate::escalate::Roster;
+use crate::escalate::Routing;
 use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Item, Severity, WatchId, WatchInfo};
-use crate::pulse::Heart;
+use crate::pulse::HeartbeatTarget;
 use crate::queue::Service;
 use crate::settings::{Problem, Secret, Spot};
 use crate::source::FinalityRule;
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// A complete configuration with every name resolved. Immutable: a reload creates a new one and replaces the old one as
 /// a whole.
-pub struct Book {
+pub struct Config {
     /// Chains in the order of the main file. A watch's chain is found by its id.
     pub chains: Vec<ChainBook>,
     /// Watches by [`WatchId`].
@@ -32,13 +32,13 @@ pub struct Book {
     /// Registry of each wallet, by [`WatchId`].
     pub registries: Vec<Registry>,
     /// Paths, feeds, names and units.
-    pub roster: Arc<Roster>,
+    pub roster: Arc<Routing>,
     /// Destinations of messages.
     pub destinations: Targets,
     /// Address that serves metrics and readiness; absent unless the main file sets it.
     pub console: Option<SocketAddr>,
     /// Targets of our heartbeat, in the order of the main file.
-    pub heartbeats: Vec<Heart>,
+    pub heartbeats: Vec<HeartbeatTarget>,
     /// Path of the store's file; a relative path is relative to the main file's directory.
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
@@ -220,11 +220,11 @@ pub struct Expectation {
     pub refused: Vec<Arc<str>>,
 }
 
-impl Book {
+impl Config {
     /// Returns the configuration for judging past blocks, which never count as late.
     #[must_use]
     pub fn by_block_time(self) -> Self {
-        let roster = Roster { lateness: HashMap::new(), ..(*self.roster).clone() };
+        let roster = Routing { lateness: HashMap::new(), ..(*self.roster).clone() };
         Self { roster: Arc::new(roster), ..self }
     }
 
@@ -241,7 +241,7 @@ impl Book {
     }
 }
 
-impl std::fmt::Debug for Book {
+impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Book")
             .field("chains", &self.chains.len())

@@ -21,7 +21,7 @@ mod hours;
 mod tests;
 
 pub use book::{
-    Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, QueueBook, Registry, WatchTest,
+    ChainBook, ChainClock, Config, EndpointSettings, EndpointUrl, Expectation, QueueBook, Registry, WatchTest,
 };
 pub use files::{Disk, Files, Memory};
 
@@ -33,7 +33,7 @@ use std::path::Path;
 /// # Errors
 ///
 /// Returns every problem of every file. With [`Secrets::Resolve`], a missing secret is one of them.
-pub fn load(path: &Path, secrets: Secrets) -> Result<Book, Problems> {
+pub fn load(path: &Path, secrets: Secrets) -> Result<Config, Problems> {
     compile(path, &Disk, secrets)
 }
 
@@ -42,6 +42,6 @@ pub fn load(path: &Path, secrets: Secrets) -> Result<Book, Problems> {
 /// # Errors
 ///
 /// Returns the same errors as [`load`].
-pub fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Book, Problems> {
+pub fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
     compile::compile(path, files, secrets)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use watchfire::deliver::{DESTINATIONS, Outgoing, SendError};
 use watchfire::model::incident::{Body, DeliveryKind};
 use watchfire::model::{DeliveryKey, Severity};
-use watchfire::pulse::{self, HEARTBEATS, Heart, Vitals};
+use watchfire::pulse::{self, HEARTBEATS, HealthReport, HeartbeatTarget};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 
 /// A page that somebody else answers with: a captive portal, a parked domain, a sign-in page of a proxy.
@@ -58,7 +58,7 @@ fn outgoing() -> Outgoing {
     }
 }
 
-fn heart(kind: &str, url: &str, dir: &std::path::Path) -> Heart {
+fn heart(kind: &str, url: &str, dir: &std::path::Path) -> HeartbeatTarget {
     std::fs::write(dir.join("url"), url).unwrap();
     let text = format!("[heartbeat.switch]\nkind = \"{kind}\"\nurl = {{ file = \"url\" }}\n");
     let file = SourceFile::new(dir.join("watch.toml").display().to_string(), text);
@@ -111,7 +111,7 @@ async fn every_destination_counts_its_service_s_own_success_and_nothing_else() {
 async fn every_heartbeat_counts_its_service_s_own_success_and_nothing_else() {
     let inbox = Inbox::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let vitals = Vitals { now_ms: 1_000_000, every: Duration::from_secs(60), n_checks: 1, failing: Vec::new() };
+    let vitals = HealthReport { now_ms: 1_000_000, every: Duration::from_secs(60), n_checks: 1, failing: Vec::new() };
     for kind in HEARTBEATS {
         let (name, is) = (kind.name(), kind.success().is);
         assert!(TAKEN.iter().any(|(of, _)| *of == name), "{name} has no row in the table");

@@ -18,7 +18,7 @@ use watchfire::pipeline::{Committed, Watcher};
 use watchfire::runtime::{Clock, millis};
 use watchfire::source::Step;
 use watchfire::store::{Filter, Store};
-use watchfire::watchlist::Book;
+use watchfire::watchlist::Config;
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Clock for Hands {
 struct Case {
     stage: rows::Stage,
     safe: Safe,
-    book: Arc<Book>,
+    book: Arc<Config>,
     store: Store,
     clock: Arc<Hands>,
     watcher: Watcher,
@@ -97,7 +97,7 @@ impl Case {
     }
 }
 
-async fn open(book: &Arc<Book>, store: &Store, clock: &Arc<Hands>) -> Watcher {
+async fn open(book: &Arc<Config>, store: &Store, clock: &Arc<Hands>) -> Watcher {
     let chain = Arc::new(book.chains[0].clone());
     Watcher::open(book.clone(), chain, store.clone(), clock.clone(), Arc::new(Notify::new())).await.expect("it opens")
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use watchfire::model::ChainId;
 use watchfire::model::incident::State;
-use watchfire::pipeline::{EXPIRES_MS, Pendings};
+use watchfire::pipeline::{EXPIRES_MS, PendingWatcher};
 use watchfire::runtime::{ManualClock, Stop, instant};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Mempool, Node, Pool};
@@ -308,7 +308,7 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     let endpoint = Endpoint { name: "local".into(), url: stage.anvil.ws_url().into() };
     let pool: Pool = Node::new(&endpoint, ChainId(31_337), Deadlines::default()).expect("an address").into();
     let (book, shared) = (Arc::new(book), Arc::new(clock.clone()));
-    let opened = Pendings::open(book, chain, store.clone(), shared, Arc::default()).await;
+    let opened = PendingWatcher::open(book, chain, store.clone(), shared, Arc::default()).await;
     let (mut pendings, stop) = (opened.expect("it opens"), Stop::new());
     let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
     // Whatever is sent before it listens is not heard of.
@@ -381,7 +381,7 @@ async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
             std::fs::copy(&book.store, &store).expect("the program left it");
             let store = Store::open(&store).await.expect("a store");
             let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-            let opened = Pendings::open(book.clone(), chain.clone(), store, clock, Arc::default()).await;
+            let opened = PendingWatcher::open(book.clone(), chain.clone(), store, clock, Arc::default()).await;
             let mut pendings = opened.expect("it opens");
             let mut found = BTreeSet::new();
             for at in order {

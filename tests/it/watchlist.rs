@@ -3,7 +3,7 @@
 use std::path::Path;
 use watchfire::settings::Secrets;
 use watchfire::watchlist::check::{Otherwise, coverage, run_tests};
-use watchfire::watchlist::{Book, Memory, compile, load};
+use watchfire::watchlist::{Config, Memory, compile, load};
 
 /// A main file for watchlists that are shipped without one.
 const MAIN: &str = r#"
@@ -22,14 +22,14 @@ fn repository(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn shipped(path: &str) -> Book {
+fn shipped(path: &str) -> Config {
     let list = std::fs::read_to_string(repository(path)).unwrap();
     let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
     compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
         .unwrap_or_else(|p| panic!("{path}:\n{}", p.render(false)))
 }
 
-fn assert_tests_pass(book: &Book, at_least: usize) {
+fn assert_tests_pass(book: &Config, at_least: usize) {
     let outcomes = run_tests(book);
     let failed: Vec<String> = outcomes
         .iter()

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watchfire::deliver::{self, Targets, Worker};
-use watchfire::escalate::Roster;
-use watchfire::model::incident::{Body, Delivery, DeliveryKind, Plan, State};
+use watchfire::escalate::Routing;
+use watchfire::model::incident::{Body, ChangeSet, Delivery, DeliveryKind, State};
 use watchfire::model::page::Page;
 use watchfire::model::record::{Line, SummaryLine};
 use watchfire::model::{ChainId, DeliveryKey, IncidentId, Severity};
@@ -137,7 +137,7 @@ async fn feed(waiting: u64, more: &str) -> Option<(f64, u64, Duration)> {
     let targets = targets(dir.path(), &config)?;
     let store = Store::open(&dir.path().join("store.db")).await.expect("a store");
     fill(&store, if waiting == 0 { TIMED as u64 } else { waiting }, 4).await;
-    let worker = Worker::new(store.clone(), Arc::new(targets), Arc::new(Roster::default()), Arc::new(SystemClock));
+    let worker = Worker::new(store.clone(), Arc::new(targets), Arc::new(Routing::default()), Arc::new(SystemClock));
     let stop = Stop::new();
     let began = Instant::now();
     let running = tokio::spawn(worker.run(stop.clone()));
@@ -181,13 +181,13 @@ async fn fill(store: &Store, messages: u64, lanes: u64) {
 }
 
 async fn write(store: &Store, deliveries: Vec<Delivery>) {
-    let plan = Plan { deliveries, ..Plan::default() };
+    let plan = ChangeSet { deliveries, ..ChangeSet::default() };
     store.change(runtime::millis(&SystemClock), |_| plan).await.expect("written");
 }
 
 async fn worker(store: &Store, dir: &Path, config: &str) -> Worker {
     let targets = targets(dir, config).expect("destinations");
-    Worker::new(store.clone(), Arc::new(targets), Arc::new(Roster::default()), Arc::new(SystemClock))
+    Worker::new(store.clone(), Arc::new(targets), Arc::new(Routing::default()), Arc::new(SystemClock))
 }
 
 fn targets(dir: &Path, config: &str) -> Option<Targets> {

@@ -41,7 +41,7 @@ const FROM_MODULE: &str = "execTransactionFromModule";
 
 /// Default finding for an activity that no rule vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cost {
+pub struct DefaultFinding {
     /// The built-in that raises it.
     pub name: &'static str,
     /// Severity of the finding.
@@ -156,7 +156,7 @@ pub(crate) fn is_upgrade(activity: &Activity) -> bool {
 /// Returns the default finding for `activity` when no rule vouches for it: that of the first built-in that recognizes
 /// it and is not switched off.
 #[must_use]
-pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
+pub fn cost(activity: &Activity, rules: &WatchRules) -> DefaultFinding {
     let recognized = match activity.kind {
         ActivityKind::Act => act(activity, rules),
         ActivityKind::Call => call(activity, rules),
@@ -169,18 +169,18 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
 
 /// Returns the default finding for a movement of a token that the subject is remembered to use.
 #[must_use]
-pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> Cost {
+pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> DefaultFinding {
     loudest(value::movement(activity, rules, true), activity, rules)
 }
 
 /// Returns the first of `recognized` that is not switched off. Findings about unreadable data take precedence.
-fn loudest(recognized: Vec<Cost>, activity: &Activity, rules: &WatchRules) -> Cost {
-    let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
+fn loudest(recognized: Vec<DefaultFinding>, activity: &Activity, rules: &WatchRules) -> DefaultFinding {
+    let on = |cost: &DefaultFinding| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
         (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,
         _ => Severity::High,
     };
-    let unvouched = Cost { name: UNVOUCHED, severity, reason: None };
+    let unvouched = DefaultFinding { name: UNVOUCHED, severity, reason: None };
     trouble(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
 }
 
@@ -266,11 +266,11 @@ fn stem(name: &str) -> String {
     name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
 }
 
-pub(crate) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
-    Cost { name, severity, reason: Some(reason) }
+pub(crate) fn because(name: &'static str, severity: Severity, reason: String) -> DefaultFinding {
+    DefaultFinding { name, severity, reason: Some(reason) }
 }
 
-fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+fn act(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let to = activity.to.unwrap_or_default();
     let mut costs = Vec::new();
     if activity.notes.contains(&Note::Delegation) {
@@ -350,7 +350,7 @@ fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules)
     Some((Severity::High, format!("{what}, and nothing here names {who}, who did it")))
 }
 
-fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+fn call(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let mut costs = Vec::new();
     if activity.notes.contains(&Note::Controller) {
         let why = "the token's controller moves somebody's tokens, and needs no allowance for it".to_owned();
@@ -368,10 +368,10 @@ fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     costs
 }
 
-fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+fn event(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let deed = &activity.deed;
     let told = by_whom(table::event(activity, rules), activity, rules);
-    let mut costs: Vec<Cost> = told
+    let mut costs: Vec<DefaultFinding> = told
         .map(|(severity, what)| {
             because(CONTROL, severity, format!("{what}: {} is logged and no judged call explains it", deed.name))
         })

@@ -1,7 +1,7 @@
 //! Default findings for changes of state, and the changes that are harmless.
 
 use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
-use super::{Cost, because};
+use super::{DefaultFinding, because};
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, UNSAID};
@@ -20,7 +20,7 @@ pub(super) fn is_surplus(activity: &Activity) -> bool {
 }
 
 /// Returns the default finding for a change that nothing explains, or for a value that the registry does not list.
-pub(super) fn cost(activity: &Activity) -> Cost {
+pub(super) fn cost(activity: &Activity) -> DefaultFinding {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
         let why = match name {

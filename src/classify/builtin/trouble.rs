@@ -1,7 +1,7 @@
 //! Data that could not be read, or not completely.
 
 use super::names::{BUDGET, HASH, UNCONFIRMED, UNDECODABLE, UNREAD};
-use super::{Cost, because, table};
+use super::{DefaultFinding, because, table};
 use crate::abi::attributed_codes;
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
@@ -12,7 +12,7 @@ use alloy_primitives::Bytes;
 /// Returns the cost of bytes that could not be read, or not to their end. No rule vouches for those, except for bytes
 /// after the arguments of a call that the rule names (see `unreadable`).
 #[must_use]
-pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let suffixed = || match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => {
             let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
@@ -37,7 +37,7 @@ pub(crate) fn suffix_words(bytes: &Bytes) -> String {
 
 /// Returns the part of [`trouble`] that no rule can vouch for.
 #[must_use]
-pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
     for note in &activity.notes {
         match note {

@@ -1,7 +1,7 @@
 //! Value that moves without a judged act, and allowances.
 
 use super::names::{APPROVAL, OUTFLOW, POISONING};
-use super::{Cost, because};
+use super::{DefaultFinding, because};
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
@@ -13,7 +13,7 @@ use alloy_primitives::{Address, U256};
 ///
 /// Returns the cost of a movement. A token that neither the configuration knows nor the subject uses can log anything,
 /// so its movements never cost more than a warning.
-pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<Cost> {
+pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<DefaultFinding> {
     let amount = amount_of(activity);
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     let known = rules.known_tokens.contains(&token);
@@ -41,7 +41,7 @@ pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> V
 }
 
 /// Returns the cost of an allowance of a token that the configuration knows or the subject uses.
-fn allowance(activity: &Activity, amount: U256, known: bool) -> Cost {
+fn allowance(activity: &Activity, amount: U256, known: bool) -> DefaultFinding {
     if let Some(Said::Allowance(U256::ZERO)) = activity.holding().map(|holding| &holding.said)
         && !known
     {
@@ -56,7 +56,7 @@ fn allowance(activity: &Activity, amount: U256, known: bool) -> Cost {
 }
 
 /// Returns the cost of an allowance of a token that the subject never used.
-fn stranger_allowance(activity: &Activity, token: Address) -> Cost {
+fn stranger_allowance(activity: &Activity, token: Address) -> DefaultFinding {
     let holding = activity.holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
         Some(Said::Allowance(U256::ZERO)) => (Severity::Info, "says that there is none after the block".to_owned()),
@@ -72,7 +72,7 @@ fn stranger_allowance(activity: &Activity, token: Address) -> Cost {
 }
 
 /// Returns the cost of an outflow of a token that the configuration knows or the subject uses.
-fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> Cost {
+fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> DefaultFinding {
     let holding = activity.holding();
     if holding.is_some_and(Holding::is_denied) && !known {
         let why = "the token logs that it left, and the balance did not change";
@@ -95,7 +95,7 @@ fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> Cost {
 }
 
 /// An act inside of a call to the subject by which most of a holding leaves. A smaller part costs what the act does.
-pub(super) fn drained(activity: &Activity) -> Option<Cost> {
+pub(super) fn drained(activity: &Activity) -> Option<DefaultFinding> {
     let holding = activity.holding().filter(|holding| holding.is_mostly_gone())?;
     let Said::Balance { before, after, .. } = &holding.said else { return None };
     let why = format!("{} of the holding left in this block, and no rule vouches for this act", share(*before, *after));
@@ -103,7 +103,7 @@ pub(super) fn drained(activity: &Activity) -> Option<Cost> {
 }
 
 /// Returns the cost of an outflow logged by a token that the subject never used.
-fn stranger_outflow(activity: &Activity, token: Address) -> Cost {
+fn stranger_outflow(activity: &Activity, token: Address) -> DefaultFinding {
     let holding = activity.holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
         Some(Said::Balance { before, after, .. }) if after < before => {
@@ -124,7 +124,7 @@ fn past(holding: Option<&Holding>) -> &'static str {
 }
 
 /// Returns the cost of an arrival that a token logs while the balance does not change. Any other arrival costs nothing.
-fn arrival(activity: &Activity, token: Address, close: bool) -> Option<Cost> {
+fn arrival(activity: &Activity, token: Address, close: bool) -> Option<DefaultFinding> {
     let denied = is_denied_arrival(activity);
     let severity = if close { Severity::Warning } else { Severity::Info };
     denied.then(|| {

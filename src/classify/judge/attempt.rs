@@ -2,11 +2,11 @@
 //! severity is low until they accumulate. An attempt at a function that changes control, or that is restricted to
 //! authorized callers, has a high severity from the first one.
 
-use super::Court;
-use crate::classify::builtin::{self, Cost};
+use super::Evaluator;
+use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::finding::{finding, repeat};
 use crate::classify::rule::{Rule, WatchRules};
-use crate::classify::trial::Trial;
+use crate::classify::trial::RuleResult;
 use crate::model::{Activity, Fate, Severity, Verdict};
 use alloy_primitives::U256;
 use std::sync::{Arc, LazyLock};
@@ -22,7 +22,7 @@ pub(crate) const PAGES_WINDOW: u64 = 3_600;
 /// Attempts that may have paged.
 static PAGED: LazyLock<Arc<str>> = LazyLock::new(|| format!("{}#paged", builtin::ATTEMPT).into());
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// Returns a finding if vouched attempts accumulate. A single attempt that a rule vouches for is normal; many mean
     /// that something is broken or that an attacker is trying.
     pub(super) fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
@@ -45,9 +45,9 @@ impl Court<'_> {
         index: usize,
         activity: &Activity,
         rules: &WatchRules,
-        trials: &[(&Rule, Trial)],
+        trials: &[(&Rule, RuleResult)],
     ) -> Verdict {
-        let control = builtin::control_attempt(activity, rules).map(|why| Cost {
+        let control = builtin::control_attempt(activity, rules).map(|why| DefaultFinding {
             name: builtin::ATTEMPT,
             severity: Severity::High,
             reason: Some(why),
@@ -63,7 +63,7 @@ impl Court<'_> {
         self.attempts.insert(key, index);
         if activity.fate == Fate::Unconfirmed {
             let why = "a wrapper claims it, and no log of the subject confirms that it ran".to_owned();
-            let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
+            let cost = DefaultFinding { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
             return finding(&cost, trials, rules);
         }
         let cost = match (known, control) {
@@ -77,7 +77,7 @@ impl Court<'_> {
     }
 
     /// Counts an attempt, and returns the finding for their number.
-    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
+    fn count_attempt(&mut self, rules: &WatchRules) -> DefaultFinding {
         let window: Arc<str> = Arc::from(builtin::ATTEMPT);
         self.add(rules, window.clone(), U256::ONE);
         let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
@@ -86,7 +86,7 @@ impl Court<'_> {
         } else {
             (Severity::Info, "the transaction reverted: an attempt".to_owned())
         };
-        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
+        DefaultFinding { name: builtin::ATTEMPT, severity, reason: Some(why) }
     }
 
     /// Returns the same finding, marked not to page if another attempt at the same watch may have paged within the

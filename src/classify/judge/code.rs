@@ -1,7 +1,7 @@
 //! Proxies that run code that was not reviewed. No rule was written for the effects of such code.
 
-use super::Court;
-use crate::classify::builtin::{self, Cost};
+use super::Evaluator;
+use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::finding::{finding, repeat};
 use crate::classify::history::MET_MAX;
 use crate::classify::noise::{as_amount, lasting};
@@ -18,7 +18,7 @@ static VOUCHED: LazyLock<Arc<str>> = LazyLock::new(|| lasting("implementation"))
 /// Items of the state that hold the address of the running code.
 const ITEMS: &[&str] = &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation"];
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// The finding that stands for everything a proxy does while it runs code that is neither listed nor vouched for.
     ///
     /// There is one finding for each block, so that a busy proxy does not cause a flood. An activity with a higher
@@ -38,7 +38,7 @@ impl Court<'_> {
         let why = format!(
             "it runs the code of {code}, which registry.implementations does not list: what it does may not be what it is called"
         );
-        let mut verdict = finding(&Cost { name: builtin::FOREIGN, severity, reason: Some(why) }, &[], rules);
+        let mut verdict = finding(&DefaultFinding { name: builtin::FOREIGN, severity, reason: Some(why) }, &[], rules);
         if let Verdict::Abnormal(abnormal) = &mut verdict
             && let Some(reason) = own.reason
         {

@@ -6,11 +6,11 @@
 //! and nothing that leaves.
 
 use super::raised::Unraised;
-use super::{Court, code};
+use super::{Evaluator, code};
 use crate::classify::builtin;
 use crate::classify::finding::{finding, repeat, unjudged};
 use crate::classify::outward::{ends, goes_out, is_token_act, issues, reaches_out};
-use crate::classify::rule::{DeedMatch, Polarity, Rule, WatchRules};
+use crate::classify::rule::{CallMatch, Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
@@ -29,7 +29,7 @@ enum Reach {
     Nothing,
 }
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// Returns the verdict of an activity that `of` explains, or that happened inside of it.
     pub(super) fn effect(&mut self, index: usize, of: usize) -> Verdict {
         // A log that could not be read is judged as a finding of its own, and so is one that an abnormal rule is about.
@@ -229,7 +229,7 @@ impl Court<'_> {
 
 /// Whether the rule is about `*`, and `event` is something that a rule has to name.
 fn is_unnamed(rule: &Rule, event: &Activity, rules: &WatchRules) -> bool {
-    rule.deed == DeedMatch::Any && builtin::needs_a_name(event, rules).is_some()
+    rule.deed == CallMatch::Any && builtin::needs_a_name(event, rules).is_some()
 }
 
 /// Returns whether something could not be read completely, so that no verdict on the enclosing call covers it.

@@ -1,8 +1,8 @@
 //! Conditions that a contract has to meet by itself, even if its calls are vouched for: time to react, the intended
 //! code, and at most one replacement of its code.
 
-use super::Court;
-use crate::classify::builtin::{self, Cost};
+use super::Evaluator;
+use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::condition;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
@@ -33,7 +33,7 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
 }
 
 /// Returns the default finding for an unusual payment of an account for inclusion.
-pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let (paid, why) = activity.notes.iter().find_map(|note| match note {
         Note::Tip { paid, per_gas, beside } => {
             let show = |wei: u128| Unit::ether().show(U256::from(wei));
@@ -50,11 +50,11 @@ pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     })?;
     let on = !rules.builtins_off.contains(builtin::TIP);
     let severity = if paid >= TIP_HIGH { Severity::High } else { Severity::Warning };
-    on.then_some(Cost { name: builtin::TIP, severity, reason: Some(why) })
+    on.then_some(DefaultFinding { name: builtin::TIP, severity, reason: Some(why) })
 }
 
 /// Returns the finding with the tip as an additional reason and with at least the severity of the tip.
-pub(super) fn with_tip(found: Verdict, tip: Cost) -> Verdict {
+pub(super) fn with_tip(found: Verdict, tip: DefaultFinding) -> Verdict {
     match (found, tip.reason) {
         (Verdict::Abnormal(own), Some(why)) => {
             let severity = own.severity.max(tip.severity);
@@ -64,9 +64,9 @@ pub(super) fn with_tip(found: Verdict, tip: Cost) -> Verdict {
     }
 }
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// Checks that a timelock or a governor recorded the operation long enough before, even if the call is vouched for.
-    pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         if activity.kind != ActivityKind::Act || !matches!(rules.kind, Kind::Timelock | Kind::Governor) {
             return None;
         }
@@ -104,7 +104,7 @@ impl Court<'_> {
             // The operation is recorded by a log, and a pending or reverted transaction has none.
             (Stage::Pending | Stage::Reverted, _) => return None,
         };
-        let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
+        let cost = DefaultFinding { name, severity: Severity::Critical, reason: Some(why) };
         (!rules.builtins_off.contains(name)).then_some(cost)
     }
 
@@ -133,10 +133,10 @@ impl Court<'_> {
 
     /// Returns the cost of two code replacements in one transaction: the code in between can do anything, and the end
     /// state shows no trace of it.
-    pub(super) fn replaced_twice(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    pub(super) fn replaced_twice(&self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         let often = self.upgrades.get(&(activity.watch.0, activity.tx)).copied().unwrap_or_default();
         let twice = often > 1 && builtin::is_upgrade(activity) && !rules.builtins_off.contains(builtin::CONTROL);
         let why = || format!("the contract's code is replaced {often} times in one transaction");
-        twice.then(|| Cost { name: builtin::CONTROL, severity: Severity::Critical, reason: Some(why()) })
+        twice.then(|| DefaultFinding { name: builtin::CONTROL, severity: Severity::Critical, reason: Some(why()) })
     }
 }

@@ -4,7 +4,7 @@
 //! An activity is first judged without abnormal rules, then by the abnormal rule with the highest severity that holds.
 //! A rule on trial adds a reason to a finding and removes none.
 
-use super::Court;
+use super::Evaluator;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::{Abnormal, Activity, Severity, Verdict};
@@ -17,7 +17,7 @@ pub(super) struct Unraised {
     pub(super) on_trial: bool,
 }
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// What is said of an activity where no abnormal rule is asked: what it explains is judged by that, so that a rule which raises it makes
     /// nothing quieter that leaves by it.
     pub(super) fn plain(&self, at: usize) -> Option<&Verdict> {

@@ -1,6 +1,6 @@
 //! View functions compared with the changes of their transaction: the name alone does not vouch for a call.
 
-use super::Court;
+use super::Evaluator;
 use crate::classify::outward::goes_out;
 use crate::classify::rule::Rules;
 use crate::model::activity::Note;
@@ -51,7 +51,7 @@ impl Changes {
     }
 }
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// Describes the change made by a function that should change nothing, in a few words; `None` if nothing shows a
     /// change.
     ///

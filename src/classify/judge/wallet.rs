@@ -1,8 +1,8 @@
 //! Conditions that a wallet's envelope has to meet by itself, even if its contents are vouched for: the executor, the
 //! recipient of the refund, the module, the confirmers and the time of confirmation.
 
-use super::{Court, Polarity};
-use crate::classify::builtin::{self, Cost};
+use super::{Evaluator, Polarity};
+use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::finding::finding;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Rule, WatchRules};
@@ -17,7 +17,7 @@ const SUBMISSION_OLD: u64 = 30 * 86_400;
 /// Age in seconds below which no confirmer can have read the submission: five blocks of mainnet.
 const SUBMISSION_YOUNG: u64 = 60;
 
-impl Court<'_> {
+impl Evaluator<'_> {
     /// Checks the conditions on an envelope itself: its executor, the recipient of its refund, its module, and the
     /// success of the call inside.
     pub(super) fn own_conditions(
@@ -27,10 +27,10 @@ impl Court<'_> {
         carries: &[usize],
         all: &[Activity],
         carries_finding: bool,
-    ) -> Option<Cost> {
+    ) -> Option<DefaultFinding> {
         // A condition that is switched off is not tested; the leaves are still judged.
         let cost = |name, severity, reason: String| {
-            (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
+            (!rules.builtins_off.contains(name)).then_some(DefaultFinding { name, severity, reason: Some(reason) })
         };
         // Only the wallet's own envelope has these conditions, not an act of another watch around it.
         if activity.kind != ActivityKind::Call {
@@ -86,16 +86,16 @@ impl Court<'_> {
         None
     }
 
-    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         let on = |name| !rules.builtins_off.contains(name);
         if let Some(owners) = rules.owners.as_ref().filter(|_| on(builtin::CONFIRMER))
             && !owners.members.contains(&activity.from)
         {
             let why = format!("{} confirms and is not in {}", activity.from, owners.name);
-            return Some(Cost { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
+            return Some(DefaultFinding { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
         }
         let age = self.windows.now.saturating_sub(self.submitted(id, rules)?);
-        (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| Cost {
+        (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| DefaultFinding {
             name: builtin::STALE,
             severity: Severity::High,
             reason: Some(format!("submission {id} is {} days old", age / 86_400)),
@@ -134,8 +134,8 @@ impl Court<'_> {
             0 => format!("submission {id} is confirmed in the block that holds it"),
             age => format!("submission {id} is {age} s old, too young for anybody to have read it"),
         };
-        let cost = Cost { name: builtin::HASTY, severity: Severity::High, reason: Some(why) };
-        let trials: Vec<(&Rule, trial::Trial)> =
+        let cost = DefaultFinding { name: builtin::HASTY, severity: Severity::High, reason: Some(why) };
+        let trials: Vec<(&Rule, trial::RuleResult)> =
             normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
         Some(finding(&cost, &trials, rules))
     }

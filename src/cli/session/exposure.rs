@@ -1,14 +1,14 @@
 //! Standing allowances at the start: spender, token and amount for each watch. An old allowance is not a finding, but a
 //! token can leave through it without a signature.
 
-use super::Session;
+use super::App;
 use crate::decode::Subjects;
-use crate::escalate::Names;
+use crate::escalate::AddressNames;
 use crate::model::amount::Unit;
 use crate::model::read::{Answer, Read};
 use crate::model::{Kind, WatchInfo};
 use crate::source::Pool;
-use crate::watchlist::{Book, ChainBook, ChainClock};
+use crate::watchlist::{ChainBook, ChainClock, Config};
 use alloy_primitives::{Address, Bytes, U256};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -35,7 +35,7 @@ pub(crate) struct Exposure<'b> {
 /// Returns the standing allowances of the watches of a chain, and the watches whose allowances could not be listed,
 /// with the reason. `used` returns tokens that a watch has used, in addition to those that the configuration lists.
 pub(crate) async fn exposures<'b>(
-    book: &'b Book,
+    book: &'b Config,
     chain: &ChainBook,
     used: impl Fn(Address) -> Vec<Address>,
     pool: &Pool,
@@ -96,13 +96,13 @@ async fn of<'b>(watch: &'b WatchInfo, tokens: &[Address], pool: &Pool) -> Result
 
 impl Exposure<'_> {
     /// For people: `Treasury lets Exchange take 1,000 USDC`.
-    pub(crate) fn sentence(&self, book: &Book) -> String {
-        let names: &Names = &book.roster.names;
+    pub(crate) fn sentence(&self, book: &Config) -> String {
+        let names: &AddressNames = &book.roster.names;
         let (chain, label) = (self.watch.chain.id, &self.watch.label);
         format!("{label} lets {} take {}", names.show(chain, self.spender), self.worth(book))
     }
 
-    fn worth(&self, book: &Book) -> String {
+    fn worth(&self, book: &Config) -> String {
         let chain = self.watch.chain.id;
         let unit = book.roster.tokens.get(&(chain, self.token));
         let name = book.roster.names.show(chain, self.token);
@@ -114,7 +114,7 @@ impl Exposure<'_> {
     }
 
     /// For programs.
-    pub(crate) fn record(&self, book: &Book) -> Value {
+    pub(crate) fn record(&self, book: &Config) -> Value {
         json!({
             "type": "exposure", "chain": &*self.watch.chain.name, "watch": &*self.watch.label,
             "address": self.watch.address.to_checksum(None), "token": self.token.to_checksum(None),
@@ -124,7 +124,7 @@ impl Exposure<'_> {
     }
 }
 
-impl Session {
+impl App {
     /// Reports the standing allowances of a chain's watches.
     pub(super) async fn expose(&self, chain: &ChainBook, used: impl Fn(Address) -> Vec<Address>, pool: &Pool) {
         let (found, unlisted) = exposures(&self.book, chain, used, pool).await;

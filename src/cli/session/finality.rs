@@ -1,14 +1,14 @@
 //! Finality and confirmation of blocks: recorded, and sent to programs. People are notified when something no longer
 //! stands, not that it still stands.
 
-use super::Session;
-use super::keeper::Patience;
+use super::App;
+use super::keeper::Retry;
 use crate::model::incident::Contested;
 use crate::model::record::{FootingLine, Line};
 use crate::model::{BlockRef, Finality};
 use crate::pipeline::Watcher;
 use crate::source::{Phase, Source};
-use crate::store::{Gained, Settled};
+use crate::store::{ConfidenceGain, Settled};
 use crate::watchlist::ChainBook;
 use alloy_primitives::B256;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tracing::warn;
 const GATE_EVERY: Duration = Duration::from_secs(2);
 
 /// Gate before a branch that would undo final blocks. Only a person opens it.
-pub(super) struct Gate {
+pub(super) struct OverrideGate {
     /// True if the source waits at the gate.
     waits: bool,
     /// The branch that was let through last, named by one of its blocks.
@@ -28,7 +28,7 @@ pub(super) struct Gate {
     every: Interval,
 }
 
-impl Gate {
+impl OverrideGate {
     pub(super) fn new() -> Self {
         let mut every = tokio::time::interval(GATE_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,7 +50,7 @@ impl Gate {
     }
 }
 
-impl Session {
+impl App {
     /// Restores the finality that an earlier process recorded; it holds until the chain reports more.
     pub(super) fn settled(&self, chain: &ChainBook, settled: Settled) {
         if let Some(at) = settled.safe {
@@ -95,7 +95,7 @@ impl Session {
         &self,
         chain: &ChainBook,
         blocks: Vec<(BlockRef, Vec<Arc<str>>)>,
-        patience: &mut Patience<'_>,
+        patience: &mut Retry<'_>,
     ) -> anyhow::Result<bool> {
         let id = chain.info.id;
         let named = |by: Vec<Arc<str>>| by.iter().map(ToString::to_string).collect();
@@ -116,7 +116,7 @@ impl Session {
     /// Forwards a person's allowance, or its withdrawal, to the source once.
     pub(super) async fn look_at_gate(
         &self,
-        gate: &mut Gate,
+        gate: &mut OverrideGate,
         chain: &ChainBook,
         source: &Source,
         watcher: &mut Watcher,
@@ -146,7 +146,7 @@ impl Session {
         at: BlockRef,
         level: Option<Finality>,
         sources: Option<u32>,
-        gained: &Gained,
+        gained: &ConfidenceGain,
     ) {
         // A person at the terminal cannot do anything about it.
         self.printer.line(&Line::Footing(FootingLine {

@@ -1,22 +1,22 @@
 //! Loop that follows one chain: where to begin, what to do with each step, and when to stop.
 
-use super::Session;
-use super::finality::Gate;
-use super::keeper::Patience;
-use super::lookout::{LOOK, Lookout};
+use super::App;
+use super::finality::OverrideGate;
+use super::keeper::Retry;
+use super::lookout::{LOOK, Visibility};
 use super::progress::Progress;
-use super::reach::Reach;
+use super::reach::Coverage;
 use super::record;
-use super::roll::Roll;
+use super::roll::CapabilityReport;
 use super::supervisor::TaskName;
 use crate::decode;
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
+use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, Link, Severity};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::{Recorder, Taken};
 use crate::source::{
-    Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
+    Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Senders, Source, SourceMetrics, Step, Window,
 };
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -38,7 +38,7 @@ const END_MAX: Duration = Duration::from_secs(3);
 /// Interval at which the abilities of endpoints are probed: an upgrade or a change of plan takes effect without notice.
 const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 
-impl Session {
+impl App {
     pub(super) async fn follow(
         &self,
         chain: Arc<ChainBook>,
@@ -48,13 +48,13 @@ impl Session {
         until: Option<u64>,
     ) -> anyhow::Result<()> {
         let (pool, chain_id) = (pool_of(&chain, &self.signs.metrics)?, chain.info.id);
-        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
+        let mut lookout = Visibility::open(self, &chain, &nudge, stop).await?;
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else {
-            self.unseen(&chain, Reach::new(until, None).missing(0, instant()));
+            self.unseen(&chain, Coverage::new(until, None).missing(0, instant()));
             return Ok(());
         };
         drop(lookout);
-        let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
+        let meter = SourceMetrics::new(self.signs.metrics.clone(), chain.info.name.clone());
         let settled = self.store.finality(chain.info.id).await.context("failed to read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
@@ -86,7 +86,7 @@ impl Session {
         pool: &Pool,
         from: Option<u64>,
         stop: &Stop,
-        lookout: &mut Lookout<'_>,
+        lookout: &mut Visibility<'_>,
     ) -> anyhow::Result<Option<Window>> {
         let id = chain.info.id;
         if let Some(window) = stored(&self.store, id).await? {
@@ -135,14 +135,15 @@ impl Session {
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         watcher = watcher.measured(self.signs.metrics.clone());
         let judged = self.store.cursor(chain.info.id).await?.map(|at| at.number);
-        let mut reach = Reach::new(until, judged);
+        let mut reach = Coverage::new(until, judged);
         if reach.is_reached() {
             return Ok(());
         }
         let task = TaskName::Chain(chain.info.name.clone());
-        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
+        let mut lookout = Visibility::open(self, &chain, &nudge, stop).await?;
         lookout.woke().await?;
-        let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
+        let (mut gate, mut progress, mut roll) =
+            (OverrideGate::new(), Progress::default(), CapabilityReport::default());
         let (mut look_at, mut waiting_since) = (instant() + LOOK, instant());
         let (used, asked) = (watcher.used_tokens(), source.pool().clone());
         let of = |watch| used.get(&watch).cloned().unwrap_or_default();
@@ -247,7 +248,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl App {
     /// Records a part of what was requested for a chain that was not reached, if there is one.
     fn unseen(&self, chain: &ChainBook, missing: Option<String>) {
         if let Some(missing) = missing {
@@ -257,8 +258,8 @@ impl Session {
 }
 
 /// Returns the health issue for a chain whose head no endpoint reports; there is no source yet that could report it.
-fn unreachable(why: String, since: Timestamp) -> Trouble {
-    Trouble {
+fn unreachable(why: String, since: Timestamp) -> HealthIssue {
+    HealthIssue {
         kind: BlindnessKind::Unreachable,
         endpoint: None,
         severity: Severity::High,
@@ -279,7 +280,7 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
 
 /// The endpoints of a chain, as one.
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
-    let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let meter = SourceMetrics::new(metrics.clone(), chain.info.name.clone());
     let checks = checks_of(chain);
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
@@ -313,7 +314,7 @@ async fn commit(
     watcher: &mut Watcher,
     step: Step,
     source: &Source,
-    patience: &mut Patience<'_>,
+    patience: &mut Retry<'_>,
 ) -> anyhow::Result<Option<Committed>> {
     loop {
         match watcher.apply(step.clone(), source).await {

@@ -6,18 +6,18 @@
 //! as it was sent, and ends like any other, with a list of what was seen late because of it. Before that, little free
 //! space on the disk is reported as a warning through the outbox.
 
-use super::signs::Signs;
+use super::signs::Observability;
 use super::supervisor::TaskName;
-use super::tally::Tally;
+use super::tally::RunSummary;
 use crate::cli::Printer;
 use crate::deliver::{SendError, send_directly};
 use crate::escalate;
-use crate::model::incident::{Delivery, Incident, Plan};
+use crate::model::incident::{ChangeSet, Delivery, Incident};
 use crate::model::span::lasting;
-use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
+use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
 use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, error_chain, instant};
-use crate::store::{Filter, Refusal, Store, StoreError};
-use crate::watchlist::Book;
+use crate::store::{Filter, Store, StoreError, WriteRefusal};
+use crate::watchlist::Config;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,20 +44,20 @@ const TRIES_MAX: u32 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
 /// Store watchdog; see the module documentation.
-pub(crate) struct Keeper {
-    book: Arc<Book>,
+pub(crate) struct StoreWatchdog {
+    book: Arc<Config>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) signs: Signs,
+    pub(super) signs: Observability,
     pub(super) printer: Printer,
-    pub(super) tally: Tally,
-    told: tokio::sync::Mutex<Told>,
+    pub(super) tally: RunSummary,
+    told: tokio::sync::Mutex<ReportedFailure>,
     /// Chains with steps that the store rejected, or that have not caught up since.
     held: Mutex<BTreeSet<ChainId>>,
 }
 
 /// Notification state: what was sent, and what is left to do about it.
 #[derive(Default)]
-struct Told {
+struct ReportedFailure {
     /// Incident of the store, as it was last sent.
     incident: Option<Incident>,
     /// True if the store holds only an earlier state of the incident, or none.
@@ -77,11 +77,11 @@ struct Told {
     looked_at: Option<Instant>,
 }
 
-impl Keeper {
+impl StoreWatchdog {
     /// Creates a watchdog that uses the machine's clock.
-    pub(super) fn new(book: Arc<Book>, printer: Printer) -> Self {
+    pub(super) fn new(book: Arc<Config>, printer: Printer) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let signs = Signs::new(clock.clone());
+        let signs = Observability::new(clock.clone());
         let (tally, told, held) = Default::default();
         Self { book, clock, signs, printer, tally, told, held }
     }
@@ -116,7 +116,7 @@ impl Keeper {
 
     /// Sends directly that the store cannot be opened, while there is no store to use.
     pub(crate) async fn cannot_open(&self, since: Instant, why: &StoreError) {
-        let refusal = Refusal { since, why: why.to_string(), ways: why.ways() };
+        let refusal = WriteRefusal { since, why: why.to_string(), ways: why.ways() };
         self.refused(None, &refusal, &Notify::new()).await;
     }
 
@@ -138,7 +138,7 @@ impl Keeper {
     }
 
     /// Handles a store that rejects writes.
-    async fn refused(&self, store: Option<&Store>, refusal: &Refusal, nudge: &Notify) {
+    async fn refused(&self, store: Option<&Store>, refusal: &WriteRefusal, nudge: &Notify) {
         let lasts = instant().duration_since(refusal.since);
         let mut told = self.told.lock().await;
         if lasts < TELL_AFTER && !told.refusing {
@@ -154,7 +154,7 @@ impl Keeper {
             }
             self.tally.blind(ChainId(0), true);
             let ways = refusal.ways.clone();
-            let trouble = Trouble { ways, ..trouble(Severity::High, since, refusal.why.clone()) };
+            let trouble = HealthIssue { ways, ..trouble(Severity::High, since, refusal.why.clone()) };
             let known = match store {
                 Some(store) => self.known(store).await,
                 None => Vec::new(),
@@ -201,7 +201,7 @@ impl Keeper {
             if written && self.held().is_empty() && self.end(store, nudge).await {
                 info!("the store takes writes again");
                 self.tally.blind(ChainId(0), false);
-                *told = Told::default();
+                *told = ReportedFailure::default();
             }
             return;
         }
@@ -219,7 +219,7 @@ impl Keeper {
         self.write(&mut told, store, nudge).await
     }
 
-    async fn write(&self, told: &mut Told, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
+    async fn write(&self, told: &mut ReportedFailure, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
         let Some(incident) = told.incident.clone().filter(|_| told.unwritten) else { return Ok(()) };
         let now_ms = runtime::millis(&*self.clock);
         store.change(now_ms, move |_| escalate::record(&incident, now_ms)).await?;
@@ -245,7 +245,7 @@ impl Keeper {
     }
 
     /// Reports little free space through the outbox, while the store still works.
-    async fn look_for_room(&self, told: &mut Told, store: &Store, nudge: &Notify) {
+    async fn look_for_room(&self, told: &mut ReportedFailure, store: &Store, nudge: &Notify) {
         let Some(room) = store.space() else { return };
         let now_ms = runtime::millis(&*self.clock);
         let now = self.clock.now();
@@ -279,7 +279,7 @@ impl Keeper {
     }
 
     /// Takes over a plan whose messages are to be sent directly.
-    fn say(&self, told: &mut Told, plan: Plan) {
+    fn say(&self, told: &mut ReportedFailure, plan: ChangeSet) {
         self.print(&plan);
         told.incident = plan.incidents.into_iter().find(is_of_store).or(told.incident.take());
         told.waiting = plan.deliveries;
@@ -288,7 +288,7 @@ impl Keeper {
     }
 
     /// Sends the undelivered messages again at intervals.
-    async fn send(&self, told: &mut Told, now_ms: u64) {
+    async fn send(&self, told: &mut ReportedFailure, now_ms: u64) {
         let due = told.sent_at.is_none_or(|at| instant().duration_since(at) >= RETRY);
         if told.waiting.is_empty() || !due {
             return;
@@ -325,7 +325,7 @@ impl Keeper {
         told.waiting = left;
     }
 
-    fn print(&self, plan: &Plan) {
+    fn print(&self, plan: &ChangeSet) {
         for line in &plan.lines {
             self.printer.line(line);
         }
@@ -335,8 +335,8 @@ impl Keeper {
 }
 
 /// Waiting state of one caller of the store.
-pub(super) struct Patience<'a> {
-    keeper: &'a Keeper,
+pub(super) struct Retry<'a> {
+    keeper: &'a StoreWatchdog,
     store: &'a Store,
     nudge: &'a Notify,
     chain: ChainId,
@@ -348,10 +348,10 @@ pub(super) struct Patience<'a> {
     rng: fastrand::Rng,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> Retry<'a> {
     /// Patience of `task` with `store`, which holds up `chain`.
     pub(super) fn new(
-        keeper: &'a Keeper,
+        keeper: &'a StoreWatchdog,
         store: &'a Store,
         nudge: &'a Notify,
         (chain, task): (ChainId, &TaskName),
@@ -395,8 +395,8 @@ impl<'a> Patience<'a> {
     }
 }
 
-fn trouble(severity: Severity, since: Timestamp, why: String) -> Trouble {
-    Trouble {
+fn trouble(severity: Severity, since: Timestamp, why: String) -> HealthIssue {
+    HealthIssue {
         kind: BlindnessKind::StoreRefuses,
         endpoint: None,
         severity,

@@ -4,14 +4,14 @@
 //! Every health issue becomes an incident on the path `self`, created by [`escalate::blind`]. A complete outage ends
 //! when the source is at the head again and all missed blocks are committed, so that the final message can list them.
 
-use super::Session;
-use super::pace::Pace;
+use super::App;
+use super::pace::PaceMeter;
 use super::supervisor::TaskName;
 use crate::decode::StateSight;
 use crate::escalate;
-use crate::model::incident::{Incident, Plan};
+use crate::model::incident::{ChangeSet, Incident};
 use crate::model::span::lasting;
-use crate::model::{BlindnessKind, Severity, Trouble, WatchId};
+use crate::model::{BlindnessKind, HealthIssue, Severity, WatchId};
 use crate::pipeline::{Took, Traced};
 use crate::runtime::{Stop, instant};
 use crate::source::Phase;
@@ -40,12 +40,12 @@ const DOWN_SLOTS: u32 = 10;
 const MISSED_QUIETLY: u32 = 2;
 
 /// Current reasons why a chain cannot be seen.
-pub(super) struct Lookout<'a> {
-    session: &'a Session,
+pub(super) struct Visibility<'a> {
+    session: &'a App,
     chain: &'a ChainBook,
     nudge: &'a Notify,
     stop: &'a Stop,
-    patience: Patiences,
+    patience: GracePeriods,
     phase: Phase,
     /// Outages that last right now, as known to this process.
     standing: BTreeMap<(BlindnessKind, Option<Arc<str>>), Severity>,
@@ -61,17 +61,17 @@ pub(super) struct Lookout<'a> {
     /// True if a block was traced since the start.
     has_traces: bool,
     /// Time spent in each stage of a block's processing.
-    pace: Pace,
+    pace: PaceMeter,
     /// Steps in a row that were not traced, and that left state unread.
-    untraced: Missed,
-    unread_for: Missed,
+    untraced: MissedHeads,
+    unread_for: MissedHeads,
     /// Watches whose state could be read once, and cannot now.
     unread: BTreeMap<WatchId, StateSight>,
 }
 
 /// Limits on the distance of the newest block from the local clock.
 #[derive(Clone, Copy, Debug)]
-struct Patiences {
+struct GracePeriods {
     /// Two slots without a block, and half a slot for propagation: one missed slot is normal.
     warn: SignedDuration,
     /// Four slots.
@@ -84,9 +84,9 @@ struct Patiences {
 
 /// Number of consecutive steps that could not be examined.
 #[derive(Clone, Copy, Debug, Default)]
-struct Missed(u32);
+struct MissedHeads(u32);
 
-impl Missed {
+impl MissedHeads {
     /// Counts one more step and returns the severity.
     fn once_more(&mut self) -> Severity {
         self.0 = self.0.saturating_add(1);
@@ -94,7 +94,7 @@ impl Missed {
     }
 }
 
-impl Patiences {
+impl GracePeriods {
     /// Returns the limits for a slot time. Chains with short slots get some seconds as a minimum, because a provider
     /// that switches nodes is not an outage.
     fn of(slot: Duration) -> Self {
@@ -116,10 +116,10 @@ impl Patiences {
     }
 }
 
-impl<'a> Lookout<'a> {
+impl<'a> Visibility<'a> {
     /// Starts watching, with the outages that the store has recorded.
     pub(super) async fn open(
-        session: &'a Session,
+        session: &'a App,
         chain: &'a ChainBook,
         nudge: &'a Notify,
         stop: &'a Stop,
@@ -131,7 +131,7 @@ impl<'a> Lookout<'a> {
             chain,
             nudge,
             stop,
-            patience: Patiences::of(chain.slot),
+            patience: GracePeriods::of(chain.slot),
             phase: Phase::Boot,
             standing: BTreeMap::new(),
             earlier: Vec::new(),
@@ -139,10 +139,10 @@ impl<'a> Lookout<'a> {
             newest: window.last().and_then(|tip| second(tip.time)),
             moved_at: now,
             opened_at: now,
-            pace: Pace::default(),
+            pace: PaceMeter::default(),
             has_traces: false,
-            untraced: Missed::default(),
-            unread_for: Missed::default(),
+            untraced: MissedHeads::default(),
+            unread_for: MissedHeads::default(),
             unread: BTreeMap::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
@@ -240,7 +240,7 @@ impl<'a> Lookout<'a> {
         match traced {
             Traced::Seen => {
                 self.has_traces = true;
-                self.untraced = Missed::default();
+                self.untraced = MissedHeads::default();
                 self.cleared(BlindnessKind::AbilityLost, None, now).await
             }
             Traced::Missing(_) if !self.has_traces => Ok(()),
@@ -264,7 +264,7 @@ impl<'a> Lookout<'a> {
         }
         let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
         let Some((first, sight)) = self.unread.first_key_value() else {
-            self.unread_for = Missed::default();
+            self.unread_for = MissedHeads::default();
             return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
         };
         let severity = self.unread_for.once_more();
@@ -281,7 +281,7 @@ impl<'a> Lookout<'a> {
     }
 
     /// Reports a new health issue, or a higher severity of a known one.
-    pub(super) async fn troubled(&mut self, trouble: Trouble) -> anyhow::Result<()> {
+    pub(super) async fn troubled(&mut self, trouble: HealthIssue) -> anyhow::Result<()> {
         let key = (trouble.kind, trouble.endpoint.clone());
         let louder = self.standing.get(&key).is_none_or(|known| trouble.severity > *known);
         if !louder && trouble.evidence.is_none() {
@@ -377,7 +377,7 @@ impl<'a> Lookout<'a> {
         Ok(true)
     }
 
-    async fn tell(&self, trouble: Trouble, evidence: Option<String>) -> anyhow::Result<()> {
+    async fn tell(&self, trouble: HealthIssue, evidence: Option<String>) -> anyhow::Result<()> {
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
         self.write("failed to write down that the chain is not seen", move |known, now_ms| {
             escalate::blind(&trouble, Some(&info), evidence.as_deref(), known, &roster, now_ms)
@@ -395,7 +395,7 @@ impl<'a> Lookout<'a> {
 
     async fn write<F>(&self, what: &'static str, engine: F) -> anyhow::Result<()>
     where
-        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+        F: Fn(&[Incident], u64) -> ChangeSet + Clone + Send + 'static,
     {
         self.session.sight(self.chain.info.id, (self.nudge, self.stop), what, engine).await
     }
@@ -419,8 +419,8 @@ impl<'a> Lookout<'a> {
         self.chain.clock == ChainClock::Wall
     }
 
-    fn of_chain(&self, kind: BlindnessKind, severity: Severity, since: Timestamp, why: String) -> Trouble {
-        Trouble { kind, endpoint: None, severity, since, why, evidence: None, ways: Vec::new() }
+    fn of_chain(&self, kind: BlindnessKind, severity: Severity, since: Timestamp, why: String) -> HealthIssue {
+        HealthIssue { kind, endpoint: None, severity, since, why, evidence: None, ways: Vec::new() }
     }
 }
 
@@ -434,7 +434,7 @@ mod tests {
     use super::*;
 
     fn said(slot: Duration, age: i64) -> Option<Severity> {
-        Patiences::of(slot).stale(SignedDuration::from_secs(age))
+        GracePeriods::of(slot).stale(SignedDuration::from_secs(age))
     }
 
     #[test]

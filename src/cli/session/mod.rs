@@ -21,26 +21,26 @@ mod tally;
 pub(crate) use exposure::exposures;
 pub(crate) use follow::{checks_of, pool_of, stored};
 pub(crate) use record::Recording;
-pub(crate) use signs::Signs;
+pub(crate) use signs::Observability;
 
 use super::{Outcome, Printer};
 use crate::console::Console;
 use crate::escalate;
-use crate::model::incident::{Incident, Plan, Standing};
+use crate::model::incident::{ChangeSet, Incident, OpenState};
 use crate::model::span::lasting;
-use crate::model::{ChainId, Evidence, Trouble};
+use crate::model::{ChainId, Evidence, HealthIssue};
 use crate::pipeline::Committed;
 use crate::pulse;
 use crate::runtime::{self, Clock, Moment, Stop, instant};
-use crate::store::{Drawer, Store, StoreError, StoreLock};
-use crate::watchlist::Book;
+use crate::store::{EvidenceStore, Store, StoreError, StoreLock};
+use crate::watchlist::Config;
 use anyhow::Context as _;
-use keeper::{Keeper, Patience};
+use keeper::{Retry, StoreWatchdog};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{Supervisor, TaskName};
-use tally::Tally;
+use tally::RunSummary;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
@@ -54,27 +54,27 @@ const OPEN_RETRY: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// A run of the program, from start to end.
-pub(crate) struct Session {
-    pub(crate) book: Arc<Book>,
+pub(crate) struct App {
+    pub(crate) book: Arc<Config>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) signs: Signs,
+    pub(crate) signs: Observability,
     printer: Printer,
-    tally: Tally,
-    keeper: Keeper,
+    tally: RunSummary,
+    keeper: StoreWatchdog,
     /// Storage for evidence; absent for a store that is not kept.
-    drawer: Option<Drawer>,
+    drawer: Option<EvidenceStore>,
     /// Lock held for the lifetime of the session, for the configuration's own store.
     _lock: Option<StoreLock>,
     recording: Option<Recording>,
 }
 
-impl Session {
-    pub(crate) fn new(book: Arc<Book>, store: Store, printer: Printer) -> Self {
-        Self::with(book.clone(), store, Keeper::new(book, printer), None)
+impl App {
+    pub(crate) fn new(book: Arc<Config>, store: Store, printer: Printer) -> Self {
+        Self::with(book.clone(), store, StoreWatchdog::new(book, printer), None)
     }
 
-    fn with(book: Arc<Book>, store: Store, keeper: Keeper, drawer: Option<Drawer>) -> Self {
+    fn with(book: Arc<Config>, store: Store, keeper: StoreWatchdog, drawer: Option<EvidenceStore>) -> Self {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.measured(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
@@ -83,8 +83,8 @@ impl Session {
 
     /// Opens a session on the configuration's own store as its only sender, waiting for the disk as long as needed.
     /// Returns `None` if a stop was requested before the store could be opened.
-    pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
-        let keeper = Keeper::new(book.clone(), printer);
+    pub(crate) async fn open(book: Arc<Config>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
+        let keeper = StoreWatchdog::new(book.clone(), printer);
         let began = instant();
         let (store, lock) = loop {
             let error = match opened(&book.store, &*keeper.clock).await {
@@ -101,13 +101,13 @@ impl Session {
                 () = tokio::time::sleep(OPEN_RETRY) => {}
             }
         };
-        let drawer = Some(Drawer::beside(&book.store));
+        let drawer = Some(EvidenceStore::beside(&book.store));
         Ok(Some(Self { _lock: Some(lock), ..Self::with(book, store, keeper, drawer) }))
     }
 
     /// Patience with the store, for one job of a task of a chain.
-    fn patience<'a>(&'a self, of: (ChainId, &TaskName), nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
-        Patience::new(&self.keeper, &self.store, nudge, of, stop)
+    fn patience<'a>(&'a self, of: (ChainId, &TaskName), nudge: &'a Notify, stop: &'a Stop) -> Retry<'a> {
+        Retry::new(&self.keeper, &self.store, nudge, of, stop)
     }
 
     /// Stores the changes that `engine` makes to the outage incidents of a chain, however long the store rejects
@@ -120,7 +120,7 @@ impl Session {
         engine: F,
     ) -> anyhow::Result<()>
     where
-        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+        F: Fn(&[Incident], u64) -> ChangeSet + Clone + Send + 'static,
     {
         let name = self.book.chains.iter().find(|known| known.info.id == chain).map(|chain| chain.info.name.clone());
         let task = TaskName::Chain(name.unwrap_or_else(|| "".into()));
@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// Stores an endpoint's response as evidence, and returns the file's name as people look for it.
-    async fn keep_evidence(&self, chain: &str, trouble: &Trouble, evidence: &Arc<Evidence>) -> Option<String> {
+    async fn keep_evidence(&self, chain: &str, trouble: &HealthIssue, evidence: &Arc<Evidence>) -> Option<String> {
         let drawer = self.drawer.clone()?;
         let endpoint = trouble.endpoint.as_deref().unwrap_or("unknown").to_owned();
         let (chain, evidence, now) = (chain.to_owned(), evidence.clone(), self.clock.now());
@@ -278,7 +278,7 @@ impl Session {
     }
 
     /// Prints the changes made by a timer or an outage.
-    fn told(&self, plan: &Plan) {
+    fn told(&self, plan: &ChangeSet) {
         for line in &plan.lines {
             self.printer.line(line);
         }
@@ -310,7 +310,7 @@ impl Session {
     /// Notifies the next steps of paths when they are due, and pages again when an acknowledgement expires.
     async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
         let (mut last, mut looked, mut fails) = (instant(), None, false);
-        let mut steps = steps::Steps::default();
+        let mut steps = steps::ClockSteps::default();
         let check = TaskName::EscalationClock.check();
         loop {
             tokio::select! {
@@ -321,7 +321,7 @@ impl Session {
             self.signs.checks.renew(&check);
             let now = runtime::millis(&*self.clock);
             let metrics = self.signs.metrics.clone();
-            let engine = move |standing: &Standing| {
+            let engine = move |standing: &OpenState| {
                 signs::count(&metrics, &standing.incidents);
                 escalate::tick(standing, now)
             };

@@ -10,7 +10,7 @@ const HALF_LIFE: Duration = Duration::from_secs(30);
 
 /// Part of a block's processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum SlowPart {
     /// Waiting for the node and the network.
     Node,
     /// Decoding and judging.
@@ -21,14 +21,14 @@ pub(super) enum Part {
 
 /// Time that each part took recently.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct PaceMeter {
     parts: [Duration; 3],
     since: Option<Instant>,
     /// Blocks that the node has shown and that are not committed.
     behind: u64,
 }
 
-impl Part {
+impl SlowPart {
     const ALL: [Self; 3] = [Self::Node, Self::Judging, Self::Store];
 
     fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Part {
     }
 }
 
-impl Pace {
+impl PaceMeter {
     /// Records a committed step: `node` is the time of waiting for the node, followed by `judging` and `store`;
     /// `behind` blocks are left.
     pub(super) fn step(&mut self, node: Duration, judging: Duration, store: Duration, behind: u64, now: Instant) {
@@ -61,14 +61,14 @@ impl Pace {
     }
 
     /// The part that took longest.
-    pub(super) fn slowest(&self) -> Part {
-        let longest = Part::ALL.into_iter().zip(self.parts).max_by_key(|(_, took)| *took);
-        longest.map_or(Part::Node, |(part, _)| part)
+    pub(super) fn slowest(&self) -> SlowPart {
+        let longest = SlowPart::ALL.into_iter().zip(self.parts).max_by_key(|(_, took)| *took);
+        longest.map_or(SlowPart::Node, |(part, _)| part)
     }
 }
 
 /// `the store is slow (node 2 %, judging 10 %, store 88 % of the time)`
-impl fmt::Display for Pace {
+impl fmt::Display for PaceMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.parts.iter().sum::<Duration>().as_secs_f64().max(f64::MIN_POSITIVE);
         let [node, judging, store] = self.parts.map(|part| part.as_secs_f64() / all * 100.0);
@@ -90,7 +90,7 @@ mod tests {
             ([short, long, short], "judging is slow (node 10 %, judging 80 %, store 10 % of the time)"),
             ([short, short, long], "the store is slow (node 10 %, judging 10 %, store 80 % of the time)"),
         ] {
-            let mut pace = Pace::default();
+            let mut pace = PaceMeter::default();
             let [node, judging, store] = times;
             pace.step(node, judging, store, 369, now);
             assert_eq!((pace.to_string().as_str(), pace.behind()), (named, 369));
@@ -99,12 +99,12 @@ mod tests {
 
     #[test]
     fn what_was_slow_long_ago_is_forgotten() {
-        let (now, mut pace) = (crate::runtime::instant(), Pace::default());
+        let (now, mut pace) = (crate::runtime::instant(), PaceMeter::default());
         pace.step(Duration::from_secs(60), Duration::ZERO, Duration::ZERO, 1, now);
         for n in 1..=10 {
             let took = Duration::from_secs(5);
             pace.step(Duration::ZERO, Duration::ZERO, took, 1, now + HALF_LIFE * n);
         }
-        assert_eq!(pace.slowest(), Part::Store);
+        assert_eq!(pace.slowest(), SlowPart::Store);
     }
 }

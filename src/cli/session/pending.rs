@@ -1,10 +1,10 @@
 //! Pending transactions that the nodes of one chain announce before a block includes them: processed beside the chain,
 //! and never in its way.
 
-use super::Session;
+use super::App;
 use super::follow::pool_of;
 use super::supervisor::TaskName;
-use crate::pipeline::Pendings;
+use crate::pipeline::PendingWatcher;
 use crate::runtime::Stop;
 use crate::source::mempool::{BACKLOG_MAX, Mempool};
 use crate::watchlist::ChainBook;
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Transactions that are judged and committed together.
 const BATCH_MAX: usize = 64;
 
-impl Session {
+impl App {
     /// Judges the announced transactions of `chain` until a stop is requested.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Session {
         let metrics = &self.signs.metrics;
         let pool = pool_of(&chain, metrics)?;
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
-        let mut pendings = Pendings::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        let mut pendings = PendingWatcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         let task = TaskName::Mempool(chain.info.name.clone());
         let check = task.check();
         // Rules are applied at the newest block, so nothing can be judged before there is one.

@@ -3,15 +3,15 @@
 //! A failure to read them is reported like any other outage. A failed look costs only time: the next one finds the
 //! same, and the Safe's activity in between stays in the store until it is accounted for.
 
-use super::Session;
+use super::App;
 use super::follow::pool_of;
 use super::supervisor::TaskName;
 use crate::classify::queue::Lookup;
 use crate::decode;
 use crate::escalate;
-use crate::model::incident::{Incident, Plan};
+use crate::model::incident::{ChangeSet, Incident};
 use crate::model::span::lasting;
-use crate::model::{BlindnessKind, Severity, Trouble, WatchInfo};
+use crate::model::{BlindnessKind, HealthIssue, Severity, WatchInfo};
 use crate::pipeline::{Answered, Concluded, Prepared, Queues};
 use crate::queue::{Client, Schedule, ServiceError};
 use crate::runtime::{self, Stop, error_chain, instant};
@@ -34,7 +34,7 @@ const LOOKUPS_MAX: usize = 16;
 /// Multiple of the silent patience after which an outage wakes somebody.
 const LOUD: i32 = 10;
 
-impl Session {
+impl App {
     /// Watches the queues of `book` until a stop is requested.
     ///
     /// # Errors
@@ -61,8 +61,8 @@ impl Session {
             .map(|watch| (watch.address, watch.clone()))
             .collect();
         let schedule = Schedule::new(safes.keys().copied(), service.hot, service.cold, &client.budget, instant());
-        let sight = Sight::open(&self, &book, &chain).await?;
-        let rounds = Rounds {
+        let sight = QueueVisibility::open(&self, &book, &chain).await?;
+        let rounds = ProposalRounds {
             session: &self,
             nudge: &nudge,
             stop: &stop,
@@ -81,8 +81,8 @@ impl Session {
 }
 
 /// State that is kept between the looks at queues.
-struct Rounds<'a> {
-    session: &'a Session,
+struct ProposalRounds<'a> {
+    session: &'a App,
     nudge: &'a Notify,
     stop: &'a Stop,
     chain: Arc<ChainBook>,
@@ -91,7 +91,7 @@ struct Rounds<'a> {
     queues: Queues,
     schedule: Schedule,
     safes: BTreeMap<Address, WatchInfo>,
-    sight: Sight,
+    sight: QueueVisibility,
     /// Nonce at which the service last agreed with the chain, by Safe.
     matched: HashMap<Address, U256>,
     /// Number of waiting transactions by Safe.
@@ -99,7 +99,7 @@ struct Rounds<'a> {
 }
 
 /// Reason that a look failed.
-enum Failed {
+enum RoundError {
     /// Failure of the service or of the connection to it.
     Service(ServiceError),
     /// Failure to read the chain, which the chain task reports.
@@ -108,13 +108,13 @@ enum Failed {
     Store(anyhow::Error),
 }
 
-impl From<ServiceError> for Failed {
+impl From<ServiceError> for RoundError {
     fn from(error: ServiceError) -> Self {
         Self::Service(error)
     }
 }
 
-impl Rounds<'_> {
+impl ProposalRounds<'_> {
     async fn run(mut self, book: &QueueBook) -> anyhow::Result<()> {
         let mut rng = fastrand::Rng::new();
         let addresses: Vec<Address> = self.safes.keys().copied().collect();
@@ -165,8 +165,9 @@ impl Rounds<'_> {
     }
 
     /// Looks at one queue. If it is cancelled halfway, the next look finds the same.
-    async fn look(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), Failed> {
-        let prepared = self.queues.prepare(watch, &self.pool).await.map_err(Failed::Store)?.ok_or(Failed::Unread)?;
+    async fn look(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), RoundError> {
+        let prepared =
+            self.queues.prepare(watch, &self.pool).await.map_err(RoundError::Store)?.ok_or(RoundError::Unread)?;
         let safe = watch.address;
         let nonce = self.agreed(safe, &prepared).await?;
         let listing = self.client.queue(safe, prepared.state.nonce).await?;
@@ -180,7 +181,8 @@ impl Rounds<'_> {
             }
         }
         let answered = Answered { queued: listing.queued, nonce, lookups };
-        let concluded = self.queues.conclude(watch, &prepared, &answered, &self.pool).await.map_err(Failed::Store)?;
+        let concluded =
+            self.queues.conclude(watch, &prepared, &answered, &self.pool).await.map_err(RoundError::Store)?;
         self.waiting.insert(safe, concluded.waiting);
         let mut flaws = listing.flaws;
         if concluded.misnamed > 0 {
@@ -191,7 +193,7 @@ impl Rounds<'_> {
 
     /// Returns the nonce of the Safe according to the service. The service is asked when the chain's nonce has changed
     /// since they agreed.
-    async fn agreed(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, Failed> {
+    async fn agreed(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, RoundError> {
         let nonce = prepared.state.nonce;
         if self.matched.get(&safe) == Some(&nonce) {
             return Ok(nonce);
@@ -217,7 +219,13 @@ impl Rounds<'_> {
     }
 
     /// Looks up in the service a hash that the Safe logged, where the service can know it already.
-    async fn lookup(&mut self, safe: Address, hash: B256, nonce: U256, prepared: &Prepared) -> Result<Lookup, Failed> {
+    async fn lookup(
+        &mut self,
+        safe: Address,
+        hash: B256,
+        nonce: U256,
+        prepared: &Prepared,
+    ) -> Result<Lookup, RoundError> {
         let known = self.client.known(safe, hash).await?;
         if known.as_ref().is_some_and(|known| decode::queued::hash(known, &prepared.state) != hash) {
             return Err(ServiceError::Lies(format!("the fields it gives of {hash} do not give that hash")).into());
@@ -242,11 +250,11 @@ impl Rounds<'_> {
     fn conclude(
         &mut self,
         safe: Address,
-        looked: Result<(Concluded, Vec<String>), Failed>,
+        looked: Result<(Concluded, Vec<String>), RoundError>,
         began: Timestamp,
         rng: &mut fastrand::Rng,
     ) {
-        let from_service = matches!(&looked, Err(Failed::Service(_)));
+        let from_service = matches!(&looked, Err(RoundError::Service(_)));
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
                 self.session.told(&concluded.plan);
@@ -262,17 +270,17 @@ impl Rounds<'_> {
                 self.session.signs.metrics.queues(&self.chain.info.name, &self.sight.service, now_s, waiting);
                 return;
             }
-            Err(Failed::Service(ServiceError::Unkept(why))) => {
+            Err(RoundError::Service(ServiceError::Unkept(why))) => {
                 warn!("the queue of {safe} is not asked for: {why}");
                 return self.schedule.failed(safe, instant(), rng);
             }
-            Err(Failed::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
-            Err(Failed::Service(error)) => (error.to_string(), BlindnessKind::ServiceDown),
-            Err(Failed::Unread) => (
+            Err(RoundError::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
+            Err(RoundError::Service(error)) => (error.to_string(), BlindnessKind::ServiceDown),
+            Err(RoundError::Unread) => (
                 format!("the node does not say where {safe} stands, so its queue cannot be checked"),
                 BlindnessKind::ServiceDown,
             ),
-            Err(Failed::Store(error)) => {
+            Err(RoundError::Store(error)) => {
                 // The store watchdog reports a store that rejects writes.
                 warn!("failed to write down what is queued for {safe}: {}", error_chain(&error));
                 return self.schedule.failed(safe, instant(), rng);
@@ -311,7 +319,7 @@ impl Rounds<'_> {
         let (info, roster) = (self.chain.info.clone(), self.session.book.roster.clone());
         for kind in BlindnessKind::OF_SERVICES {
             match self.sight.verdict(kind, self.safes.len(), now) {
-                Some(Told::Troubled(trouble)) => {
+                Some(ReportedOutage::Troubled(trouble)) => {
                     warn!(
                         kind = kind.name(),
                         "blind for queues on {} through {}: {}", info.name, self.sight.service, trouble.why
@@ -323,7 +331,7 @@ impl Rounds<'_> {
                     })
                     .await?;
                 }
-                Some(Told::Over) => {
+                Some(ReportedOutage::Over) => {
                     info!(kind = kind.name(), "queues on {} are seen again through {}", info.name, self.sight.service);
                     self.session.signs.cleared(&info.name, kind);
                     let (info, service) = (info.clone(), self.sight.service.clone());
@@ -340,7 +348,7 @@ impl Rounds<'_> {
 
     async fn write<F>(&self, engine: F) -> anyhow::Result<()>
     where
-        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+        F: Fn(&[Incident], u64) -> ChangeSet + Clone + Send + 'static,
     {
         let by = (self.nudge, self.stop);
         self.session.sight(self.chain.info.id, by, "failed to write down whether queues are seen", engine).await
@@ -348,30 +356,30 @@ impl Rounds<'_> {
 }
 
 /// Reasons that the queues of one service cannot be seen, by kind and Safe, and what people were notified of.
-struct Sight {
+struct QueueVisibility {
     service: Arc<str>,
     patience: SignedDuration,
-    failing: BTreeMap<(BlindnessKind, Address), Failing>,
+    failing: BTreeMap<(BlindnessKind, Address), FailingQueue>,
     told: BTreeMap<BlindnessKind, Severity>,
     /// Safes whose queues were seen since the start.
     seen: BTreeSet<Address>,
 }
 
-struct Failing {
+struct FailingQueue {
     since: Timestamp,
     why: String,
     at_once: bool,
 }
 
 /// Notification to send.
-enum Told {
-    Troubled(Trouble),
+enum ReportedOutage {
+    Troubled(HealthIssue),
     Over,
 }
 
-impl Sight {
+impl QueueVisibility {
     /// Starts with the outages that the store has recorded.
-    async fn open(session: &Session, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
+    async fn open(session: &App, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("failed to read whether queues were seen")?;
         let mut told = BTreeMap::new();
@@ -389,7 +397,8 @@ impl Sight {
     }
 
     fn fails(&mut self, kind: BlindnessKind, safe: Address, why: String, at_once: bool, now: Timestamp) {
-        let failing = self.failing.entry((kind, safe)).or_insert(Failing { since: now, why: String::new(), at_once });
+        let failing =
+            self.failing.entry((kind, safe)).or_insert(FailingQueue { since: now, why: String::new(), at_once });
         (failing.why, failing.at_once) = (why, failing.at_once || at_once);
     }
 
@@ -399,14 +408,14 @@ impl Sight {
 
     /// Returns the notification due for one kind: the outage has lasted long enough, its severity has risen, or it is
     /// over.
-    fn verdict(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<Told> {
+    fn verdict(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<ReportedOutage> {
         let of_kind = self.failing.iter().filter(|((of, _), _)| *of == kind).map(|(_, failing)| failing);
-        let lasts = |failing: &Failing| now.duration_since(failing.since);
+        let lasts = |failing: &FailingQueue| now.duration_since(failing.since);
         let ripe = of_kind.filter(|failing| failing.at_once || lasts(failing) >= self.patience);
         let Some(oldest) = ripe.min_by_key(|failing| failing.since) else {
             // An outage that an earlier process reported is over when every queue was read.
             let over = self.seen.len() >= n_safes && !self.failing.keys().any(|(of, _)| *of == kind);
-            return (over && self.told.remove(&kind).is_some()).then_some(Told::Over);
+            return (over && self.told.remove(&kind).is_some()).then_some(ReportedOutage::Over);
         };
         let loud = kind == BlindnessKind::ServiceLies || lasts(oldest) >= self.patience.saturating_mul(LOUD);
         let severity = if loud { Severity::High } else { Severity::Warning };
@@ -415,7 +424,7 @@ impl Sight {
         }
         self.told.insert(kind, severity);
         let endpoint = Some(self.service.clone());
-        Some(Told::Troubled(Trouble {
+        Some(ReportedOutage::Troubled(HealthIssue {
             kind,
             endpoint,
             severity,

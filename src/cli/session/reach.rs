@@ -14,7 +14,7 @@ const BEHIND_MAX: Duration = Duration::from_secs(5);
 
 /// Progress of one chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
+pub(super) struct Coverage {
     /// Requested last block; absent for a run without an end.
     until: Option<u64>,
     /// Number of the newest committed block.
@@ -24,7 +24,7 @@ pub(super) struct Reach {
     caught_up: Option<Instant>,
 }
 
-impl Reach {
+impl Coverage {
     pub(super) fn new(until: Option<u64>, judged: Option<u64>) -> Self {
         Self { until, judged, phase: Phase::Boot, caught_up: None }
     }
@@ -118,7 +118,7 @@ mod tests {
             ),
         ];
         for (until, steps, end, expected) in cases {
-            let mut reach = Reach::new(until, None);
+            let mut reach = Coverage::new(until, None);
             let mut left = 0;
             for (second, phase, behind, number) in steps {
                 left = *behind;

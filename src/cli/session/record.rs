@@ -1,9 +1,9 @@
 //! Recording of a running watch. Errors of the tape never stop the watch.
 
-use super::{Session, pool_of};
+use super::{App, pool_of};
 use crate::pipeline::Committed;
-use crate::source::tape::{Head, Patience, Recorder, Reel, Taken};
-use crate::watchlist::{Book, ChainBook};
+use crate::source::tape::{Backpressure, Head, Recorder, Rotation, Taken};
+use crate::watchlist::{ChainBook, Config};
 use anyhow::Context as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct Recording {
     pub(crate) traces: bool,
 }
 
-impl Session {
+impl App {
     /// Records each chain's watch from now on.
     pub(crate) fn recorded(mut self, recording: Option<Recording>) -> Self {
         self.recording = recording;
@@ -31,7 +31,7 @@ impl Session {
         let file = file_of(&recording.file, &self.book, chain);
         let note = format!("what `watchfire run` saw of {}", chain.info.name);
         let head = Head { chain: chain.info.id, note, began: Some(self.clock.now()) };
-        let reel = match Reel::rolling(&file, head, recording.bytes_max) {
+        let reel = match Rotation::rolling(&file, head, recording.bytes_max) {
             Ok(reel) => reel,
             // A full disk is no reason to stop the watch; an invalid file name is one.
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
@@ -45,7 +45,7 @@ impl Session {
             true => pool_of(chain, &self.signs.metrics)?.nodes().cloned().collect(),
             false => Vec::new(),
         };
-        Recorder::start(reel, tracing, Patience::LeavesOut).context("failed to start to record").map(Some)
+        Recorder::start(reel, tracing, Backpressure::LeavesOut).context("failed to start to record").map(Some)
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn keep(recorder: &Recorder, taken: Taken, committed: &Committe
 
 /// Returns the path of a chain's tape, one for each chain: if there are several chains, the chain's name is inserted
 /// before the first dot of the file's name.
-fn file_of(file: &Path, book: &Book, chain: &ChainBook) -> PathBuf {
+fn file_of(file: &Path, book: &Config, chain: &ChainBook) -> PathBuf {
     let Some(name) = file.file_name().and_then(|name| name.to_str()).filter(|_| book.chains.len() > 1) else {
         return file.to_owned();
     };

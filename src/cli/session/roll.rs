@@ -2,24 +2,24 @@
 //! change.
 
 use crate::cli::abilities::{Found, gaps, summary};
-use crate::source::Abilities;
-use crate::watchlist::{Book, ChainBook};
+use crate::source::Capabilities;
+use crate::watchlist::{ChainBook, Config};
 use std::sync::Arc;
 
 /// Capabilities of a chain's endpoints; see the module documentation.
 #[derive(Default)]
-pub(super) struct Roll {
+pub(super) struct CapabilityReport {
     found: Vec<Found>,
     told: bool,
 }
 
-impl Roll {
+impl CapabilityReport {
     /// Records the capabilities of a probed endpoint, and returns lines to print if they are new.
     pub(super) fn probed(
         &mut self,
         endpoint: Arc<str>,
-        abilities: Abilities,
-        book: &Book,
+        abilities: Capabilities,
+        book: &Config,
         chain: &ChainBook,
     ) -> Vec<String> {
         let name = &chain.info.name;

@@ -1,14 +1,14 @@
 //! Observability of a session: series that have to be polled rather than reported, and the checks that no other module
 //! owns.
 
-use crate::model::incident::{Body, DeliveryKind, Incident, Plan, State};
+use crate::model::incident::{Body, ChangeSet, DeliveryKind, Incident, State};
 use crate::model::record::Line;
 use crate::model::{BlindnessKind, Severity};
 use crate::runtime::{self, Clock};
 use crate::store::{Store, StoreError};
 use crate::telemetry::outlet::LINES_MAX;
 use crate::telemetry::{Checks, Metrics, Outlet};
-use crate::watchlist::{Book, ChainClock};
+use crate::watchlist::{ChainClock, Config};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,14 +27,14 @@ const WAITING_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Shared by all tasks of a session.
 #[derive(Clone)]
-pub(crate) struct Signs {
+pub(crate) struct Observability {
     pub(crate) metrics: Metrics,
     pub(crate) checks: Checks,
     clock: Arc<dyn Clock>,
     outlets: Arc<Mutex<Vec<(&'static str, Outlet)>>>,
 }
 
-impl Signs {
+impl Observability {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let metrics = Metrics::new();
         let now = clock.clone();
@@ -49,7 +49,7 @@ impl Signs {
 
     /// Creates the series of everything that the book names, at zero, and its checks. A chain that should move fails
     /// its check until its first block, since it is not known yet whether it can be seen.
-    pub(super) fn introduce(&self, book: &Book) {
+    pub(super) fn introduce(&self, book: &Config) {
         let now_s = runtime::millis(&*self.clock) as f64 / 1_000.0;
         self.metrics.configured(&book.hash, book.watches.len(), now_s);
         for chain in &book.chains {
@@ -92,7 +92,7 @@ impl Signs {
     }
 
     /// Counts the results of a plan.
-    pub(super) fn plan(&self, plan: &Plan) {
+    pub(super) fn plan(&self, plan: &ChangeSet) {
         // An incident that is stored again only because late blocks were counted has no line.
         let named = |incident: &Incident| {
             plan.lines
@@ -123,7 +123,7 @@ impl Signs {
     }
 
     /// Reads the number of waiting messages and the free space of the store.
-    pub(super) async fn look(&self, store: &Store, book: &Book) -> Result<(), StoreError> {
+    pub(super) async fn look(&self, store: &Store, book: &Config) -> Result<(), StoreError> {
         let (waiting, room) = store.waiting();
         self.metrics.queue("", "store", waiting, room);
         if let Some(space) = store.space() {

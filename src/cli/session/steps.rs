@@ -1,9 +1,9 @@
 //! Steps of the wall clock: detected and reported. Deadlines do not follow them; see [`crate::runtime::Moment`].
 
-use super::Session;
+use super::App;
 use crate::escalate;
 use crate::model::span::lasting;
-use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
+use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
 use crate::runtime;
 use crate::store::StoreError;
 use jiff::SignedDuration;
@@ -16,11 +16,11 @@ const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// Offset of the wall clock from steady time, as last reported; absent before the first check.
 #[derive(Debug, Default)]
-pub(super) struct Steps(Option<SignedDuration>);
+pub(super) struct ClockSteps(Option<SignedDuration>);
 
-impl Session {
+impl App {
     /// Compares the clocks, and reports when the wall clock was moved against steady time, or agrees again.
-    pub(super) async fn watch_clock(&self, steps: &mut Steps, nudge: &Notify) -> Result<(), StoreError> {
+    pub(super) async fn watch_clock(&self, steps: &mut ClockSteps, nudge: &Notify) -> Result<(), StoreError> {
         let now = self.clock.now();
         let apart = self.clock.wall().duration_since(now);
         let before = steps.0;
@@ -43,7 +43,8 @@ impl Session {
             );
             warn!("clock stepped: {why}");
             let (kind, severity) = (BlindnessKind::ClockStepped, Severity::Warning);
-            let trouble = Trouble { kind, endpoint: None, severity, since: now, why, evidence: None, ways: Vec::new() };
+            let trouble =
+                HealthIssue { kind, endpoint: None, severity, since: now, why, evidence: None, ways: Vec::new() };
             let roster = self.book.roster.clone();
             let engine = move |known: &[_]| escalate::blind(&trouble, None, None, known, &roster, now_ms);
             self.store.sight(ChainId(0), now_ms, engine).await?

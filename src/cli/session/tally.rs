@@ -1,6 +1,6 @@
 //! Counts of what a session has seen and reported, for its summary and its exit code.
 
-use crate::model::incident::Plan;
+use crate::model::incident::ChangeSet;
 use crate::model::record::{Line, SummaryLine};
 use crate::model::{ChainId, IncidentId};
 use std::collections::{BTreeSet, HashSet};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts of a session. Clones share the same counts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally(Arc<Mutex<Counts>>);
+pub(super) struct RunSummary(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -23,12 +23,12 @@ struct Counts {
     unseen: BTreeSet<String>,
 }
 
-impl Tally {
+impl RunSummary {
     pub(super) fn blocks(&self, n: usize) {
         self.counts().summary.blocks += n as u64;
     }
 
-    pub(super) fn plan(&self, plan: &Plan) {
+    pub(super) fn plan(&self, plan: &ChangeSet) {
         let mut counts = self.counts();
         for incident in &plan.incidents {
             // An incident from before this session has a higher revision, or is stored again without a line.

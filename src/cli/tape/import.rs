@@ -3,7 +3,7 @@
 use crate::cli::printer::count;
 use crate::cli::{Outcome, Printer};
 use crate::model::ChainId;
-use crate::source::tape::{self, Head, ImportError, Packing, Writer};
+use crate::source::tape::{self, Head, ImportError, TapeCompression, Writer};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs::File;
@@ -73,7 +73,7 @@ fn write(args: &Import, part: &Path) -> Result<tape::Imported, Failure> {
     let head = Head::new(ChainId(args.chain_id), args.note.clone());
     let tape =
         |error: tape::TapeError| Failure::Other(anyhow::Error::new(error).context("failed to write to the tape"));
-    let mut writer = Writer::packed(BufWriter::new(file), &head, Packing::of(&args.file)).map_err(tape)?;
+    let mut writer = Writer::packed(BufWriter::new(file), &head, TapeCompression::of(&args.file)).map_err(tape)?;
     let proven = !args.unverified && tape::is_provable(head.chain);
     let imported = tape::import(&args.from, &mut writer, proven).map_err(|error| match error {
         ImportError::Tape(error) => tape(error),

@@ -3,7 +3,7 @@
 use crate::cli::printer::count;
 use crate::cli::{Outcome, Printer};
 use crate::settings::show_duration;
-use crate::source::tape::{self, Survey};
+use crate::source::tape::{self, Inspection};
 use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
@@ -24,7 +24,8 @@ pub(crate) struct Info {
 pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     let size = std::fs::metadata(&args.file).map(|file| file.len());
     let size = size.with_context(|| format!("failed to read {}", args.file.display()))?;
-    let survey = Survey::of(tape::open(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?);
+    let survey =
+        Inspection::of(tape::open(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?);
     if printer.is_json() {
         printer.json(&line(&survey, size));
     } else {
@@ -37,7 +38,7 @@ pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     })
 }
 
-fn line(survey: &Survey, size: u64) -> Value {
+fn line(survey: &Inspection, size: u64) -> Value {
     let traces: Value = survey.traces.iter().map(|(method, n)| (method.name().to_owned(), Value::from(*n))).collect();
     let refused: Vec<Value> =
         survey.refused.blocks.iter().map(|(block, why)| json!({ "block": block, "why": why })).collect();
@@ -66,7 +67,7 @@ fn line(survey: &Survey, size: u64) -> Value {
     line
 }
 
-fn text(survey: &Survey, size: u64) -> String {
+fn text(survey: &Inspection, size: u64) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(format!("{name:<13}{value}"));
     row("tape", format!("version {}, chain {}", survey.version, survey.head.chain.0));

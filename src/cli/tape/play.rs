@@ -2,7 +2,7 @@
 
 use crate::cli::printer::count;
 use crate::cli::run::{ignore_hangup, stop_on_signal};
-use crate::cli::session::{Session, checks_of};
+use crate::cli::session::{App, checks_of};
 use crate::cli::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::model::BlockRef;
@@ -127,7 +127,7 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
         }
         None => Store::in_memory().await.context("failed to make room for what is seen")?,
     };
-    let session = Session::new(book, store, printer.clone());
+    let session = App::new(book, store, printer.clone());
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
     // A tape notifies no one, neither now nor by a later run on the store that is kept.
     session.store.silence().await.context("failed to drop the messages of the tape")?;
@@ -182,7 +182,7 @@ pub(crate) fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
 /// Plays every stretch of a tape through its own server and the ordinary source. `worker` sends the messages due after
 /// each step before the next one is processed; without it no one is notified. `say` receives the captions.
 pub(crate) async fn play_through(
-    session: &Session,
+    session: &App,
     chain: &Arc<ChainBook>,
     tape: Tape,
     pace: Pace,
@@ -200,7 +200,7 @@ pub(crate) async fn play_through(
 
 /// Player of the stretches of a tape, one after another.
 struct Player<'a, S> {
-    session: &'a Session,
+    session: &'a App,
     chain: &'a ChainBook,
     watcher: Watcher,
     worker: Option<Worker>,

@@ -1,11 +1,11 @@
 //! `tape record`: records a part of a chain while it happens.
 
 use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal};
-use crate::cli::session::{Session, pool_of};
+use crate::cli::session::{App, pool_of};
 use crate::cli::{Global, Outcome, Printer, book, explain};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
-use crate::source::tape::{Head, Patience, Recorder, Reel};
+use crate::source::tape::{Backpressure, Head, Recorder, Rotation};
 use crate::source::{Options, Source, Window};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -59,10 +59,10 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
         }
     };
     let head = Head { chain: chain.info.id, note: args.note.clone(), began: Some(SystemClock.now()) };
-    let reel = Reel::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
+    let reel = Rotation::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
     // Tracing takes long and must not delay the source, so it uses connections of its own.
     let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
-    let recorder = Recorder::start(reel, tracing, Patience::Waits).context("failed to start to record")?;
+    let recorder = Recorder::start(reel, tracing, Backpressure::Waits).context("failed to start to record")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
@@ -70,7 +70,7 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     // Blocks are judged like in `run`, so that every question of the decoder is on the tape with its answer.
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
-    let session = Session::new(book.clone(), store, printer.clone());
+    let session = App::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
     let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());

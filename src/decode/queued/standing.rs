@@ -29,7 +29,7 @@ const GUESSES_MAX: usize = 256;
 
 /// Knowledge about the state of a Safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum QueueState {
     /// The complete state.
     Known(SafeState),
     /// The values that must be read first.
@@ -40,7 +40,7 @@ pub enum Standing {
 
 /// Returns the state of `safe`, as far as `answers` contain it; called again with the answers to its questions.
 #[must_use]
-pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
+pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> QueueState {
     let mut asks = Vec::new();
     let mut ask = |read: Read| {
         let answer = answers.get(&read);
@@ -55,13 +55,13 @@ pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
     let first = ask(link(safe, SENTINEL));
     let hints = ask(call(safe, &GET_OWNERS));
     if !asks.is_empty() {
-        return Standing::Asks(asks);
+        return QueueState::Asks(asks);
     }
     let number = |answer: Option<&Answer>| answer.and_then(Answer::number);
     let domain = domain.and_then(Answer::word).filter(|domain| safe::domains(chain.0, safe).contains(domain));
     let threshold = number(threshold).and_then(|threshold| u32::try_from(threshold).ok()).filter(|n| *n > 0);
     let (Some(nonce), Some(threshold), Some(domain)) = (number(nonce), threshold, domain) else {
-        return Standing::Dark;
+        return QueueState::Dark;
     };
     let guesses = match hints {
         Some(Answer::Data(data)) => addresses(data).unwrap_or_default(),
@@ -71,22 +71,22 @@ pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
     let unseen = guesses.iter().map(|guess| link(safe, *guess)).filter(|read| !answers.contains_key(read));
     let unseen: Vec<Read> = unseen.filter(|read| once.insert(read.clone())).take(GUESSES_MAX).collect();
     if !unseen.is_empty() {
-        return Standing::Asks(unseen);
+        return QueueState::Asks(unseen);
     }
     match follow(safe, first, answers) {
-        Ok(owners) => Standing::Known(SafeState { nonce, threshold, owners, domain }),
+        Ok(owners) => QueueState::Known(SafeState { nonce, threshold, owners, domain }),
         Err(standing) => standing,
     }
 }
 
 /// Returns the owners from the first to the last, following the links between them.
-fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, Standing> {
+fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, QueueState> {
     let mut owners: Vec<Address> = Vec::new();
     let mut next = first;
     while owners.len() <= OWNERS_MAX {
         // The storage of a contract that is not a Safe need not hold an address.
         let word = next.and_then(Answer::word).filter(|word| word[..12].iter().all(|byte| *byte == 0));
-        let owner = word.map(Address::from_word).filter(|owner| !owner.is_zero()).ok_or(Standing::Dark)?;
+        let owner = word.map(Address::from_word).filter(|owner| !owner.is_zero()).ok_or(QueueState::Dark)?;
         if owner == SENTINEL {
             return Ok(owners);
         }
@@ -95,9 +95,9 @@ fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Ve
         }
         owners.push(owner);
         let read = link(safe, owner);
-        next = Some(answers.get(&read).ok_or_else(|| Standing::Asks(vec![read]))?);
+        next = Some(answers.get(&read).ok_or_else(|| QueueState::Asks(vec![read]))?);
     }
-    Err(Standing::Dark)
+    Err(QueueState::Dark)
 }
 
 /// Returns the read of the approval of `hash` by `owner`: non-zero if the owner approved.
@@ -170,11 +170,11 @@ mod tests {
         }
 
         /// Returns the state, and the number of rounds needed to find it.
-        fn standing(&self) -> (Standing, usize) {
+        fn standing(&self) -> (QueueState, usize) {
             let mut answers = Answers::new();
             for round in 0..100 {
                 match standing(CHAIN, SAFE, &answers) {
-                    Standing::Asks(reads) => {
+                    QueueState::Asks(reads) => {
                         assert!(!reads.is_empty());
                         answers.extend(reads.into_iter().map(|read| (read.clone(), self.answer(&read))));
                     }
@@ -190,7 +190,7 @@ mod tests {
         for n in [1, 3, 40] {
             let told = told(&owners(n));
             let known = SafeState { nonce: U256::from(7), threshold: 2, owners: owners(n), domain: told.domain };
-            assert_eq!(told.standing(), (Standing::Known(known), 2));
+            assert_eq!(told.standing(), (QueueState::Known(known), 2));
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
         ] {
             let told = Told { listed, ..told(&owners(3)) };
             let (standing, round) = told.standing();
-            assert!(matches!(standing, Standing::Known(state) if state.owners == owners(3)));
+            assert!(matches!(standing, QueueState::Known(state) if state.owners == owners(3)));
             assert_eq!(round, rounds);
         }
     }
@@ -213,21 +213,21 @@ mod tests {
     #[test]
     fn what_is_no_safe_stands_nowhere() {
         let circle = Told { owners: [owners(3), owners(1)].concat(), ..told(&[]) };
-        assert_eq!(circle.standing().0, Standing::Dark, "a list without an end");
-        assert_eq!(Told { domain: safe::domains(5, SAFE)[0], ..told(&owners(2)) }.standing().0, Standing::Dark);
+        assert_eq!(circle.standing().0, QueueState::Dark, "a list without an end");
+        assert_eq!(Told { domain: safe::domains(5, SAFE)[0], ..told(&owners(2)) }.standing().0, QueueState::Dark);
         let reverts: Answers = match standing(CHAIN, SAFE, &Answers::new()) {
-            Standing::Asks(reads) => reads.into_iter().map(|read| (read, Answer::Unavailable)).collect(),
+            QueueState::Asks(reads) => reads.into_iter().map(|read| (read, Answer::Unavailable)).collect(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(standing(CHAIN, SAFE, &reverts), Standing::Dark);
+        assert_eq!(standing(CHAIN, SAFE, &reverts), QueueState::Dark);
         let zeros = reverts.into_keys().map(|read| (read, Answer::Data(vec![0; 32].into()))).collect();
-        assert_eq!(standing(CHAIN, SAFE, &zeros), Standing::Dark, "an account without code");
+        assert_eq!(standing(CHAIN, SAFE, &zeros), QueueState::Dark, "an account without code");
         let mut odd: Answers = Answers::new();
-        while let Standing::Asks(reads) = standing(CHAIN, SAFE, &odd) {
+        while let QueueState::Asks(reads) = standing(CHAIN, SAFE, &odd) {
             let told = told(&owners(2));
             odd.extend(reads.into_iter().map(|read| (read.clone(), told.answer(&read))));
         }
         odd.insert(link(SAFE, SENTINEL), Answer::Data(vec![0xff; 32].into()));
-        assert_eq!(standing(CHAIN, SAFE, &odd), Standing::Dark, "no address");
+        assert_eq!(standing(CHAIN, SAFE, &odd), QueueState::Dark, "no address");
     }
 }

@@ -5,7 +5,7 @@ use super::{Change, Look, Place, causes, plain_args, state_activity};
 use crate::decode::Subjects;
 use crate::model::activity::Note;
 use crate::model::state::{BARE, DECIMALS, FITS, KIND};
-use crate::model::{Activity, BlockRef, Delta, Difference, Fact, Item, Known, Role, WatchId};
+use crate::model::{Activity, BlockRef, Difference, Fact, Item, Known, Role, WatchId, WindowEntry};
 use alloy_primitives::{Address, B256, keccak256};
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub(super) fn compare(
     took: &Took,
     changes: &[Change],
     found: &mut Vec<Activity>,
-    deltas: &mut Vec<Delta>,
+    deltas: &mut Vec<WindowEntry>,
 ) {
     for (item, is, should) in wanted(look, took) {
         // A contract that is about to be created has no code yet. It counts as missing if it is still missing at the

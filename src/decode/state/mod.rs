@@ -30,8 +30,8 @@ use crate::model::activity::Note;
 use crate::model::state::{OWNER_DELEGATE, RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Activity, ActivityKind, Block, Decoding, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role,
-    Stage, Tx, WatchId,
+    Activity, ActivityKind, Block, DecodedCall, Decoding, Fact, Fate, Item, Kind, Known, Operation, Position, Role,
+    Stage, Tx, WatchId, WindowEntry,
 };
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
@@ -64,7 +64,7 @@ pub enum StateSight {
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// Facts to remember.
-    pub(crate) deltas: Vec<Delta>,
+    pub(crate) deltas: Vec<WindowEntry>,
     /// Readability of the state of each watch whose turn it was.
     pub(crate) sights: Vec<(WatchId, StateSight)>,
 }
@@ -180,7 +180,7 @@ struct Change {
 
 impl Look<'_> {
     /// Appends the activities to report and the deltas to record.
-    fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<Delta>) {
+    fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<WindowEntry>) {
         let mut changes: Vec<Change> = Vec::new();
         for (item, after) in &took.values {
             let before = self.before(*item);
@@ -336,7 +336,7 @@ fn state_activity(watch: WatchId, own: Address, place: &Place, item: Item, args:
         origin: place.origin,
         to: None,
         value: U256::ZERO,
-        deed: Deed::told(item.name(), item.to_string(), args),
+        deed: DecodedCall::told(item.name(), item.to_string(), args),
         operation: Operation::Call,
         signers: None,
         via: vec![],

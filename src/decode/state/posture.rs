@@ -7,7 +7,7 @@ use super::reading::Took;
 use super::{Change, Look, Place, causes};
 use crate::model::activity::Note;
 use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
-use crate::model::{Activity, Delta, Fact, Item, Role};
+use crate::model::{Activity, Fact, Item, Role, WindowEntry};
 use alloy_primitives::{B256, U256, keccak256};
 
 /// Remaining registration time below which a name should be renewed: 60 days.
@@ -23,7 +23,7 @@ pub(super) fn compare(
     took: &Took,
     changes: &[Change],
     found: &mut Vec<Activity>,
-    deltas: &mut Vec<Delta>,
+    deltas: &mut Vec<WindowEntry>,
 ) {
     let expected = look.subjects.expected_of(&look.address);
     // Items that the registry lists are compared with the registry instead.

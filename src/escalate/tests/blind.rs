@@ -3,9 +3,9 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{RETURNS_WITHIN_MS, acknowledge, blind, lifted, remind, resolve, sighted};
-use crate::model::incident::{Body, Incident, Plan, State};
+use crate::model::incident::{Body, ChangeSet, Incident, State};
 use crate::model::record::{BlindnessLine, Line};
-use crate::model::{BlindnessKind as Kind, IncidentId, Severity, Trouble};
+use crate::model::{BlindnessKind as Kind, HealthIssue, IncidentId, Severity};
 use jiff::Timestamp;
 
 const MINUTE: u64 = 60_000;
@@ -14,8 +14,8 @@ fn at(ms: u64) -> Timestamp {
     Timestamp::from_millisecond(i64::try_from(ms).unwrap()).unwrap()
 }
 
-fn trouble(kind: Kind, severity: Severity, since: u64) -> Trouble {
-    Trouble {
+fn trouble(kind: Kind, severity: Severity, since: u64) -> HealthIssue {
+    HealthIssue {
         kind,
         endpoint: None,
         severity,
@@ -26,8 +26,8 @@ fn trouble(kind: Kind, severity: Severity, since: u64) -> Trouble {
     }
 }
 
-fn of_backup(kind: Kind, severity: Severity, since: u64) -> Trouble {
-    Trouble { endpoint: Some("backup".into()), ..trouble(kind, severity, since) }
+fn of_backup(kind: Kind, severity: Severity, since: u64) -> HealthIssue {
+    HealthIssue { endpoint: Some("backup".into()), ..trouble(kind, severity, since) }
 }
 
 /// Outages as the store records them.
@@ -45,19 +45,19 @@ impl Sight {
         self.0.incidents.values().cloned().collect()
     }
 
-    fn blind(&mut self, trouble: &Trouble, now: u64) -> Plan {
+    fn blind(&mut self, trouble: &HealthIssue, now: u64) -> ChangeSet {
         let plan = blind(trouble, Some(&chain()), None, &self.known(), &self.0.roster, now);
         self.0.keep(&plan);
         plan
     }
 
-    fn lifted(&mut self, kind: Kind, endpoint: Option<&str>, now: u64) -> Plan {
+    fn lifted(&mut self, kind: Kind, endpoint: Option<&str>, now: u64) -> ChangeSet {
         let plan = lifted(kind, endpoint, Some(&chain()), at(now), &self.known(), now);
         self.0.keep(&plan);
         plan
     }
 
-    fn sighted(&mut self, now: u64) -> Plan {
+    fn sighted(&mut self, now: u64) -> ChangeSet {
         let plan = sighted(Some(&chain()), at(now), &self.known(), now);
         self.0.keep(&plan);
         plan
@@ -78,7 +78,7 @@ impl Sight {
     }
 }
 
-fn line(plan: &Plan) -> &BlindnessLine {
+fn line(plan: &ChangeSet) -> &BlindnessLine {
     let mut lines =
         plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
     lines.next_back().expect("a line of the blindness")
@@ -328,7 +328,7 @@ fn a_block_seen_late_says_so_in_its_line_and_on_its_page() {
     let mut kept = Kept::new();
     let id = chain().id;
     let plan = kept.block(1, vec![stray(1, Severity::High)], T + 8_040_000);
-    let late = |plan: &Plan| {
+    let late = |plan: &ChangeSet| {
         let verdict = plan.lines.iter().find_map(|l| if let Line::Verdict(v) = l { Some(v.late) } else { None });
         let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
         (verdict.flatten(), page.evidence[0].late)

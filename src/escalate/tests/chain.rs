@@ -2,13 +2,14 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
-use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Plan, State, Urgency};
+use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, State, Urgency};
 use crate::model::record::Line;
 use crate::model::{
-    Activity, ActivityKind, Finality, Footing, Judged, JudgedBlock, Position, Proof, Severity, Sight, Verdict,
+    Activity, ActivityKind, Confidence, Finality, Judged, JudgedBlock, Position, Provenance, Severity, Verdict,
+    Verification,
 };
 
-fn feed(plan: &Plan, destination: &str) -> usize {
+fn feed(plan: &ChangeSet, destination: &str) -> usize {
     plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == destination).count()
 }
 
@@ -326,7 +327,7 @@ fn a_block_that_is_judged_again_changes_nothing() {
     let first = kept.block(1, vec![stray(1, Severity::High)], T);
     let again = kept.block(1, vec![stray(1, Severity::High)], T + 1000);
     assert_eq!((told(&again).as_str(), &again.incidents, &again.findings), ("", &vec![], &vec![]));
-    let keys = |plan: &Plan| plan.deliveries.iter().map(|d| d.key.clone()).collect::<Vec<_>>();
+    let keys = |plan: &ChangeSet| plan.deliveries.iter().map(|d| d.key.clone()).collect::<Vec<_>>();
     assert_eq!(keys(&again), keys(&first)[1..], "the feed's lines are the same messages");
 }
 
@@ -339,19 +340,21 @@ fn a_watch_whose_path_is_missing_tells_everybody_rather_than_nobody() {
 
 #[test]
 fn an_incident_stands_as_surely_as_the_weakest_of_its_findings() {
-    let seen =
-        |sources, proof, block: JudgedBlock| JudgedBlock { sight: Sight { sources, endpoints: 3, proof }, ..block };
+    let seen = |sources, proof, block: JudgedBlock| JudgedBlock {
+        sight: Provenance { sources, endpoints: 3, proof },
+        ..block
+    };
     let mut kept = Kept::new();
-    let first = seen(3, Proof::Proven, block(at(1, 0), at(0, 0), vec![stray(1, Severity::High)]));
+    let first = seen(3, Verification::Proven, block(at(1, 0), at(0, 0), vec![stray(1, Severity::High)]));
     let plan = kept.step(&[], &[first], T);
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
-    let known = Footing { finality: Finality::Included, sources: 3, endpoints: 3, verified: Some(true) };
+    let known = Confidence { finality: Finality::Included, sources: 3, endpoints: 3, verified: Some(true) };
     assert_eq!((page.evidence[0].footing, page.finality), (known, Some(Finality::Included)));
     assert_eq!((kept.only().footing, plan.findings[0].footing), (Some(known), known));
 
-    let doubtful = seen(1, Proof::Unproven, block(at(2, 0), at(1, 0), vec![stray(2, Severity::High)]));
+    let doubtful = seen(1, Verification::Unproven, block(at(2, 0), at(1, 0), vec![stray(2, Severity::High)]));
     let plan = kept.step(&[], &[doubtful], T);
-    let weakest = Footing { sources: 1, verified: Some(false), ..known };
+    let weakest = Confidence { sources: 1, verified: Some(false), ..known };
     assert_eq!(kept.only().footing, Some(weakest));
     let told = plan.lines.iter().find_map(|line| match line {
         Line::Incident(line) => Some((line.finality.as_deref(), line.sources, line.verified)),
@@ -360,11 +363,11 @@ fn an_incident_stands_as_surely_as_the_weakest_of_its_findings() {
     assert_eq!(told, Some((Some("included"), Some(1), Some(false))));
 
     // An observed finding is not on a page with ordinary ones, but it counts for the confidence.
-    let unseen = seen(2, Proof::NotAsked, block(at(3, 0), at(2, 0), vec![observed(stray(3, Severity::High))]));
+    let unseen = seen(2, Verification::NotAsked, block(at(3, 0), at(2, 0), vec![observed(stray(3, Severity::High))]));
     kept.step(&[at(2, 0)], &[block(at(2, 1), at(1, 0), vec![])], T);
     assert_eq!(kept.only().footing, Some(known), "a reorg took the doubt away");
     kept.step(&[], &[unseen], T);
-    assert_eq!(kept.only().footing, Some(Footing { sources: 2, verified: None, ..known }));
+    assert_eq!(kept.only().footing, Some(Confidence { sources: 2, verified: None, ..known }));
     kept.step(&[at(3, 0), at(2, 1), at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
     assert_eq!(kept.only().footing, None, "nothing stands");
 }
@@ -433,7 +436,7 @@ fn evidence_that_comes_back_ends_no_doubt_about_other_blocks() {
 #[test]
 fn only_the_first_page_of_an_incident_leaves_as_a_first_page() {
     let mut kept = Kept::new();
-    let urgency = |plan: &Plan| {
+    let urgency = |plan: &ChangeSet| {
         let pages = plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Trigger);
         pages.map(Delivery::urgency).collect::<Vec<_>>()
     };

@@ -4,7 +4,7 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS, acknowledge};
 use crate::model::activity::Note;
 use crate::model::coverage::SHOWN_MAX;
-use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Judged, Operation, Severity, Stage};
 use alloy_primitives::U256;
@@ -170,7 +170,7 @@ fn what_a_page_had_no_room_for_is_covered_by_nobody_s_word() {
 }
 
 /// Returns the plan for a block without keeping it.
-fn kept_again(kept: &Kept, judged: Vec<Judged>) -> Plan {
+fn kept_again(kept: &Kept, judged: Vec<Judged>) -> ChangeSet {
     let mut copy = Kept { roster: kept.roster.clone(), ..Kept::default() };
     copy.incidents.clone_from(&kept.incidents);
     copy.findings.clone_from(&kept.findings);
@@ -356,7 +356,7 @@ fn check(events: Vec<Event>) {
 }
 
 /// Returns the incidents that a plan pages for, except storms.
-fn pages<'a>(plan: &'a Plan, kept: &'a Kept) -> impl Iterator<Item = &'a Incident> {
+fn pages<'a>(plan: &'a ChangeSet, kept: &'a Kept) -> impl Iterator<Item = &'a Incident> {
     let paging = |incident: &&Incident| incident.paging && !incident.rules.iter().any(|rule| rule == STORM);
     kept.incidents.values().filter(paging).filter(|incident| {
         plan.deliveries.iter().any(|d| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id))

@@ -5,7 +5,7 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, acknowledge};
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
-use crate::model::incident::{Body, Incident, Plan};
+use crate::model::incident::{Body, ChangeSet, Incident};
 use crate::model::page::{EVIDENCE_MAX, Page};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Judged, Position, Severity};
@@ -43,7 +43,7 @@ fn theft(log: u32) -> Judged {
     leaves(1, log, TOKEN, 98, 200_000 * WHOLE, HELD)
 }
 
-fn page(plan: &Plan) -> &Page {
+fn page(plan: &ChangeSet) -> &Page {
     let found = plan.deliveries.iter().find(|d| d.destination == "pager").expect("somebody is told");
     let Body::Page(page) = &found.body else { panic!("a page") };
     page

@@ -2,7 +2,7 @@
 
 use super::super::fixtures::*;
 use crate::escalate::acknowledge;
-use crate::model::incident::{Body, Incident, Plan, State};
+use crate::model::incident::{Body, ChangeSet, Incident, State};
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::Line;
 use crate::model::{Severity, WatchInfo};
@@ -19,7 +19,7 @@ fn ended(n: u32, how: Ending) -> Ended {
     Ended { tx: tx(n), how, by: (how == Ending::Replaced).then(|| tx(99)) }
 }
 
-fn reasons(plan: &Plan) -> Vec<&str> {
+fn reasons(plan: &ChangeSet) -> Vec<&str> {
     let mut reasons = Vec::new();
     for line in &plan.lines {
         if let Line::Retraction(line) = line {

@@ -1,7 +1,7 @@
 //! Time and answers.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{Refusal, acknowledge, false_alarm, resolve};
+use crate::escalate::{ResponseError, acknowledge, false_alarm, resolve};
 use crate::model::incident::{Body, State};
 use crate::model::page::Page;
 use crate::model::{Judged, Severity};
@@ -53,7 +53,7 @@ fn an_acknowledgement_stops_the_escalation_and_tells_whoever_was_told() {
     assert_eq!(told(&kept.tick(T + 900_000)), "");
     assert_eq!(
         acknowledge(kept.only(), "security-secondary", T),
-        Err(Refusal::Acknowledged("security-primary".to_owned()))
+        Err(ResponseError::Acknowledged("security-primary".to_owned()))
     );
 }
 
@@ -80,8 +80,8 @@ fn a_resolved_incident_is_over_and_everybody_who_was_told_knows() {
     assert_eq!((incident.state, incident.closed_by.as_deref()), (State::Resolved, Some("security-primary")));
     assert_eq!(incident.closed_at, Some(T + 1));
     assert_eq!(told(&kept.tick(T + 86_400_000)), "");
-    assert_eq!(resolve(kept.only(), "x", T), Err(Refusal::Closed(State::Resolved)));
-    assert_eq!(acknowledge(kept.only(), "x", T), Err(Refusal::Closed(State::Resolved)));
+    assert_eq!(resolve(kept.only(), "x", T), Err(ResponseError::Closed(State::Resolved)));
+    assert_eq!(acknowledge(kept.only(), "x", T), Err(ResponseError::Closed(State::Resolved)));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn what_comes_after_a_resolved_incident_opens_a_new_one() {
 }
 
 /// The page that a plan sends to `destination`.
-fn sent<'a>(plan: &'a crate::model::incident::Plan, destination: &str) -> &'a Page {
+fn sent<'a>(plan: &'a crate::model::incident::ChangeSet, destination: &str) -> &'a Page {
     let found = plan.deliveries.iter().find(|delivery| delivery.destination == destination);
     match found.map(|delivery| &delivery.body) {
         Some(Body::Page(page)) => page,

@@ -1,9 +1,9 @@
 //! Findings of queued transactions.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{Roster, StepJudged, queued};
+use crate::escalate::{Routing, StepJudged, queued};
 use crate::model::activity::Note;
-use crate::model::incident::{Plan, Standing, State};
+use crate::model::incident::{ChangeSet, OpenState, State};
 use crate::model::queue::Progress;
 use crate::model::{BlockRef, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
@@ -17,8 +17,8 @@ fn waits(confirmed: u32) -> JudgedBlock {
     block(nowhere, nowhere, vec![judged])
 }
 
-fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> Plan {
-    let standing = Standing {
+fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> ChangeSet {
+    let standing = OpenState {
         incidents: kept.incidents.values().cloned().collect(),
         findings: kept.findings.values().cloned().collect(),
         paged: kept.paged.clone(),
@@ -27,7 +27,7 @@ fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> Pla
     let info = chain();
     let step = StepJudged { chain: &info, retract: &[], blocks };
     let plan =
-        queued(&step, &standing, &Roster { lateness: [(ChainId(1), 48)].into(), ..roster() }, T + 86_400_000, news);
+        queued(&step, &standing, &Routing { lateness: [(ChainId(1), 48)].into(), ..roster() }, T + 86_400_000, news);
     kept.keep(&plan);
     plan
 }

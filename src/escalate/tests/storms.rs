@@ -2,7 +2,7 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{PAGES_MAX, WINDOW_MS, acknowledge, dead_letter};
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, State};
 use crate::model::path::{Path, PathStep};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Judged, Severity};
@@ -23,7 +23,7 @@ fn own(n: u32, severity: Severity) -> Judged {
 }
 
 /// Returns the number of incidents that this plan pages for.
-fn paged(plan: &Plan) -> usize {
+fn paged(plan: &ChangeSet) -> usize {
     let triggers = plan.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Trigger);
     triggers.filter_map(|delivery| delivery.incident.clone()).collect::<BTreeSet<_>>().len()
 }

@@ -6,7 +6,7 @@ const SLOT: Duration = Duration::from_secs(12);
 
 /// Several endpoints over one follower; blocks are links, and every request for a block succeeds.
 struct Hall {
-    council: Council,
+    council: Quorum,
     follower: Follower<Link>,
     made: Vec<Link>,
     now: Duration,
@@ -16,7 +16,7 @@ impl Hall {
     /// Creates a test with `n_voices` endpoints at block `n` of a chain.
     fn new(n_voices: usize, n: u64) -> Self {
         let follower = Follower::new(Window { first: 0, links: Vec::new() }, None);
-        let council = Council::new(n_voices, SLOT * 3);
+        let council = Quorum::new(n_voices, SLOT * 3);
         let mut hall = Self { council, follower, made: Vec::new(), now: Duration::ZERO };
         let mut parent = B256::ZERO;
         for number in 0..=n {
@@ -48,7 +48,7 @@ impl Hall {
         *self.made.iter().find(|link| link.at.hash == hash).expect("nobody asks for what was not made")
     }
 
-    fn say(&mut self, voice: Voice, head: Link) {
+    fn say(&mut self, voice: EndpointId, head: Link) {
         self.now += Duration::from_secs(1);
         self.council.said(voice, head, &mut self.follower, self.now);
         loop {
@@ -72,7 +72,7 @@ impl Hall {
         self.council.review(&self.follower, self.now);
     }
 
-    fn dissenters(&self) -> Vec<Voice> {
+    fn dissenters(&self) -> Vec<EndpointId> {
         self.council.dissents().map(|dissent| dissent.voice).collect()
     }
 }
@@ -242,7 +242,7 @@ fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
 
 impl Hall {
     /// Returns the endpoints that stand by each retracted block, if they have changed.
-    fn contested(&mut self) -> Option<Vec<(u64, Vec<Voice>)>> {
+    fn contested(&mut self) -> Option<Vec<(u64, Vec<EndpointId>)>> {
         let contested = self.council.contested(&self.follower)?;
         Some(contested.into_iter().map(|(block, by)| (block.number, by.into_iter().collect())).collect())
     }

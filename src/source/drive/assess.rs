@@ -1,16 +1,16 @@
 //! Assessment of endpoints and blocks: the observed state compared with the expected one.
 
-use super::Driver;
+use super::Sync;
 use crate::model::page::Way;
 use crate::model::{BlindnessKind, BlockRef, Evidence, Severity};
 use crate::runtime::{instant, quoted};
 use crate::source::Fetched;
-use crate::source::council::Voice;
+use crate::source::council::EndpointId;
 use crate::source::follow::Conflict;
-use crate::source::meter::Meter;
+use crate::source::meter::SourceMetrics;
 use crate::source::node::Node;
 use crate::source::rpc::NodeError;
-use crate::source::troubles::Symptom;
+use crate::source::troubles::IssueKey;
 use crate::source::verify::Flaw;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const DISAGREE_SLOTS: u32 = 2;
 /// Number of gaps in the proof of one block that are listed.
 const GAPS_TOLD: usize = 3;
 
-impl Driver {
+impl Sync {
     /// Compares the observed state with the expected one, and updates the problems.
     pub(super) fn assess(&mut self) {
         let now = instant();
@@ -40,7 +40,7 @@ impl Driver {
             let failing = self.ears.failing(voice);
             let other = failing.and_then(|failing| failing.error.serves_another());
             for kind in [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis] {
-                let symptom = failing.filter(|_| other == Some(kind)).map(|failing| Symptom {
+                let symptom = failing.filter(|_| other == Some(kind)).map(|failing| IssueKey {
                     kind,
                     voice: Some(voice),
                     severity: Severity::High,
@@ -60,7 +60,7 @@ impl Driver {
             {
                 last = Some((failing.began, failing.since, failing.error.to_string()));
             }
-            let symptom = down.filter(|_| !alone && !all_fail).map(|failing| Symptom {
+            let symptom = down.filter(|_| !alone && !all_fail).map(|failing| IssueKey {
                 kind: BlindnessKind::EndpointDown,
                 voice: Some(voice),
                 severity: Severity::Warning,
@@ -76,11 +76,11 @@ impl Driver {
             if !quarantined {
                 self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
             }
-            let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+            let (name, SourceMetrics { metrics, chain }) = (self.pool.name(voice), &self.meter);
             metrics.endpoint_up(chain, &name, failing.is_none());
             metrics.endpoint_quarantined(chain, &name, quarantined);
         }
-        let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| Symptom {
+        let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| IssueKey {
             kind,
             voice: None,
             severity,
@@ -108,11 +108,11 @@ impl Driver {
                 Conflict::Forgotten { .. } => Vec::new(),
             };
             let told = (now, self.blocks_seen, conflict.to_string());
-            Symptom { ways, ..chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO) }
+            IssueKey { ways, ..chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO) }
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
         for voice in 0..self.pool.len() {
-            let lost = self.probes.lost(voice).map(|lost| Symptom {
+            let lost = self.probes.lost(voice).map(|lost| IssueKey {
                 kind: BlindnessKind::AbilityLost,
                 voice: Some(voice),
                 // If another endpoint still has the capability, it is used there.
@@ -141,7 +141,7 @@ impl Driver {
         let dissents: Vec<_> = self.council.dissents().collect();
         let lags = self.council.lags(since_start);
         for voice in 0..self.pool.len() {
-            let symptom = |kind, severity, ago: Duration, slots: u32, why| Symptom {
+            let symptom = |kind, severity, ago: Duration, slots: u32, why| IssueKey {
                 kind,
                 voice: Some(voice),
                 severity,
@@ -178,9 +178,9 @@ impl Driver {
     }
 
     /// Reports that two endpoints return one block differently, and that nothing shows which of them is right.
-    pub(super) fn differ(&mut self, voice: Voice, other: Voice, at: BlockRef) {
+    pub(super) fn differ(&mut self, voice: EndpointId, other: EndpointId, at: BlockRef) {
         let (name, other_name) = (self.pool.name(voice), self.pool.name(other));
-        self.troubles.hold(Symptom {
+        self.troubles.hold(IssueKey {
             kind: BlindnessKind::Disagreement,
             voice: None,
             severity: Severity::High,
@@ -196,7 +196,7 @@ impl Driver {
     /// Reports a block that its header does not prove, and clears the report when the next block is proven again.
     pub(super) fn vouched(&mut self, body: &Fetched) {
         let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
-        let symptom = (!why.is_empty()).then(|| Symptom {
+        let symptom = (!why.is_empty()).then(|| IssueKey {
             kind: BlindnessKind::UnverifiedBlock,
             voice: None,
             severity: Severity::Warning,
@@ -216,11 +216,11 @@ impl Driver {
     }
 
     /// Reports an endpoint that sent a false or invalid answer.
-    pub(super) fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
-        let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+    pub(super) fn refused(&mut self, voice: EndpointId, error: &NodeError, evidence: Option<Arc<Evidence>>) {
+        let (name, SourceMetrics { metrics, chain }) = (self.pool.name(voice), &self.meter);
         metrics.endpoint_strike(chain, &name);
         metrics.refused(chain, &name, if let NodeError::Lie { flaw, .. } = error { flaw.word() } else { "nonsense" });
-        self.troubles.hold(Symptom {
+        self.troubles.hold(IssueKey {
             kind: BlindnessKind::RefusedBlock,
             voice: Some(voice),
             severity: Severity::High,

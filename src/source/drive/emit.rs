@@ -1,19 +1,19 @@
 //! Events that the driver passes on: steps, confirmations, promotions, outages, and its phase.
 
-use super::{Driver, Ended};
-use crate::model::{BlindnessKind, BlockRef, Finality, Trouble};
-use crate::source::council::Voice;
+use super::{StopRequested, Sync};
+use crate::model::{BlindnessKind, BlockRef, Finality, HealthIssue};
+use crate::source::council::EndpointId;
 use crate::source::intake::Held;
-use crate::source::troubles::{News, Symptom};
+use crate::source::troubles::{IssueChange, IssueKey};
 use crate::source::watch::HINTS_MAX;
 use crate::source::{Event, Fetched, Phase, SourceError, Step, Told};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use tracing::debug;
 
-impl Driver {
+impl Sync {
     /// Passes on all complete steps, and waits if the pipeline is slower.
-    pub(super) async fn emit(&mut self) -> Result<(), Ended> {
+    pub(super) async fn emit(&mut self) -> Result<(), StopRequested> {
         let (metrics, chain, events) = (&self.meter.metrics, &self.meter.chain, &self.wires.events);
         metrics.queue(chain, "hints", self.wires.hints.len(), HINTS_MAX);
         metrics.queue(chain, "advances", events.max_capacity() - events.capacity(), events.max_capacity());
@@ -59,14 +59,14 @@ impl Driver {
 
     /// Passes on a step once there is room for its blocks among those that wait for the pipelines of all chains.
     /// Results of pending fetches are handled meanwhile, so that no parsed data waits outside of that room.
-    async fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
+    async fn hand_over(&mut self, step: Step) -> Result<(), StopRequested> {
         let queue = self.queue.clone();
         let room = queue.hold(step.append.iter().map(Fetched::size).sum());
         tokio::pin!(room);
         let held = loop {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Err(Ended),
+                () = self.stop.cancelled() => return Err(StopRequested),
                 held = &mut room => break held,
                 Some(done) = self.work.join_next() => self.landed(done)?,
             }
@@ -75,39 +75,39 @@ impl Driver {
     }
 
     /// Reports which retracted blocks endpoints still hold, if that has changed.
-    async fn tell_contested(&mut self) -> Result<(), Ended> {
+    async fn tell_contested(&mut self) -> Result<(), StopRequested> {
         let Some(contested) = self.council.contested(&self.follower) else { return Ok(()) };
-        let named = |(block, by): (BlockRef, BTreeSet<Voice>)| {
+        let named = |(block, by): (BlockRef, BTreeSet<EndpointId>)| {
             (block, by.into_iter().map(|voice| self.pool.name(voice)).collect())
         };
         self.tell(Ok(Event::Contested(contested.into_iter().map(named).collect()))).await
     }
 
-    pub(super) async fn tell(&self, what: Result<Event, SourceError>) -> Result<(), Ended> {
+    pub(super) async fn tell(&self, what: Result<Event, SourceError>) -> Result<(), StopRequested> {
         self.send(what, None).await
     }
 
-    async fn send(&self, what: Result<Event, SourceError>, held: Option<Held>) -> Result<(), Ended> {
+    async fn send(&self, what: Result<Event, SourceError>, held: Option<Held>) -> Result<(), StopRequested> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Ended),
-            sent = self.wires.events.send(Told { what, held }) => sent.map_err(|_| Ended),
+            () = self.stop.cancelled() => Err(StopRequested),
+            sent = self.wires.events.send(Told { what, held }) => sent.map_err(|_| StopRequested),
         }
     }
 
-    pub(super) fn event(&self, news: News) -> Event {
-        let name = |voice: Option<Voice>| voice.map(|voice| self.pool.name(voice));
+    pub(super) fn event(&self, news: IssueChange) -> Event {
+        let name = |voice: Option<EndpointId>| voice.map(|voice| self.pool.name(voice));
         match news {
-            News::Troubled(Symptom { kind, voice, severity, since, why, evidence, ways, .. }) => {
-                Event::Troubled(Trouble { kind, endpoint: name(voice), severity, since, why, evidence, ways })
+            IssueChange::Troubled(IssueKey { kind, voice, severity, since, why, evidence, ways, .. }) => {
+                Event::Troubled(HealthIssue { kind, endpoint: name(voice), severity, since, why, evidence, ways })
             }
-            News::Cleared { kind, voice, since } => {
+            IssueChange::Cleared { kind, voice, since } => {
                 Event::Cleared { kind, endpoint: name(voice), since, until: self.clock.now() }
             }
         }
     }
 
-    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), Ended> {
+    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), StopRequested> {
         if self.phase == phase {
             return Ok(());
         }

@@ -9,7 +9,7 @@ mod bucket;
 mod health;
 mod read;
 
-use super::council::Voice;
+use super::council::EndpointId;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
@@ -50,9 +50,9 @@ struct Member {
 /// Outcome of a request.
 pub(super) struct Asked<T> {
     /// First good answer, or the most informative failure.
-    pub(super) answer: Result<(Voice, T), NodeError>,
+    pub(super) answer: Result<(EndpointId, T), NodeError>,
     /// Endpoints that failed meanwhile, each with its error.
-    pub(super) failures: Vec<(Voice, NodeError)>,
+    pub(super) failures: Vec<(EndpointId, NodeError)>,
     /// Number of times another endpoint was asked because the previous one was slow.
     pub(super) hedges: u32,
 }
@@ -112,41 +112,41 @@ impl Pool {
         self.0.len()
     }
 
-    pub(super) fn name(&self, voice: Voice) -> Arc<str> {
+    pub(super) fn name(&self, voice: EndpointId) -> Arc<str> {
         self.0[voice].node.shared_name()
     }
 
-    pub(super) fn node(&self, voice: Voice) -> &Node {
+    pub(super) fn node(&self, voice: EndpointId) -> &Node {
         &self.0[voice].node
     }
 
-    pub(super) fn has(&self, voice: Voice, what: impl Fn(&Health) -> bool) -> bool {
+    pub(super) fn has(&self, voice: EndpointId, what: impl Fn(&Health) -> bool) -> bool {
         self.0.get(voice).is_some_and(|member| what(&member.health()))
     }
 
     /// Puts an endpoint in quarantine after a false answer.
-    pub(super) fn quarantine(&self, voice: Voice) {
+    pub(super) fn quarantine(&self, voice: EndpointId) {
         self.0[voice].health().quarantine(instant());
     }
 
     /// Records a malformed answer of this endpoint. Returns true when that was one too many, and the endpoint is in
     /// quarantine for it.
-    pub(super) fn slipped(&self, voice: Voice) -> bool {
+    pub(super) fn slipped(&self, voice: EndpointId) -> bool {
         self.0[voice].health().slipped(instant())
     }
 
     /// The newest block of one endpoint.
-    pub(super) async fn head(&self, voice: Voice) -> Result<Option<Link>, NodeError> {
+    pub(super) async fn head(&self, voice: EndpointId) -> Result<Option<Link>, NodeError> {
         self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.head().await })).await
     }
 
     /// The block that a tag names at one endpoint: `safe` or `finalized`.
-    pub(super) async fn tag(&self, voice: Voice, tag: &'static str) -> Result<Option<Link>, NodeError> {
+    pub(super) async fn tag(&self, voice: EndpointId, tag: &'static str) -> Result<Option<Link>, NodeError> {
         self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.tag(tag).await })).await
     }
 
     /// Returns the text of a transaction at one endpoint, pending or not; `null` if the endpoint does not have it.
-    pub(super) async fn tx(&self, voice: Voice, hash: B256) -> Result<Box<RawValue>, NodeError> {
+    pub(super) async fn tx(&self, voice: EndpointId, hash: B256) -> Result<Box<RawValue>, NodeError> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             Box::pin(async move {
                 let text = node.ask("eth_getTransactionByHash", [hash], node.deadlines().call).await?;
@@ -157,17 +157,17 @@ impl Pool {
     }
 
     /// The header with this hash, from `first` before others.
-    pub(super) async fn header(&self, hash: B256, first: Option<Voice>) -> Asked<Link> {
+    pub(super) async fn header(&self, hash: B256, first: Option<EndpointId>) -> Asked<Link> {
         self.first_of(Work::Head, 1.0, first, |node| Box::pin(async move { node.header(hash).await })).await
     }
 
     /// The block with this hash, from `first` before others.
-    pub(super) async fn block(&self, hash: B256, first: Option<Voice>, keep_raw: bool) -> Asked<Fetched> {
+    pub(super) async fn block(&self, hash: B256, first: Option<EndpointId>, keep_raw: bool) -> Asked<Fetched> {
         self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.block(hash, keep_raw).await })).await
     }
 
     /// Returns the block with this hash from an endpoint other than `not`; `None` when no other endpoint has it.
-    pub(super) async fn second(&self, hash: B256, not: Voice, keep_raw: bool) -> Option<(Voice, Fetched)> {
+    pub(super) async fn second(&self, hash: B256, not: EndpointId, keep_raw: bool) -> Option<(EndpointId, Fetched)> {
         for voice in self.order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
             let ask =
                 |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.block(hash, keep_raw).await }) };
@@ -179,7 +179,12 @@ impl Pool {
     }
 
     /// The block at this height, from `first` before others.
-    pub(super) async fn block_numbered(&self, number: u64, first: Option<Voice>, keep_raw: bool) -> Asked<Fetched> {
+    pub(super) async fn block_numbered(
+        &self,
+        number: u64,
+        first: Option<EndpointId>,
+        keep_raw: bool,
+    ) -> Asked<Fetched> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             Box::pin(async move { node.block_numbered(number, keep_raw).await })
         };
@@ -227,7 +232,7 @@ impl Pool {
     }
 
     /// Endpoints in the order in which to ask them.
-    fn order(&self, work: Work, first: Option<Voice>) -> Vec<Voice> {
+    fn order(&self, work: Work, first: Option<EndpointId>) -> Vec<EndpointId> {
         let now = instant();
         let mut order: Vec<_> = (0..self.len())
             .map(|voice| {
@@ -244,7 +249,7 @@ impl Pool {
         &self,
         work: Work,
         cost: f64,
-        first: Option<Voice>,
+        first: Option<EndpointId>,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
         self.first_among(self.order(work, first), work, cost, ask).await
@@ -253,12 +258,12 @@ impl Pool {
     /// The first good answer of these endpoints, asked in their order.
     async fn first_among<T>(
         &self,
-        order: Vec<Voice>,
+        order: Vec<EndpointId>,
         work: Work,
         cost: f64,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
-        let one = |voice: Voice| {
+        let one = |voice: EndpointId| {
             let asked = self.0[voice].ask(work, cost, &ask);
             async move { (voice, asked.await) }
         };
@@ -354,7 +359,7 @@ impl fmt::Debug for Pool {
 }
 
 /// Returns the most informative failure: a wrong answer, then a missing block, then the last failure.
-fn telling(failures: &[(Voice, NodeError)]) -> NodeError {
+fn telling(failures: &[(EndpointId, NodeError)]) -> NodeError {
     let wrong = failures.iter().find(|(_, error)| error.is_wrong());
     let missing = || failures.iter().find(|(_, error)| matches!(error, NodeError::Missing(_)));
     let told = wrong.or_else(missing).or(failures.last());

@@ -8,7 +8,7 @@ use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
 use crate::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
 use crate::runtime::instant;
-use crate::source::council::Voice;
+use crate::source::council::EndpointId;
 use crate::source::grants;
 use crate::source::node::Node;
 use crate::source::proof;
@@ -94,8 +94,8 @@ impl Pool {
     }
 
     /// Takes the endpoints' answers about state that contradict the block and have not been examined yet.
-    pub(in crate::source) fn caught(&self) -> Vec<(Voice, NodeError)> {
-        let of_member = |(voice, member): (Voice, &Member)| {
+    pub(in crate::source) fn caught(&self) -> Vec<(EndpointId, NodeError)> {
+        let of_member = |(voice, member): (EndpointId, &Member)| {
             let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
             caught.into_iter().map(move |error| (voice, error))
         };
@@ -120,7 +120,7 @@ impl Pool {
                 // An endpoint with a false proof is not trusted without a proof either.
                 let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
                 let wrong = failures.iter().filter(|(_, error)| error.is_wrong() && !is_large(error));
-                let without: Vec<Voice> = wrong.map(|(voice, _)| *voice).collect();
+                let without: Vec<EndpointId> = wrong.map(|(voice, _)| *voice).collect();
                 join_all(reads.iter().map(|read| self.read_one(at, read, &without))).await
             }
         }
@@ -152,7 +152,7 @@ impl Pool {
     }
 
     /// Returns the answer of the first endpoint that has one, other than `without`.
-    async fn read_one(&self, at: BlockRef, read: &Read, without: &[Voice]) -> Answer {
+    async fn read_one(&self, at: BlockRef, read: &Read, without: &[EndpointId]) -> Answer {
         let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let read = read.clone();
@@ -167,9 +167,9 @@ impl Pool {
         &self,
         work: Work,
         cost: f64,
-        without: &[Voice],
+        without: &[EndpointId],
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
-    ) -> Result<T, Vec<(Voice, NodeError)>> {
+    ) -> Result<T, Vec<(EndpointId, NodeError)>> {
         let (mut all, mut tries, mut tries_alive, began) = (Vec::new(), 0, 0, instant());
         let pause = self.deadlines().backoff.base * 5;
         loop {

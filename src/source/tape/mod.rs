@@ -49,15 +49,15 @@ use crate::model::read::{Answer, Read};
 use crate::model::{Block, BlockRef, ChainId, Finality};
 pub use import::{Flaw, ImportError, Imported, import};
 use jiff::Timestamp;
-pub use packing::Packing;
+pub use packing::TapeCompression;
 pub use read::{Reader, open};
-pub use record::{Patience, Recorder, Taken};
-pub use reel::Reel;
+pub use record::{Backpressure, Recorder, Taken};
+pub use reel::Rotation;
 pub use script::{Pace, Scene, Script};
 pub use serve::{Fault, FaultKind, Playing, TapeServer};
 use std::path::Path;
-pub use survey::Survey;
-pub use truth::{REFUTED_MAX, Refuted, is_provable};
+pub use survey::Inspection;
+pub use truth::{FalseBlock, REFUTED_MAX, is_provable};
 pub use write::Writer;
 
 /// Version of the format that is written; earlier versions can be read too.
@@ -90,7 +90,7 @@ pub enum Entry {
     /// Gap: the next block does not build on the one before.
     Gap,
     /// Mark of an event between two blocks.
-    Mark(Mark),
+    Mark(FinalityRecord),
 }
 
 /// A recorded block.
@@ -110,16 +110,16 @@ pub struct TapeBlock {
 
 /// Event between two blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct FinalityRecord {
     /// Time of the event, in milliseconds since the tape began.
     pub at_ms: Option<u64>,
     /// Event itself.
-    pub what: Happening,
+    pub what: TapeEvent,
 }
 
 /// Event that may occur between two blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub enum TapeEvent {
     /// Line for the viewer about the following blocks.
     Caption(String),
     /// Retraction of these blocks, the newest ones of the chain; newest first.
@@ -127,14 +127,14 @@ pub enum Happening {
     /// Finality reached by the blocks up to this one.
     Promote(Finality, BlockRef),
     /// Start or end of an outage of the recorder.
-    Trouble(Trouble),
+    Trouble(RecordedIssue),
     /// Note about the recording itself.
     Note(String),
 }
 
 /// Outage of a recorder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct RecordedIssue {
     /// Kind of the outage, such as `unreachable`.
     pub kind: String,
     /// Name of the endpoint that it concerns, never its URL; absent when it concerns the chain.
@@ -163,7 +163,7 @@ pub struct Stretch {
     /// Blocks in the order of arrival, including those that were retracted later.
     pub blocks: Vec<TapeBlock>,
     /// Events between the blocks, each with the number of blocks of this stretch that come before it.
-    pub marks: Vec<(usize, Mark)>,
+    pub marks: Vec<(usize, FinalityRecord)>,
 }
 
 /// Error for an invalid or inaccessible tape.
@@ -255,7 +255,7 @@ impl Stretch {
     /// Captions, each with the number of blocks that come before it.
     pub fn captions(&self) -> impl Iterator<Item = (usize, &str)> {
         self.marks.iter().filter_map(|(before, mark)| match &mark.what {
-            Happening::Caption(caption) => Some((*before, caption.as_str())),
+            TapeEvent::Caption(caption) => Some((*before, caption.as_str())),
             _ => None,
         })
     }

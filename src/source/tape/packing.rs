@@ -18,7 +18,7 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// Compression of a tape. A reader recognizes it by the first bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Packing {
+pub enum TapeCompression {
     /// Gzip: readable with `zcat`, on every machine.
     #[default]
     Gzip,
@@ -29,20 +29,20 @@ pub enum Packing {
 }
 
 /// Compressor of the written bytes.
-pub(super) enum Packer<W: Write> {
+pub(super) enum Compressor<W: Write> {
     Gzip(GzEncoder<W>),
     Zstd(zstd::stream::write::Encoder<'static, W>),
     Plain(W),
 }
 
 /// Data read ahead by another thread.
-struct Ahead {
+struct Peeked {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     chunk: Cursor<Vec<u8>>,
     ended: bool,
 }
 
-impl Packing {
+impl TapeCompression {
     /// Returns the compression for a file name: zstd for `.zst`, gzip otherwise.
     #[must_use]
     pub fn of(path: &Path) -> Self {
@@ -70,22 +70,22 @@ impl Packing {
 }
 
 /// Decompresses `from`, in any supported compression.
-pub(super) fn unpack<'a>(mut from: impl Read + 'a) -> io::Result<(Packing, Box<dyn Read + 'a>)> {
+pub(super) fn unpack<'a>(mut from: impl Read + 'a) -> io::Result<(TapeCompression, Box<dyn Read + 'a>)> {
     let mut magic = Vec::with_capacity(4);
     from.by_ref().take(4).read_to_end(&mut magic)?;
-    let packing = Packing::told_by(&magic);
+    let packing = TapeCompression::told_by(&magic);
     let whole = Cursor::new(magic).chain(from);
     let unpacked: Box<dyn Read + 'a> = match packing {
-        Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, whole))),
-        Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
-        Packing::Plain => Box::new(whole),
+        TapeCompression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, whole))),
+        TapeCompression::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
+        TapeCompression::Plain => Box::new(whole),
     };
     Ok((packing, unpacked))
 }
 
 /// Decompresses `from` on a separate thread, so that decompression and reading run in parallel. The thread ends at the
 /// end of the input, or when the reader is dropped.
-pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read>)> {
+pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(TapeCompression, Box<dyn Read>)> {
     let (tell, told) = mpsc::sync_channel(1);
     let (send, chunks) = mpsc::sync_channel(CHUNKS_MAX);
     std::thread::Builder::new().name("unpack".to_owned()).spawn(move || {
@@ -112,10 +112,10 @@ pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(Pack
         }
     })?;
     let packing = told.recv().map_err(io::Error::other)??;
-    Ok((packing, Box::new(Ahead { chunks, chunk: Cursor::default(), ended: false })))
+    Ok((packing, Box::new(Peeked { chunks, chunk: Cursor::default(), ended: false })))
 }
 
-impl Read for Ahead {
+impl Read for Peeked {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             let n = self.chunk.read(into)?;
@@ -131,12 +131,12 @@ impl Read for Ahead {
     }
 }
 
-impl<W: Write> Packer<W> {
-    pub(super) fn new(to: W, packing: Packing) -> io::Result<Self> {
+impl<W: Write> Compressor<W> {
+    pub(super) fn new(to: W, packing: TapeCompression) -> io::Result<Self> {
         Ok(match packing {
-            Packing::Gzip => Self::Gzip(GzEncoder::new(to, Compression::default())),
-            Packing::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(to, ZSTD_LEVEL)?),
-            Packing::Plain => Self::Plain(to),
+            TapeCompression::Gzip => Self::Gzip(GzEncoder::new(to, Compression::default())),
+            TapeCompression::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(to, ZSTD_LEVEL)?),
+            TapeCompression::Plain => Self::Plain(to),
         })
     }
 
@@ -176,7 +176,7 @@ impl<W: Write> Packer<W> {
     }
 }
 
-impl<W: Write> Write for Packer<W> {
+impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Gzip(packer) => packer.write(bytes),

@@ -1,9 +1,11 @@
 //! Reader of a tape, line by line.
 
 use super::packing::{unpack, unpack_ahead};
-use super::standing::Standing;
-use super::{Entry, Happening, Head, LINE_BYTES_MAX, Mark, TEXT_BYTES_MAX, TapeBlock, TapeError, Trouble};
-use super::{Packing, VERSION};
+use super::standing::OpenBlocks;
+use super::{
+    Entry, FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeBlock, TapeError, TapeEvent,
+};
+use super::{TapeCompression, VERSION};
 use crate::model::parse::{self, BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read as ReadCall};
 use crate::model::{BlockRef, ChainId, Finality};
@@ -22,14 +24,14 @@ use std::path::Path;
 /// Iterator over the lines of a tape after the first; it ends at the first error.
 pub struct Reader<'a> {
     from: BufReader<Box<dyn Read + 'a>>,
-    packing: Packing,
+    packing: TapeCompression,
     head: Head,
     version: u32,
     keep_raw: bool,
     buffer: Vec<u8>,
     line: usize,
     n_bytes: u64,
-    standing: Standing,
+    standing: OpenBlocks,
     cut: Option<usize>,
     ended: bool,
 }
@@ -120,7 +122,7 @@ impl<'a> Reader<'a> {
         Self::begin(packing, from)
     }
 
-    fn begin(packing: Packing, from: Box<dyn Read + 'a>) -> Result<Self, TapeError> {
+    fn begin(packing: TapeCompression, from: Box<dyn Read + 'a>) -> Result<Self, TapeError> {
         let mut reader = Self {
             from: BufReader::with_capacity(1 << 17, from),
             packing,
@@ -130,7 +132,7 @@ impl<'a> Reader<'a> {
             buffer: Vec::new(),
             line: 0,
             n_bytes: 0,
-            standing: Standing::default(),
+            standing: OpenBlocks::default(),
             cut: None,
             ended: false,
         };
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the compression of the tape.
     #[must_use]
-    pub fn packing(&self) -> Packing {
+    pub fn packing(&self) -> TapeCompression {
         self.packing
     }
 
@@ -239,7 +241,7 @@ impl<'a> Reader<'a> {
         let at_ms = line.at;
         let what = match line {
             Line { gap: Some(true), .. } => {
-                self.standing = Standing::default();
+                self.standing = OpenBlocks::default();
                 return Ok(Entry::Gap);
             }
             Line { retract: Some(gone), .. } => {
@@ -247,19 +249,19 @@ impl<'a> Reader<'a> {
                     let which = stranger.map_or_else(|| "no block".to_owned(), |at| format!("block {}", at.number));
                     self.wrong(format!("{which} is taken back, which is not the newest that stands"))
                 })?;
-                Happening::Retract(gone)
+                TapeEvent::Retract(gone)
             }
-            Line { promote: Some(level), to: Some(to), .. } => Happening::Promote(level, to),
-            Line { caption: Some(caption), .. } => Happening::Caption(self.short(caption)?),
-            Line { note: Some(note), .. } => Happening::Note(self.short(note)?),
+            Line { promote: Some(level), to: Some(to), .. } => TapeEvent::Promote(level, to),
+            Line { caption: Some(caption), .. } => TapeEvent::Caption(self.short(caption)?),
+            Line { note: Some(note), .. } => TapeEvent::Note(self.short(note)?),
             Line { fault: Some(kind), endpoint, why, over, .. } => {
                 let short = |text: Option<String>| text.map(|text| self.short(text)).transpose();
                 let (endpoint, why) = (short(endpoint)?, short(why)?);
-                Happening::Trouble(Trouble { kind: self.short(kind)?, endpoint, why, over })
+                TapeEvent::Trouble(RecordedIssue { kind: self.short(kind)?, endpoint, why, over })
             }
             _ => return Err(self.wrong("a gap is marked by `true`".to_owned())),
         };
-        Ok(Entry::Mark(Mark { at_ms, what }))
+        Ok(Entry::Mark(FinalityRecord { at_ms, what }))
     }
 
     fn block(&mut self, line: Line<'_>, text: &str) -> Result<TapeBlock, TapeError> {

@@ -3,7 +3,7 @@
 //! A separate thread compresses and writes. A bounded queue lies between it and the watch; steps that find no room are
 //! left out, and the tape notes that. A tape that cannot be written is reported once, and the watch continues.
 
-use super::{Happening, Mark, Reel, TapeError, Trouble};
+use super::{FinalityRecord, RecordedIssue, Rotation, TapeError, TapeEvent};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::runtime::instant;
@@ -29,7 +29,7 @@ const FINISH_MAX: Duration = Duration::from_secs(20);
 
 /// Behavior when the tape is slower than the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum Backpressure {
     /// Waits for room on the tape: recording is the purpose.
     Waits,
     /// Leaves out data for which there is no room: watching is the purpose.
@@ -41,7 +41,7 @@ pub enum Patience {
 pub struct Recorder {
     jobs: mpsc::Sender<Job>,
     state: Arc<State>,
-    patience: Patience,
+    patience: Backpressure,
     thread: JoinHandle<Result<(), TapeError>>,
 }
 
@@ -63,7 +63,7 @@ struct TakenBlock {
 #[derive(Debug)]
 enum Job {
     Step { taken: Taken, reads: Vec<Vec<(Read, Answer)>>, missed: u64 },
-    Mark { seen: Instant, what: Happening },
+    Mark { seen: Instant, what: TapeEvent },
 }
 
 #[derive(Debug, Default)]
@@ -77,8 +77,8 @@ struct State {
 }
 
 /// State of the recorder's thread.
-struct Scribe {
-    reel: Reel,
+struct TapeWriter {
+    reel: Rotation,
     tracer: Option<Tracer>,
     state: Arc<State>,
 }
@@ -114,12 +114,12 @@ impl Taken {
 impl Recorder {
     /// Starts recording to `reel`. If `traces` contains nodes, traces are recorded too, from the first node that
     /// supports tracing. Must be called within a runtime.
-    pub fn start(reel: Reel, traces: Vec<Node>, patience: Patience) -> std::io::Result<Self> {
+    pub fn start(reel: Rotation, traces: Vec<Node>, patience: Backpressure) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (jobs, waiting) = mpsc::channel(QUEUE_MAX);
         let tracer =
             (!traces.is_empty()).then(|| Tracer { nodes: traces.into(), runtime: Handle::current(), methods: None });
-        let scribe = Scribe { reel, tracer, state: state.clone() };
+        let scribe = TapeWriter { reel, tracer, state: state.clone() };
         let thread = std::thread::Builder::new().name("tape".to_owned()).spawn(move || scribe.run(waiting))?;
         Ok(Self { jobs, state, patience, thread })
     }
@@ -130,7 +130,7 @@ impl Recorder {
     /// When the tape cannot be written any more, and whoever records waits for it.
     pub async fn step(&self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>) -> Result<(), TapeError> {
         let n_bytes = taken.n_bytes();
-        if self.patience == Patience::LeavesOut
+        if self.patience == Backpressure::LeavesOut
             && self.state.queued_bytes.load(Ordering::Relaxed).saturating_add(n_bytes) > QUEUE_BYTES_MAX
         {
             self.state.missed.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl Recorder {
             self.state.queued_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
         }
         match self.state.failed.get() {
-            Some(why) if self.patience == Patience::Waits => {
+            Some(why) if self.patience == Backpressure::Waits => {
                 Err(TapeError::Io { line: 0, source: std::io::Error::other(why.clone()) })
             }
             _ => Ok(()),
@@ -154,7 +154,7 @@ impl Recorder {
     /// Records an event of the source other than a step.
     pub async fn hear(&self, event: &Event) {
         let trouble = |kind: &crate::model::BlindnessKind, endpoint: &Option<Arc<str>>, why: Option<&str>, over| {
-            Happening::Trouble(Trouble {
+            TapeEvent::Trouble(RecordedIssue {
                 kind: kind.name().to_owned(),
                 endpoint: endpoint.as_deref().map(str::to_owned),
                 why: why.map(str::to_owned),
@@ -162,7 +162,7 @@ impl Recorder {
             })
         };
         let what = match event {
-            Event::Promoted { level, at } => Happening::Promote(*level, *at),
+            Event::Promoted { level, at } => TapeEvent::Promote(*level, *at),
             Event::Troubled(told) => trouble(&told.kind, &told.endpoint, Some(&told.why), false),
             Event::Cleared { kind, endpoint, .. } => trouble(kind, endpoint, None, true),
             Event::Step(_) | Event::Confirmed { .. } | Event::Contested(_) | Event::Phase(_) | Event::Probed { .. } => {
@@ -180,12 +180,12 @@ impl Recorder {
     pub async fn finish(self) -> Result<(), TapeError> {
         let Self { jobs, state, patience, thread } = self;
         drop(jobs);
-        state.hurry.store(patience == Patience::LeavesOut, Ordering::Relaxed);
+        state.hurry.store(patience == Backpressure::LeavesOut, Ordering::Relaxed);
         let joined = tokio::task::spawn_blocking(move || thread.join());
         let late = || std::io::Error::other("the tape was not written in time");
         let joined = match patience {
-            Patience::Waits => joined.await,
-            Patience::LeavesOut => match tokio::time::timeout(FINISH_MAX, joined).await {
+            Backpressure::Waits => joined.await,
+            Backpressure::LeavesOut => match tokio::time::timeout(FINISH_MAX, joined).await {
                 Ok(joined) => joined,
                 Err(_) => return Err(TapeError::Io { line: 0, source: late() }),
             },
@@ -197,8 +197,8 @@ impl Recorder {
     /// Queues a job. Returns whether there was room.
     async fn send(&self, job: Job) -> bool {
         match self.patience {
-            Patience::Waits => self.jobs.send(job).await.is_ok(),
-            Patience::LeavesOut => match self.jobs.try_send(job) {
+            Backpressure::Waits => self.jobs.send(job).await.is_ok(),
+            Backpressure::LeavesOut => match self.jobs.try_send(job) {
                 Ok(()) => true,
                 Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
             },
@@ -206,7 +206,7 @@ impl Recorder {
     }
 }
 
-impl Scribe {
+impl TapeWriter {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), TapeError> {
         let written = self.write_all(&mut jobs);
         if let Err(failure) = &written {
@@ -250,7 +250,7 @@ impl Scribe {
         let Taken { retract, blocks, seen } = taken;
         self.reel.turn_if_full(seen)?;
         if !retract.is_empty() {
-            self.mark(seen, Happening::Retract(retract))?;
+            self.mark(seen, TapeEvent::Retract(retract))?;
         }
         let mut reads = reads.into_iter();
         for TakenBlock { link, of, raw } in blocks {
@@ -261,7 +261,7 @@ impl Scribe {
                 Ok(traces) => traces,
                 Err(why) => {
                     let note = format!("block {}: its traces are missing: {why}", link.at.number);
-                    self.mark(seen, Happening::Note(note))?;
+                    self.mark(seen, TapeEvent::Note(note))?;
                     None
                 }
             };
@@ -273,7 +273,7 @@ impl Scribe {
             let short = writer.block_at(at_ms, link, &raw, &reads, None)?;
             let what = if short { "its traces are" } else { "it is" };
             let note = format!("block {}: {what} too large for a line of a tape", link.at.number);
-            self.mark(seen, Happening::Note(note))?;
+            self.mark(seen, TapeEvent::Note(note))?;
         }
         Ok(())
     }
@@ -295,9 +295,9 @@ impl Scribe {
         traces.map(Some)
     }
 
-    fn mark(&mut self, seen: Instant, what: Happening) -> Result<(), TapeError> {
+    fn mark(&mut self, seen: Instant, what: TapeEvent) -> Result<(), TapeError> {
         let at_ms = Some(self.reel.at_ms(seen));
-        self.reel.writer().mark(&Mark { at_ms, what })
+        self.reel.writer().mark(&FinalityRecord { at_ms, what })
     }
 
     fn say_missed(&mut self, missed: u64, seen: Instant) -> Result<(), TapeError> {
@@ -306,7 +306,7 @@ impl Scribe {
         }
         let steps = if missed == 1 { "1 step".to_owned() } else { format!("{missed} steps") };
         warn!("{}: {steps} could not be recorded, the tape was slower than the chain", self.reel.path().display());
-        self.mark(seen, Happening::Note(format!("{steps} could not be recorded: the tape was slower than the chain")))
+        self.mark(seen, TapeEvent::Note(format!("{steps} could not be recorded: the tape was slower than the chain")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The file of a recording, and its replacement when it is full.
 
-use super::{Head, Packing, Reader, TapeError, Writer};
+use super::{Head, Reader, TapeCompression, TapeError, Writer};
 use crate::runtime::instant;
 use jiff::SignedDuration;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 /// Tape file in recording, alone or together with its predecessor, as in a flight recorder.
-pub struct Reel {
+pub struct Rotation {
     path: PathBuf,
     head: Head,
     /// Maximum total size of this file and its predecessor in bytes; `None` for a single file without a limit.
@@ -25,7 +25,7 @@ pub(super) struct Counted {
     n_bytes: u64,
 }
 
-impl Reel {
+impl Rotation {
     /// Starts a new tape at `path`. An existing file is an error.
     pub fn new(path: &Path, head: Head) -> io::Result<Self> {
         let file = File::create_new(path)?;
@@ -93,7 +93,7 @@ impl Reel {
 }
 
 fn write_to(path: &Path, file: File, head: &Head) -> Result<Writer<BufWriter<Counted>>, TapeError> {
-    let mut writer = Writer::packed(BufWriter::new(Counted { file, n_bytes: 0 }), head, Packing::of(path))?;
+    let mut writer = Writer::packed(BufWriter::new(Counted { file, n_bytes: 0 }), head, TapeCompression::of(path))?;
     writer.flush()?;
     Ok(writer)
 }

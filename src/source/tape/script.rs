@@ -1,6 +1,6 @@
 //! Scenes of a stretch and their times: the blocks and marks of a scene become visible at once.
 
-use super::{Happening, Stretch};
+use super::{Stretch, TapeEvent};
 use crate::model::{BlockRef, Finality};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -71,8 +71,8 @@ impl Script {
         for place in 0..=stretch.blocks.len() {
             while let Some((_, mark)) = marks.pop_front_if(|mark| mark.0 <= place) {
                 match &mark.what {
-                    Happening::Caption(caption) => captions.push(caption.clone()),
-                    Happening::Retract(gone) => {
+                    TapeEvent::Caption(caption) => captions.push(caption.clone()),
+                    TapeEvent::Retract(gone) => {
                         standing.truncate(standing.len().saturating_sub(gone.len()));
                         reorg = gone.first().map(|tip| (mark.at_ms, tip.number));
                         script.scenes.push(Scene {
@@ -84,7 +84,7 @@ impl Script {
                             at: clock.at(mark.at_ms, None),
                         });
                     }
-                    Happening::Promote(level, to) => script.scenes.push(Scene {
+                    TapeEvent::Promote(level, to) => script.scenes.push(Scene {
                         captions: Vec::new(),
                         retract: Vec::new(),
                         blocks: place..place,
@@ -93,7 +93,7 @@ impl Script {
                         at: clock.at(mark.at_ms, None),
                     }),
                     // Outages of the recorder are not part of the chain.
-                    Happening::Trouble(_) | Happening::Note(_) => {}
+                    TapeEvent::Trouble(_) | TapeEvent::Note(_) => {}
                 }
             }
             let Some(block) = stretch.blocks.get(place) else { break };

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 
 /// The newest blocks of a stretch, as far back as a retraction may reach.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct OpenBlocks {
     first: Option<u64>,
     links: VecDeque<Link>,
 }
 
-impl Standing {
+impl OpenBlocks {
     /// Appends a block if it builds on the current chain. Returns whether it does.
     pub(super) fn append(&mut self, link: Link) -> bool {
         let joins = match self.links.back() {

@@ -1,20 +1,20 @@
 //! Summary of the contents of a tape.
 
-use super::truth::{Refuted, is_provable, prove};
-use super::{Entry, Happening, Head, Packing, Reader, TapeBlock, TapeError};
+use super::truth::{FalseBlock, is_provable, prove};
+use super::{Entry, Head, Reader, TapeBlock, TapeCompression, TapeError, TapeEvent};
 use crate::source::trace::TraceMethod;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Summary of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Survey {
+pub struct Inspection {
     /// First line of the tape.
     pub head: Head,
     /// Version of the format.
     pub version: u32,
     /// Compression of the tape.
-    pub packing: Packing,
+    pub packing: TapeCompression,
     /// Number of stretches that are not connected.
     pub n_stretches: usize,
     /// Number of blocks, including those that were retracted.
@@ -36,7 +36,7 @@ pub struct Survey {
     /// Number of blocks that are only partly proven by their hash, because they are newer than this program.
     pub n_unproven: usize,
     /// Blocks that contradict their own hash, and the reasons.
-    pub refused: Refuted,
+    pub refused: FalseBlock,
     /// Number of answers to reads.
     pub n_reads: usize,
     /// Number of blocks with traces, by method.
@@ -64,7 +64,7 @@ pub struct Survey {
 /// Number of notes that are kept in full, and of outage kinds that are counted separately: more would not be read.
 const TOLD_MAX: usize = 20;
 
-impl Survey {
+impl Inspection {
     /// Counts the rest of `reader`. A tape that cannot be read to its end is counted up to the error.
     #[must_use]
     pub fn of(reader: Reader<'_>) -> Self {
@@ -83,7 +83,7 @@ impl Survey {
             n_retracted: 0,
             n_verified: 0,
             n_unproven: 0,
-            refused: Refuted::default(),
+            refused: FalseBlock::default(),
             n_reads: 0,
             traces: BTreeMap::new(),
             n_captions: 0,
@@ -144,20 +144,20 @@ impl Survey {
             }
             Entry::Mark(mark) => {
                 match mark.what {
-                    Happening::Caption(_) => self.n_captions += 1,
-                    Happening::Retract(gone) => {
+                    TapeEvent::Caption(_) => self.n_captions += 1,
+                    TapeEvent::Retract(gone) => {
                         self.n_reorgs += 1;
                         self.n_retracted += gone.len();
                     }
-                    Happening::Promote(..) => self.n_promotions += 1,
-                    Happening::Trouble(trouble) if trouble.over => {}
-                    Happening::Trouble(trouble) => {
+                    TapeEvent::Promote(..) => self.n_promotions += 1,
+                    TapeEvent::Trouble(trouble) if trouble.over => {}
+                    TapeEvent::Trouble(trouble) => {
                         let known = self.troubles.len() < TOLD_MAX || self.troubles.contains_key(&trouble.kind);
                         let kind = if known { trouble.kind } else { "other".to_owned() };
                         *self.troubles.entry(kind).or_default() += 1;
                     }
-                    Happening::Note(note) if self.notes.len() < TOLD_MAX => self.notes.push(note),
-                    Happening::Note(_) => self.n_more_notes += 1,
+                    TapeEvent::Note(note) if self.notes.len() < TOLD_MAX => self.notes.push(note),
+                    TapeEvent::Note(_) => self.n_more_notes += 1,
                 }
                 mark.at_ms
             }

@@ -10,14 +10,14 @@ pub const REFUTED_MAX: usize = 1_000;
 
 /// Blocks of a tape that contradict their own hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refuted {
+pub struct FalseBlock {
     /// Number of each block and the reason, in the order of the tape; at most [`REFUTED_MAX`].
     pub blocks: Vec<(u64, String)>,
     /// Number of further blocks.
     pub n_more: usize,
 }
 
-impl Refuted {
+impl FalseBlock {
     /// Adds a block.
     pub(super) fn add(&mut self, number: u64, why: String) {
         if self.blocks.len() < REFUTED_MAX {
@@ -43,8 +43,8 @@ impl Refuted {
 impl Tape {
     /// Returns the blocks that contradict their own hash. Blocks whose text was not kept are not checked.
     #[must_use]
-    pub fn refuted(&self) -> Refuted {
-        let mut refuted = Refuted::default();
+    pub fn refuted(&self) -> FalseBlock {
+        let mut refuted = FalseBlock::default();
         for block in self.stretches.iter().flat_map(|stretch| &stretch.blocks) {
             if let Some(Err(why)) = block.raw.as_ref().map(prove) {
                 refuted.add(block.block.at.number, why);

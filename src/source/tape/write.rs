@@ -1,8 +1,10 @@
 //! Writer of a tape, line by line.
 
-use super::packing::Packer;
-use super::standing::Standing;
-use super::{Happening, Head, LINE_BYTES_MAX, Mark, Packing, TEXT_BYTES_MAX, TapeError, Trouble, VERSION};
+use super::packing::Compressor;
+use super::standing::OpenBlocks;
+use super::{
+    FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeCompression, TapeError, TapeEvent, VERSION,
+};
 use crate::model::Link;
 use crate::model::read::{Answer, Read};
 use crate::source::RawPair;
@@ -12,21 +14,21 @@ use std::io::Write;
 
 /// Writes a tape and marks its gaps.
 pub struct Writer<W: Write> {
-    to: Packer<W>,
+    to: Compressor<W>,
     line: usize,
-    standing: Standing,
+    standing: OpenBlocks,
 }
 
 impl<W: Write> Writer<W> {
     /// Writes the first line of a tape compressed with gzip.
     pub fn new(to: W, head: &Head) -> Result<Self, TapeError> {
-        Self::packed(to, head, Packing::Gzip)
+        Self::packed(to, head, TapeCompression::Gzip)
     }
 
     /// Writes the first line of a tape with this compression.
-    pub fn packed(to: W, head: &Head, packing: Packing) -> Result<Self, TapeError> {
-        let to = Packer::new(to, packing).map_err(|source| TapeError::Io { line: 0, source })?;
-        let mut writer = Self { to, line: 0, standing: Standing::default() };
+    pub fn packed(to: W, head: &Head, packing: TapeCompression) -> Result<Self, TapeError> {
+        let to = Compressor::new(to, packing).map_err(|source| TapeError::Io { line: 0, source })?;
+        let mut writer = Self { to, line: 0, standing: OpenBlocks::default() };
         let mut line = json!({ "tape": VERSION, "chain": head.chain.0, "note": shortened(&head.note) });
         if let Some(began) = head.began {
             line["began"] = began.to_string().into();
@@ -75,12 +77,12 @@ impl<W: Write> Writer<W> {
 
     /// Writes a mark. A retraction of blocks that are not the newest on the tape, such as those before it began,
     /// becomes the mark of a gap.
-    pub fn mark(&mut self, mark: &Mark) -> Result<(), TapeError> {
+    pub fn mark(&mut self, mark: &FinalityRecord) -> Result<(), TapeError> {
         let mut line = match &mark.what {
-            Happening::Caption(caption) => json!({ "caption": shortened(caption) }),
-            Happening::Note(note) => json!({ "note": shortened(note) }),
-            Happening::Promote(level, to) => json!({ "promote": level, "to": to }),
-            Happening::Trouble(Trouble { kind, endpoint, why, over }) => {
+            TapeEvent::Caption(caption) => json!({ "caption": shortened(caption) }),
+            TapeEvent::Note(note) => json!({ "note": shortened(note) }),
+            TapeEvent::Promote(level, to) => json!({ "promote": level, "to": to }),
+            TapeEvent::Trouble(RecordedIssue { kind, endpoint, why, over }) => {
                 let mut line = json!({ "fault": shortened(kind) });
                 if let Some(endpoint) = endpoint {
                     line["endpoint"] = shortened(endpoint).into();
@@ -93,7 +95,7 @@ impl<W: Write> Writer<W> {
                 }
                 line
             }
-            Happening::Retract(gone) => {
+            TapeEvent::Retract(gone) => {
                 if self.standing.retract(gone).is_err() {
                     return self.gap();
                 }
@@ -108,7 +110,7 @@ impl<W: Write> Writer<W> {
 
     /// Writes a line for the viewer.
     pub fn caption(&mut self, caption: &str) -> Result<(), TapeError> {
-        self.mark(&Mark { at_ms: None, what: Happening::Caption(caption.to_owned()) })
+        self.mark(&FinalityRecord { at_ms: None, what: TapeEvent::Caption(caption.to_owned()) })
     }
 
     /// Flushes buffered data, so that after a crash the tape is valid up to here.
@@ -136,7 +138,7 @@ impl<W: Write> Writer<W> {
         if self.standing.is_new() {
             return Ok(());
         }
-        self.standing = Standing::default();
+        self.standing = OpenBlocks::default();
         self.write(r#"{"gap":true}"#)
     }
 

@@ -1,7 +1,7 @@
 //! Answers while pages wait: an answer drops no unseen page.
 
 use super::*;
-use crate::escalate::{Refusal, acknowledge, false_alarm, resolve, tick};
+use crate::escalate::{ResponseError, acknowledge, false_alarm, resolve, tick};
 use crate::model::incident::{DeliveryKind, Incident, State};
 use crate::model::{DeliveryKey, Severity};
 use crate::store::{Answered, Leased};
@@ -21,7 +21,7 @@ enum Page {
     Arrived,
 }
 
-type Answer = fn(&Incident) -> Result<Plan, Refusal>;
+type Answer = fn(&Incident) -> Result<ChangeSet, ResponseError>;
 
 const ANSWERS: [(&str, Answer); 3] = [
     ("ack", |incident| acknowledge(incident, "on-call", T)),
@@ -57,7 +57,7 @@ async fn two_pages(page: Page) -> (Kit, Vec<Leased>) {
     match page {
         Page::Failed => kit.store.retry(&key(&leased), T, T + 1_000, "answered 503").await.unwrap(),
         Page::GivenUp => {
-            kit.store.dead(&key(&leased), T, "answered 410", |_, _| Plan::default()).await.unwrap();
+            kit.store.dead(&key(&leased), T, "answered 410", |_, _| ChangeSet::default()).await.unwrap();
         }
         Page::Arrived => kit.store.sent(&key(&leased), T).await.unwrap(),
         _ => {}
@@ -105,7 +105,7 @@ async fn a_page_on_its_way_when_somebody_answers_opens_the_incident_again_if_it_
             match page {
                 OnItsWayAndFails => kit.store.retry(&key(&leased), T, T, "timeout").await.unwrap(),
                 OnItsWayAndIsGivenUp => {
-                    kit.store.dead(&key(&leased), T, "answered 410", |_, _| Plan::default()).await.unwrap();
+                    kit.store.dead(&key(&leased), T, "answered 410", |_, _| ChangeSet::default()).await.unwrap();
                 }
                 OnItsWayAndArrives => kit.store.sent(&key(&leased), T).await.unwrap(),
                 _ => {}

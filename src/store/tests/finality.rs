@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::model::incident::{Finding, State};
-use crate::model::{Finality, FindingId, Footing, Proof, Severity, Sight};
-use crate::store::{AllowanceEnd, Filter, GAINED_MAX, Gained, Settled, StoreError};
+use crate::model::{Confidence, Finality, FindingId, Provenance, Severity, Verification};
+use crate::store::{ConfidenceGain, Filter, GAINED_MAX, OverrideEnd, Settled, StoreError};
 
 use Finality::{Finalized, Included, Safe};
 
 /// Returns a block that one of two endpoints has served so far.
 fn once(block: JudgedBlock) -> JudgedBlock {
-    JudgedBlock { sight: Sight { sources: 1, endpoints: 2, proof: Proof::Proven }, ..block }
+    JudgedBlock { sight: Provenance { sources: 1, endpoints: 2, proof: Verification::Proven }, ..block }
 }
 
 /// Creates a kit with blocks 1 to 4 and a finding in each, all in one incident.
@@ -112,7 +112,7 @@ async fn an_incident_is_as_final_as_the_newest_of_its_standing_findings() {
 #[tokio::test]
 async fn the_page_that_is_told_next_knows_what_was_confirmed_and_promoted_meanwhile() {
     let (kit, _) = four().await;
-    let page = |plan: &Plan| match &plan.deliveries[0].body {
+    let page = |plan: &ChangeSet| match &plan.deliveries[0].body {
         crate::model::incident::Body::Page(page) => page.clone(),
         body => panic!("a page, not {body:?}"),
     };
@@ -204,8 +204,8 @@ async fn a_person_s_word_undoes_what_is_final_once_and_stays_on_record() {
     assert_eq!(kit.store.cursor(MAINNET).await.unwrap(), Some(at(4, 1)));
     assert_eq!(kit.settled().await, (Some(2), Some(2)), "what lies below is as final as it was");
 
-    let used = AllowanceEnd::Used { at_ms: T + 5, undone: at(3, 0) };
-    let replaced = AllowanceEnd::Replaced { by: "treasury-lead".to_owned(), at_ms: T + 2 };
+    let used = OverrideEnd::Used { at_ms: T + 5, undone: at(3, 0) };
+    let replaced = OverrideEnd::Replaced { by: "treasury-lead".to_owned(), at_ms: T + 2 };
     let record = kit.store.allowances(MAINNET, 10).await.unwrap();
     let ends: Vec<_> = record.into_iter().map(|allowance| (allowance.by, allowance.end)).collect();
     assert_eq!(ends, [("treasury-lead".to_owned(), Some(used)), ("on-call".to_owned(), Some(replaced))]);
@@ -213,7 +213,7 @@ async fn a_person_s_word_undoes_what_is_final_once_and_stays_on_record() {
 
     kit.store.promote(MAINNET, Finalized, at(4, 1)).await.unwrap().unwrap();
     let again = OwnedStepJudged { undo: Some(at(4, 1).hash), ..kit.owned(&[at(4, 1)], vec![]) };
-    assert!(refused(kit.store.commit_step(again, T, |_, _| Plan::default()).await), "it was good for one step");
+    assert!(refused(kit.store.commit_step(again, T, |_, _| ChangeSet::default()).await), "it was good for one step");
 }
 
 #[tokio::test]
@@ -223,15 +223,15 @@ async fn what_was_allowed_can_be_taken_back_and_an_ordinary_reorg_does_not_use_i
     kit.store.allow(MAINNET, at(4, 1).hash, "treasury-lead", T).await.unwrap();
     let shallow = vec![block(at(4, 2), at(3, 0), vec![])];
     let step = OwnedStepJudged { undo: Some(at(4, 1).hash), ..kit.owned(&[at(4, 0)], shallow) };
-    kit.store.commit_step(step, T, |_, _| Plan::default()).await.unwrap();
+    kit.store.commit_step(step, T, |_, _| ChangeSet::default()).await.unwrap();
     assert!(kit.store.allowance(MAINNET).await.unwrap().is_some());
     let withdrawn = kit.store.withdraw(MAINNET, "on-call", T + 1).await.unwrap().unwrap();
-    assert_eq!(withdrawn.end, Some(AllowanceEnd::Withdrawn { by: "on-call".to_owned(), at_ms: T + 1 }));
+    assert_eq!(withdrawn.end, Some(OverrideEnd::Withdrawn { by: "on-call".to_owned(), at_ms: T + 1 }));
     assert_eq!(kit.store.allowances(MAINNET, 10).await.unwrap(), [withdrawn]);
     assert_eq!(kit.store.withdraw(MAINNET, "on-call", T + 2).await.unwrap(), None);
     let retract = [at(4, 2), at(3, 0), at(2, 0)];
     let step = OwnedStepJudged { undo: Some(at(4, 1).hash), ..kit.owned(&retract, vec![]) };
-    let outcome = kit.store.commit_step(step, T, |_, _| Plan::default()).await;
+    let outcome = kit.store.commit_step(step, T, |_, _| ChangeSet::default()).await;
     assert!(matches!(outcome, Err(StoreError::Finalized { finalized, .. }) if finalized == at(2, 0)));
 }
 
@@ -251,7 +251,7 @@ async fn a_promotion_names_as_many_findings_as_anybody_reads_and_counts_the_rest
     let kit = Kit::new().await;
     let n = GAINED_MAX as u32 + 5;
     kit.block(1, (1..=n).map(|n| stray(n, Severity::Warning)).collect()).await;
-    let Gained { findings, more } = kit.store.promote(MAINNET, Safe, at(1, 0)).await.unwrap().unwrap();
+    let ConfidenceGain { findings, more } = kit.store.promote(MAINNET, Safe, at(1, 0)).await.unwrap().unwrap();
     assert_eq!((findings.len(), more), (GAINED_MAX, 5));
 }
 
@@ -297,7 +297,7 @@ async fn a_store_of_before_there_was_finality_keeps_its_findings_in_their_place(
     drop(db);
     let store = Store::open(&path).await.unwrap();
     let incident = store.incident(id).await.unwrap();
-    assert_eq!(incident.footing, Some(Footing::default()), "one endpoint's word, as everything was then");
+    assert_eq!(incident.footing, Some(Confidence::default()), "one endpoint's word, as everything was then");
     let gained = store.promote(MAINNET, Safe, at(7, 0)).await.unwrap().unwrap();
     assert_eq!(gained.findings, [plan.findings[0].id.clone()]);
     assert_eq!(store.findings_of(&incident.id).await.unwrap()[0].footing.finality, Safe);

@@ -6,7 +6,7 @@ use crate::model::incident::{Body, Budget, Delivery, DeliveryKind, Urgency};
 use crate::model::page::Page;
 use crate::model::record::{Line, SummaryLine};
 use crate::model::{DeliveryKey, Severity};
-use crate::store::{Ask, Leased};
+use crate::store::{LeaseRequest, Leased};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,7 +220,7 @@ impl Pair {
             Happens::Arrives(to, lane, sort, severity) => {
                 let delivery = delivery(self.model.all.len(), to, lane, sort, severity);
                 self.model.arrives(&delivery, self.now);
-                let plan = Plan { deliveries: vec![delivery], ..Plan::default() };
+                let plan = ChangeSet { deliveries: vec![delivery], ..ChangeSet::default() };
                 self.kit.store.change(self.now, |_| plan).await.unwrap();
             }
             Happens::Leaves(lanes) => self.leaves(lanes).await,
@@ -257,12 +257,12 @@ impl Pair {
 
     async fn leaves(&mut self, lanes: usize) {
         self.model.expire(self.now);
-        let asks: Vec<(Ask, u64)> = DESTINATIONS
+        let asks: Vec<(LeaseRequest, u64)> = DESTINATIONS
             .iter()
             .flat_map(|to| Budget::ALL.map(|budget| (to, budget)))
             .map(|(to, budget)| {
                 let in_a_row = if budget == Budget::Feed { IN_A_ROW } else { 1 };
-                (Ask { destination: (*to).to_owned(), budget, lanes, in_a_row }, LEASE_MS)
+                (LeaseRequest { destination: (*to).to_owned(), budget, lanes, in_a_row }, LEASE_MS)
             })
             .collect();
         let due = self.kit.store.dispatch(self.now, asks.clone()).await.unwrap();
@@ -311,7 +311,7 @@ impl Pair {
                 Now::Waits(self.now + 5_000)
             }
             Fails::ForGood => {
-                self.kit.store.dead(key, self.now, "410", |_, _| Plan::default()).await.unwrap();
+                self.kit.store.dead(key, self.now, "410", |_, _| ChangeSet::default()).await.unwrap();
                 self.given_up.insert(key.clone());
                 Now::Dead
             }

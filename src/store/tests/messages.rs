@@ -88,7 +88,7 @@ async fn messages_of_a_lane_go_out_in_order_and_wait_for_one_another() {
     kit.block(4, vec![stray(7, Severity::High)]).await;
     assert_eq!(names(&lease(&kit, T + 5_001).await), [""; 0], "one of a lane at a time");
     // A message that was given up no longer delays the others.
-    kit.store.dead(&key(&update, 0), T + 5_002, "410 Gone", |_, _| Plan::default()).await.unwrap();
+    kit.store.dead(&key(&update, 0), T + 5_002, "410 Gone", |_, _| ChangeSet::default()).await.unwrap();
     assert_eq!(names(&lease(&kit, T + 5_003).await), ["update pager 1"]);
 }
 
@@ -139,7 +139,7 @@ async fn a_dead_letter_and_the_incident_it_makes_are_one_commit() {
     assert_eq!(names(&lease(&kit, T).await), ["trigger phone 1"]);
     // Giving a message up twice has the same effect as once.
     let again = kit.store.dead(&key(&leased, 0), T, "410 Gone", |_, _| panic!("not asked")).await.unwrap();
-    assert_eq!(again, Plan::default());
+    assert_eq!(again, ChangeSet::default());
     // An engine that panics leaves the message alive: it does not become a dead letter.
     assert!(kit.store.dead(&key(&leased, 1), T, "410", |_, _| panic!("no")).await.is_err());
     assert_eq!(kit.store.counts().await.unwrap().dead, 1);
@@ -153,7 +153,7 @@ async fn a_dead_letter_and_the_incident_it_makes_are_one_commit() {
 async fn the_same_message_is_written_once() {
     let kit = two_incidents().await;
     let plan = kit.block(2, vec![stray(5, Severity::High)]).await;
-    let again = Plan { deliveries: plan.deliveries.clone(), ..Plan::default() };
+    let again = ChangeSet { deliveries: plan.deliveries.clone(), ..ChangeSet::default() };
     kit.store.change(T, move |_| again).await.unwrap();
     assert_eq!(kit.number("SELECT count(*) FROM outbox"), 3);
 }

@@ -11,8 +11,8 @@ mod steps;
 
 use super::{OwnedStepJudged, Store};
 use crate::escalate::fixtures::*;
-use crate::escalate::{Roster, plan};
-use crate::model::incident::Plan;
+use crate::escalate::{Routing, plan};
+use crate::model::incident::ChangeSet;
 use crate::model::{BlockRef, ChainId, Judged, JudgedBlock};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ const MAINNET: ChainId = ChainId(1);
 /// A store in its own directory, begun at block 0 of fork 0.
 struct Kit {
     store: Store,
-    roster: Roster,
+    roster: Routing,
     dir: TempDir,
 }
 
@@ -56,14 +56,14 @@ impl Kit {
         }
     }
 
-    async fn step(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> super::Result<Plan> {
+    async fn step(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> super::Result<ChangeSet> {
         let roster = self.roster.clone();
         let step = self.owned(retract, blocks);
         self.store.commit_step(step, T, move |step, standing| plan(step, standing, &roster, T)).await
     }
 
     /// Commits one more block of fork 0.
-    async fn block(&self, number: u64, judged: Vec<Judged>) -> Plan {
+    async fn block(&self, number: u64, judged: Vec<Judged>) -> ChangeSet {
         self.step(&[], vec![block(at(number, 0), at(number - 1, 0), judged)]).await.unwrap()
     }
 

@@ -21,7 +21,7 @@ fn seen(kit: &Kit, remembered: Vec<Remembered>, accounted: i64) -> QueueSeen {
     QueueSeen { step, safe: address(TREASURY), remembered, news: vec![], accounted }
 }
 
-async fn commit(kit: &Kit, seen: QueueSeen, now_ms: u64) -> crate::store::Result<Plan> {
+async fn commit(kit: &Kit, seen: QueueSeen, now_ms: u64) -> crate::store::Result<ChangeSet> {
     let roster = kit.roster.clone();
     kit.store.commit_queue(seen, now_ms, move |step, standing| queued(step, standing, &roster, now_ms, &[])).await
 }

@@ -1,15 +1,19 @@
 //! Commits of steps: what they write, what they reject, and what readers see.
 
 use super::*;
-use crate::escalate::{Refusal, acknowledge, resolve, tick};
+use crate::escalate::{ResponseError, acknowledge, resolve, tick};
 use crate::model::incident::{Finding, Incident, State};
-use crate::model::{Delta, IncidentId, Severity};
+use crate::model::{IncidentId, Severity, WindowEntry};
 use crate::runtime::Moment;
 use crate::store::{Filter, StoreError, WINDOW_BLOCKS_MAX};
 use alloy_primitives::U256;
 
 fn with_delta(mut block: JudgedBlock, amount: u64) -> JudgedBlock {
-    block.deltas.push(Delta { watch: address(TREASURY), rule: "friday-grants".into(), amount: U256::from(amount) });
+    block.deltas.push(WindowEntry {
+        watch: address(TREASURY),
+        rule: "friday-grants".into(),
+        amount: U256::from(amount),
+    });
     block
 }
 
@@ -167,8 +171,8 @@ async fn two_processes_that_acknowledge_at_once_see_each_other() {
     for round in 0..20 {
         let (one, two) = tokio::join!(ack(kit.store.clone(), "one"), ack(other.clone(), "two"));
         let winner = match (&one, &two) {
-            (Ok(_), Err(Refusal::Acknowledged(who))) if who == "one" => "one",
-            (Err(Refusal::Acknowledged(who)), Ok(_)) if who == "two" => "two",
+            (Ok(_), Err(ResponseError::Acknowledged(who))) if who == "one" => "one",
+            (Err(ResponseError::Acknowledged(who)), Ok(_)) if who == "two" => "two",
             both => panic!("round {round}: {both:?}"),
         };
         let incident = other.incident(id.as_str()).await.unwrap();

@@ -1,109 +1,109 @@
 //! Definitions of all series: name, help text and labels. The methods of [`Metrics`](super::Metrics) update them.
 
-use super::vector::{self, Book, Count, Level, Seconds, Vector};
+use super::vector::{self, Count, LevelGauge, MetricsRegistry, Seconds, SeriesFamily};
 use prometheus_client::metrics::histogram::Histogram;
 
 pub(super) struct Start {
-    pub(super) build: Vector<Level, 1>,
-    pub(super) config: Vector<Level, 1>,
-    pub(super) config_loaded: Level,
-    pub(super) config_loaded_at: Level,
-    pub(super) started_at: Level,
-    pub(super) watches: Level,
+    pub(super) build: SeriesFamily<LevelGauge, 1>,
+    pub(super) config: SeriesFamily<LevelGauge, 1>,
+    pub(super) config_loaded: LevelGauge,
+    pub(super) config_loaded_at: LevelGauge,
+    pub(super) started_at: LevelGauge,
+    pub(super) watches: LevelGauge,
 }
 
 pub(super) struct Chain {
-    pub(super) head: Vector<Level, 1>,
-    pub(super) head_time: Vector<Level, 1>,
-    pub(super) processed: Vector<Level, 1>,
-    pub(super) processed_time: Vector<Level, 1>,
-    pub(super) safe: Vector<Level, 1>,
-    pub(super) finalized: Vector<Level, 1>,
-    pub(super) slot: Vector<Level, 1>,
-    pub(super) skew: Vector<Level, 1>,
-    pub(super) phase: Vector<Level, 2>,
-    pub(super) blocks: Vector<Count, 1>,
-    pub(super) reorgs: Vector<Count, 1>,
-    pub(super) depth: Vector<Histogram, 1>,
-    pub(super) refused: Vector<Count, 3>,
-    pub(super) unverified: Vector<Count, 1>,
-    pub(super) blind: Vector<Level, 2>,
-    pub(super) blind_seconds: Vector<Seconds, 1>,
+    pub(super) head: SeriesFamily<LevelGauge, 1>,
+    pub(super) head_time: SeriesFamily<LevelGauge, 1>,
+    pub(super) processed: SeriesFamily<LevelGauge, 1>,
+    pub(super) processed_time: SeriesFamily<LevelGauge, 1>,
+    pub(super) safe: SeriesFamily<LevelGauge, 1>,
+    pub(super) finalized: SeriesFamily<LevelGauge, 1>,
+    pub(super) slot: SeriesFamily<LevelGauge, 1>,
+    pub(super) skew: SeriesFamily<LevelGauge, 1>,
+    pub(super) phase: SeriesFamily<LevelGauge, 2>,
+    pub(super) blocks: SeriesFamily<Count, 1>,
+    pub(super) reorgs: SeriesFamily<Count, 1>,
+    pub(super) depth: SeriesFamily<Histogram, 1>,
+    pub(super) refused: SeriesFamily<Count, 3>,
+    pub(super) unverified: SeriesFamily<Count, 1>,
+    pub(super) blind: SeriesFamily<LevelGauge, 2>,
+    pub(super) blind_seconds: SeriesFamily<Seconds, 1>,
 }
 
 pub(super) struct Rpc {
-    pub(super) requests: Vector<Count, 4>,
-    pub(super) seconds: Vector<Histogram, 3>,
-    pub(super) hedged: Vector<Count, 1>,
-    pub(super) disagreement: Vector<Count, 1>,
+    pub(super) requests: SeriesFamily<Count, 4>,
+    pub(super) seconds: SeriesFamily<Histogram, 3>,
+    pub(super) hedged: SeriesFamily<Count, 1>,
+    pub(super) disagreement: SeriesFamily<Count, 1>,
 }
 
 pub(super) struct Endpoint {
-    pub(super) up: Vector<Level, 2>,
-    pub(super) lag: Vector<Level, 2>,
-    pub(super) quarantined: Vector<Level, 2>,
-    pub(super) strikes: Vector<Count, 2>,
-    pub(super) ability: Vector<Level, 3>,
+    pub(super) up: SeriesFamily<LevelGauge, 2>,
+    pub(super) lag: SeriesFamily<LevelGauge, 2>,
+    pub(super) quarantined: SeriesFamily<LevelGauge, 2>,
+    pub(super) strikes: SeriesFamily<Count, 2>,
+    pub(super) ability: SeriesFamily<LevelGauge, 3>,
 }
 
 pub(super) struct Queue {
-    pub(super) length: Vector<Level, 2>,
-    pub(super) room: Vector<Level, 2>,
-    pub(super) dropped: Vector<Count, 2>,
+    pub(super) length: SeriesFamily<LevelGauge, 2>,
+    pub(super) room: SeriesFamily<LevelGauge, 2>,
+    pub(super) dropped: SeriesFamily<Count, 2>,
 }
 
 pub(super) struct Judging {
-    pub(super) verdicts: Vector<Count, 3>,
-    pub(super) decode_failures: Vector<Count, 1>,
-    pub(super) judge: Vector<Histogram, 1>,
-    pub(super) detection: Vector<Histogram, 1>,
-    pub(super) commit: Vector<Histogram, 1>,
-    pub(super) head_to_commit: Vector<Histogram, 1>,
-    pub(super) block_to_commit: Vector<Histogram, 1>,
+    pub(super) verdicts: SeriesFamily<Count, 3>,
+    pub(super) decode_failures: SeriesFamily<Count, 1>,
+    pub(super) judge: SeriesFamily<Histogram, 1>,
+    pub(super) detection: SeriesFamily<Histogram, 1>,
+    pub(super) commit: SeriesFamily<Histogram, 1>,
+    pub(super) head_to_commit: SeriesFamily<Histogram, 1>,
+    pub(super) block_to_commit: SeriesFamily<Histogram, 1>,
 }
 
 pub(super) struct Incidents {
-    pub(super) open: Vector<Level, 2>,
-    pub(super) opened: Vector<Count, 1>,
-    pub(super) escalations: Vector<Count, 2>,
+    pub(super) open: SeriesFamily<LevelGauge, 2>,
+    pub(super) opened: SeriesFamily<Count, 1>,
+    pub(super) escalations: SeriesFamily<Count, 2>,
 }
 
 pub(super) struct Delivery {
-    pub(super) ended: Vector<Count, 2>,
-    pub(super) attempts: Vector<Count, 2>,
-    pub(super) seconds: Vector<Histogram, 1>,
-    pub(super) page: Vector<Histogram, 1>,
-    pub(super) failing: Vector<Level, 1>,
-    pub(super) pending: Vector<Level, 1>,
-    pub(super) oldest: Vector<Level, 1>,
-    pub(super) dead: Level,
+    pub(super) ended: SeriesFamily<Count, 2>,
+    pub(super) attempts: SeriesFamily<Count, 2>,
+    pub(super) seconds: SeriesFamily<Histogram, 1>,
+    pub(super) page: SeriesFamily<Histogram, 1>,
+    pub(super) failing: SeriesFamily<LevelGauge, 1>,
+    pub(super) pending: SeriesFamily<LevelGauge, 1>,
+    pub(super) oldest: SeriesFamily<LevelGauge, 1>,
+    pub(super) dead: LevelGauge,
 }
 
 pub(super) struct Stored {
     pub(super) write_errors: Count,
-    pub(super) free: Level,
-    pub(super) size: Level,
+    pub(super) free: LevelGauge,
+    pub(super) size: LevelGauge,
 }
 
 pub(super) struct Signs {
-    pub(super) check: Vector<Level, 1>,
-    pub(super) beat_at: Vector<Level, 1>,
-    pub(super) every: Vector<Level, 1>,
-    pub(super) beats: Vector<Count, 2>,
+    pub(super) check: SeriesFamily<LevelGauge, 1>,
+    pub(super) beat_at: SeriesFamily<LevelGauge, 1>,
+    pub(super) every: SeriesFamily<LevelGauge, 1>,
+    pub(super) beats: SeriesFamily<Count, 2>,
 }
 
 pub(super) struct Services {
-    pub(super) requests: Vector<Count, 3>,
-    pub(super) quota: Vector<Level, 2>,
-    pub(super) month: Vector<Level, 2>,
-    pub(super) says: Vector<Level, 2>,
-    pub(super) paused: Vector<Level, 2>,
-    pub(super) seen_at: Vector<Level, 2>,
-    pub(super) queued: Vector<Level, 2>,
+    pub(super) requests: SeriesFamily<Count, 3>,
+    pub(super) quota: SeriesFamily<LevelGauge, 2>,
+    pub(super) month: SeriesFamily<LevelGauge, 2>,
+    pub(super) says: SeriesFamily<LevelGauge, 2>,
+    pub(super) paused: SeriesFamily<LevelGauge, 2>,
+    pub(super) seen_at: SeriesFamily<LevelGauge, 2>,
+    pub(super) queued: SeriesFamily<LevelGauge, 2>,
 }
 
 impl Start {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
             build: book.levels("build_info", "The program's version; always 1", ["version"]),
             config: book.levels("config_hash_info", "SHA-256 of the configuration in force; always 1", ["sha256"]),
@@ -120,7 +120,7 @@ impl Start {
 }
 
 impl Chain {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let chain = ["chain"];
         Self {
             head: book.levels("chain_head_number", "The newest block that an endpoint named", chain),
@@ -156,7 +156,7 @@ impl Chain {
 }
 
 impl Rpc {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
             requests: book.counts(
                 "rpc_requests_total",
@@ -184,7 +184,7 @@ impl Rpc {
 }
 
 impl Endpoint {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let endpoint = ["chain", "endpoint"];
         Self {
             up: book.levels("endpoint_up", "Whether the endpoint answers", endpoint),
@@ -209,7 +209,7 @@ impl Endpoint {
 }
 
 impl Queue {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let queue = ["chain", "queue"];
         Self {
             length: book.levels("queue_length", "What waits in a bounded queue", queue),
@@ -220,7 +220,7 @@ impl Queue {
 }
 
 impl Judging {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let chain = ["chain"];
         Self {
             verdicts: book.counts("verdicts_total", "Activities judged", ["watch", "verdict", "severity"]),
@@ -259,7 +259,7 @@ impl Judging {
 }
 
 impl Incidents {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
             open: book.levels("incidents_open", "Incidents that are not over", ["severity", "state"]),
             opened: book.counts("incidents_total", "Incidents opened", ["severity"]),
@@ -269,7 +269,7 @@ impl Incidents {
 }
 
 impl Delivery {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let destination = ["destination"];
         let outcome = ["destination", "outcome"];
         Self {
@@ -300,7 +300,7 @@ impl Delivery {
 }
 
 impl Stored {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
             write_errors: book.count("store_write_errors_total", "Writes that the store could not do"),
             free: book.level("store_free_bytes", "Space left on the store's file system"),
@@ -310,7 +310,7 @@ impl Stored {
 }
 
 impl Services {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let service = ["chain", "service"];
         let outcome = ["chain", "service", "outcome"];
         Self {
@@ -350,7 +350,7 @@ impl Services {
 }
 
 impl Signs {
-    pub(super) fn register(book: &mut Book) -> Self {
+    pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let heartbeat = ["heartbeat"];
         Self {
             check: book.levels("check_failing", "1 while a check fails", ["check"]),

@@ -15,18 +15,18 @@ pub(super) type Count = Counter<u64, AtomicU64>;
 /// A counter of seconds.
 pub(super) type Seconds = Counter<f64, AtomicU64>;
 /// A number that can rise and fall. All our values are exact in an `f64`, including block numbers.
-pub(super) type Level = Gauge<f64, AtomicU64>;
+pub(super) type LevelGauge = Gauge<f64, AtomicU64>;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
 /// Metrics with one name, one for each combination of label values.
 #[derive(Clone, Debug)]
-pub(super) struct Vector<M, const N: usize> {
+pub(super) struct SeriesFamily<M, const N: usize> {
     names: [&'static str; N],
     family: Family<Labels<N>, M, fn() -> M>,
 }
 
-impl<M: Clone, const N: usize> Vector<M, N> {
+impl<M: Clone, const N: usize> SeriesFamily<M, N> {
     /// Returns the metric with these label values, in the order of the label names; created at zero on first use.
     pub(super) fn of(&self, values: [&str; N]) -> M {
         self.family.get_or_create_owned(&self.labels(values))
@@ -44,9 +44,9 @@ impl<M: Clone, const N: usize> Vector<M, N> {
 }
 
 /// A registry that accepts the names of counters as they are scraped.
-pub(super) struct Book(Registry);
+pub(super) struct MetricsRegistry(Registry);
 
-impl Book {
+impl MetricsRegistry {
     pub(super) fn new() -> Self {
         Self(Registry::with_prefix("watchfire"))
     }
@@ -56,7 +56,7 @@ impl Book {
         name: &str,
         help: &str,
         names: [&'static str; N],
-    ) -> Vector<Count, N> {
+    ) -> SeriesFamily<Count, N> {
         self.vector(name, help, names, Count::default)
     }
 
@@ -65,7 +65,7 @@ impl Book {
         name: &str,
         help: &str,
         names: [&'static str; N],
-    ) -> Vector<Seconds, N> {
+    ) -> SeriesFamily<Seconds, N> {
         self.vector(name, help, names, Seconds::default)
     }
 
@@ -74,8 +74,8 @@ impl Book {
         name: &str,
         help: &str,
         names: [&'static str; N],
-    ) -> Vector<Level, N> {
-        self.vector(name, help, names, Level::default)
+    ) -> SeriesFamily<LevelGauge, N> {
+        self.vector(name, help, names, LevelGauge::default)
     }
 
     pub(super) fn histograms<const N: usize>(
@@ -84,7 +84,7 @@ impl Book {
         help: &str,
         names: [&'static str; N],
         buckets: fn() -> Histogram,
-    ) -> Vector<Histogram, N> {
+    ) -> SeriesFamily<Histogram, N> {
         self.vector(name, help, names, buckets)
     }
 
@@ -94,8 +94,8 @@ impl Book {
         count
     }
 
-    pub(super) fn level(&mut self, name: &str, help: &str) -> Level {
-        let level = Level::default();
+    pub(super) fn level(&mut self, name: &str, help: &str) -> LevelGauge {
+        let level = LevelGauge::default();
         self.register(name, help, level.clone());
         level
     }
@@ -110,13 +110,13 @@ impl Book {
         help: &str,
         names: [&'static str; N],
         make: fn() -> M,
-    ) -> Vector<M, N>
+    ) -> SeriesFamily<M, N>
     where
         M: EncodeMetric + TypedMetric + std::fmt::Debug + Send + Sync + 'static,
     {
         let family = Family::new_with_constructor(make);
         self.register(name, help, family.clone());
-        Vector { names, family }
+        SeriesFamily { names, family }
     }
 
     fn register(&mut self, name: &str, help: &str, metric: impl Metric) {

@@ -2,14 +2,14 @@
 
 use crate::abi::{Abi, Function};
 use crate::classify::builtin::BUILTINS;
-use crate::classify::rule::{AddressTest, Condition, DeedMatch, Polarity, Rule, Rules, ValueRule, WatchRules};
+use crate::classify::rule::{AddressTest, CallMatch, Condition, Polarity, Rule, Rules, ValueRule, WatchRules};
 use crate::classify::{self, History, Moment};
 use crate::model::value::Arg;
 use crate::model::{
-    Activity, ActivityKind, Decoding, Deed, Fate, Kind, Operation, Position, Role, Severity, Stage, Verdict, Voucher,
-    WatchId, WatchInfo,
+    Activity, ActivityKind, DecodedCall, Decoding, Fate, Kind, Operation, Position, Role, Severity, Stage, Verdict,
+    Voucher, WatchId, WatchInfo,
 };
-use crate::watchlist::book::Book;
+use crate::watchlist::book::Config;
 use crate::watchlist::compile::{STRANGER, blank};
 use alloy_primitives::{Address, B256, U256};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ const ENVELOPES: [(Kind, &[&str]); 5] = [
 /// Returns one row for each function that changes state and each thing that a rule is about, watch by watch in the
 /// order of the book.
 #[must_use]
-pub fn coverage(book: &Book) -> Vec<CoverageRow> {
+pub fn coverage(book: &Config) -> Vec<CoverageRow> {
     let unruled = book.rules.watches.iter().map(|rules| WatchRules { rules: Vec::new(), ..rules.clone() }).collect();
     let unruled = Rules { watches: unruled, timed: Vec::new() };
     let mut rows = Vec::new();
@@ -86,7 +86,7 @@ pub fn coverage(book: &Book) -> Vec<CoverageRow> {
 struct Case {
     kind: ActivityKind,
     name: Arc<str>,
-    matches: DeedMatch,
+    matches: CallMatch,
     function: Option<Arc<Function>>,
     to_itself: bool,
 }
@@ -95,7 +95,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     let function = |kind, function: &Arc<Function>, to_itself| Case {
         kind,
         name: Arc::clone(&function.signature),
-        matches: DeedMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
+        matches: CallMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
         function: Some(Arc::clone(function)),
         to_itself,
     };
@@ -104,11 +104,11 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     let wallet = watch.kind.carries_out();
     let acts = wallet || watch.kind == Kind::Eoa || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
 
-    let mut cases = vec![plain(ActivityKind::Call, "ether", DeedMatch::Ether)];
+    let mut cases = vec![plain(ActivityKind::Call, "ether", CallMatch::Ether)];
     cases.extend(changing().map(|f| function(ActivityKind::Call, f, false)));
-    cases.push(plain(ActivityKind::Call, "anything else", DeedMatch::Any));
+    cases.push(plain(ActivityKind::Call, "anything else", CallMatch::Any));
     if acts {
-        cases.push(plain(ActivityKind::Act, "ether", DeedMatch::Ether));
+        cases.push(plain(ActivityKind::Act, "ether", CallMatch::Ether));
         if wallet {
             cases.extend(
                 changing().filter(|f| !is_envelope(watch.kind, &f.name)).map(|f| function(ActivityKind::Act, f, true)),
@@ -118,25 +118,25 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     // Functions, events and movements that rules name in addition to the watch's own ABI.
     for (rule, deed) in rules.rules.iter().flat_map(|rule| rule.deed.each().iter().map(move |deed| (rule, deed))) {
         let known = |case: &Case| case.kind == rule.kind && case.matches == *deed;
-        if cases.iter().any(known) || *deed == DeedMatch::Any {
+        if cases.iter().any(known) || *deed == CallMatch::Any {
             continue;
         }
         let (name, known): (Arc<str>, _) = match deed {
-            DeedMatch::Function { selector, signature } => {
+            CallMatch::Function { selector, signature } => {
                 (Arc::clone(signature), rule_abi.function(*selector).cloned())
             }
-            DeedMatch::Event { signature, .. } => (Arc::clone(signature), None),
-            DeedMatch::Any | DeedMatch::Ether | DeedMatch::OneOf(_) => ("ether".into(), None),
-            DeedMatch::Creation => ("creation".into(), None),
-            DeedMatch::MoveIn => ("in".into(), None),
-            DeedMatch::MoveOut => ("out".into(), None),
-            DeedMatch::Approval => ("approval".into(), None),
-            DeedMatch::Item(name) => ((*name).into(), None),
+            CallMatch::Event { signature, .. } => (Arc::clone(signature), None),
+            CallMatch::Any | CallMatch::Ether | CallMatch::OneOf(_) => ("ether".into(), None),
+            CallMatch::Creation => ("creation".into(), None),
+            CallMatch::MoveIn => ("in".into(), None),
+            CallMatch::MoveOut => ("out".into(), None),
+            CallMatch::Approval => ("approval".into(), None),
+            CallMatch::Item(name) => ((*name).into(), None),
         };
         cases.push(Case { kind: rule.kind, name, matches: deed.clone(), function: known, to_itself: false });
     }
     if acts {
-        cases.push(plain(ActivityKind::Act, "anything else", DeedMatch::Any));
+        cases.push(plain(ActivityKind::Act, "anything else", CallMatch::Any));
     }
     cases
 }
@@ -152,13 +152,13 @@ impl Case {
         let other = if self.to_itself { own } else { STRANGER };
         let (from, to) = match (self.kind, &self.matches) {
             (ActivityKind::Call, _) => (STRANGER, Some(own)),
-            (ActivityKind::Act, DeedMatch::Creation) | (ActivityKind::Event | ActivityKind::State, _) => (own, None),
-            (ActivityKind::Move, DeedMatch::MoveIn) => (STRANGER, Some(own)),
+            (ActivityKind::Act, CallMatch::Creation) | (ActivityKind::Event | ActivityKind::State, _) => (own, None),
+            (ActivityKind::Move, CallMatch::MoveIn) => (STRANGER, Some(own)),
             (ActivityKind::Act | ActivityKind::Move, _) => (own, Some(other)),
         };
-        let operation = if self.matches == DeedMatch::Creation { Operation::Create } else { Operation::Call };
+        let operation = if self.matches == CallMatch::Creation { Operation::Create } else { Operation::Call };
         // A Safe rejects a transaction by a payment of zero to itself; the case here is a payment to another address.
-        let value = if self.matches == DeedMatch::Ether { U256::ONE } else { U256::ZERO };
+        let value = if self.matches == CallMatch::Ether { U256::ONE } else { U256::ZERO };
         let log = matches!(self.kind, ActivityKind::Event | ActivityKind::Move | ActivityKind::State);
         Activity {
             watch: watch.id,
@@ -181,30 +181,34 @@ impl Case {
         }
     }
 
-    fn deed(&self, from: Address, to: Option<Address>) -> Deed {
-        let clean = |name: &str, args| Deed::told(name, Arc::clone(&self.name), args);
+    fn deed(&self, from: Address, to: Option<Address>) -> DecodedCall {
+        let clean = |name: &str, args| DecodedCall::told(name, Arc::clone(&self.name), args);
         let blank_arg = |name: &str, value| Arg { name: name.into(), ty: "".into(), value, span: None };
         match (&self.matches, &self.function) {
-            (DeedMatch::Ether, _) => Deed { decoding: Decoding::Ether, ..clean("ether", Vec::new()) },
-            (DeedMatch::Creation, _) => clean("creation", Vec::new()),
-            (DeedMatch::Function { selector, .. }, Some(function)) => {
+            (CallMatch::Ether, _) => DecodedCall { decoding: Decoding::Ether, ..clean("ether", Vec::new()) },
+            (CallMatch::Creation, _) => clean("creation", Vec::new()),
+            (CallMatch::Function { selector, .. }, Some(function)) => {
                 let args = function.inputs.iter().map(|input| Arg {
                     name: Arc::clone(&input.name),
                     ty: Arc::clone(&input.ty),
                     value: blank(&input.kind),
                     span: None,
                 });
-                Deed { selector: Some(*selector), mutates: function.mutates, ..clean(&function.name, args.collect()) }
+                DecodedCall {
+                    selector: Some(*selector),
+                    mutates: function.mutates,
+                    ..clean(&function.name, args.collect())
+                }
             }
-            (DeedMatch::Function { selector, signature }, None) => {
+            (CallMatch::Function { selector, signature }, None) => {
                 let name = signature.split('(').next().unwrap_or_default();
-                Deed { selector: Some(*selector), ..clean(name, Vec::new()) }
+                DecodedCall { selector: Some(*selector), ..clean(name, Vec::new()) }
             }
-            (DeedMatch::Event { topic0, signature }, _) => {
+            (CallMatch::Event { topic0, signature }, _) => {
                 let name = signature.split('(').next().unwrap_or_default();
-                Deed { topic0: Some(*topic0), ..clean(name, Vec::new()) }
+                DecodedCall { topic0: Some(*topic0), ..clean(name, Vec::new()) }
             }
-            (DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval, _) => {
+            (CallMatch::MoveIn | CallMatch::MoveOut | CallMatch::Approval, _) => {
                 use crate::model::value::Value;
                 let args = vec![
                     blank_arg("token", Value::Address(Address::ZERO)),
@@ -212,17 +216,17 @@ impl Case {
                     blank_arg("to", Value::Address(to.unwrap_or_default())),
                     blank_arg("amount", Value::Uint(U256::ONE)),
                 ];
-                clean(if self.matches == DeedMatch::Approval { "approval" } else { "transfer" }, args)
+                clean(if self.matches == CallMatch::Approval { "approval" } else { "transfer" }, args)
             }
-            (DeedMatch::Item(name), _) => clean(name, Vec::new()),
+            (CallMatch::Item(name), _) => clean(name, Vec::new()),
             // Each case has a single function, event or movement.
-            (DeedMatch::OneOf(_), _) => clean(&self.name, Vec::new()),
-            (DeedMatch::Any, _) if self.kind == ActivityKind::Act => {
-                Deed { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
+            (CallMatch::OneOf(_), _) => clean(&self.name, Vec::new()),
+            (CallMatch::Any, _) if self.kind == ActivityKind::Act => {
+                DecodedCall { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
             }
-            (DeedMatch::Any, _) => {
+            (CallMatch::Any, _) => {
                 let unknown = Decoding::Opaque("unknown selector".to_owned());
-                Deed { selector: Some([0; 4]), decoding: unknown, ..clean("anything else", Vec::new()) }
+                DecodedCall { selector: Some([0; 4]), decoding: unknown, ..clean("anything else", Vec::new()) }
             }
         }
     }
@@ -238,23 +242,23 @@ impl Case {
             (AddressTest::NotIn(_), false) => true,
         };
         let conditions = rule.conditions.iter().all(|condition| match condition {
-            Condition::To(test) if acts && self.matches != DeedMatch::Creation => target(test),
+            Condition::To(test) if acts && self.matches != CallMatch::Creation => target(test),
             Condition::Outcome(outcomes) => outcomes.contains(&Fate::Executed),
             Condition::Stage(stages) => stages.contains(&Stage::Included),
             _ => true,
         });
         let vouches = rule.polarity == Polarity::Normal;
         // A rule that does not mention ether allows none, and no rule vouches for data that cannot be decoded.
-        let pays = self.matches == DeedMatch::Ether && rule.deed == DeedMatch::Any && rule.value == ValueRule::Unsaid;
-        let unread = self.matches == DeedMatch::Any && self.kind == ActivityKind::Call;
-        let executed = self.matches != DeedMatch::Creation || rule.operations.contains(&Operation::Create);
+        let pays = self.matches == CallMatch::Ether && rule.deed == CallMatch::Any && rule.value == ValueRule::Unsaid;
+        let unread = self.matches == CallMatch::Any && self.kind == ActivityKind::Call;
+        let executed = self.matches != CallMatch::Creation || rule.operations.contains(&Operation::Create);
         conditions && executed && !(vouches && (pays || unread))
     }
 
     fn row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
         let about = |polarity: Polarity| {
             let rules = rules.rules.iter().filter(|rule| rule.polarity == polarity && rule.kind == self.kind);
-            let about = rules.filter(|rule| rule.deed.includes(&self.matches) || rule.deed == DeedMatch::Any);
+            let about = rules.filter(|rule| rule.deed.includes(&self.matches) || rule.deed == CallMatch::Any);
             about
                 .filter(|rule| self.can_match(rule, watch.address))
                 .map(|rule| Arc::clone(&rule.name))

@@ -13,4 +13,4 @@ pub use notes::{Note, notes, told};
 pub use outcomes::{TestOutcome, run_tests};
 
 #[cfg(doc)]
-use super::Book;
+use super::Config;

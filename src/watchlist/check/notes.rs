@@ -6,7 +6,7 @@ use crate::model::{ActivityKind, Kind};
 use crate::queue::{sustains, takes};
 use crate::settings::{Problem, show_duration};
 use crate::source::FinalityRule;
-use crate::watchlist::book::{Book, ChainBook, ChainClock, QueueBook};
+use crate::watchlist::book::{ChainBook, ChainClock, Config, QueueBook};
 use std::sync::Arc;
 
 /// A weakness of the configuration, chosen or overlooked.
@@ -23,7 +23,7 @@ pub struct Note {
 /// Returns notes on what each chain's own settings leave unseen or unconfirmed, and notes on what is written. The notes
 /// on a chain's own settings skip chains of a developer's machine, which keep no clock.
 #[must_use]
-pub fn notes(book: &Book) -> Vec<Note> {
+pub fn notes(book: &Config) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
     let of_chains = chains.flat_map(|chain| of(chain).map(|text| of_chain(&chain.info.name, text)));
     let of_queues = book.queues.iter().filter_map(of_queue);
@@ -32,7 +32,7 @@ pub fn notes(book: &Book) -> Vec<Note> {
 }
 
 /// Returns a note about contracts whose own calls are not visible without traces.
-fn untraced(chain: &ChainBook, book: &Book) -> Option<Note> {
+fn untraced(chain: &ChainBook, book: &Config) -> Option<Note> {
     let here = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
     let contract = |kind: Kind| !kind.carries_out() && !matches!(kind, Kind::Eoa | Kind::EnsName);
     let labels: Vec<String> =
@@ -46,7 +46,7 @@ fn untraced(chain: &ChainBook, book: &Book) -> Option<Note> {
 }
 
 /// Returns notes about rules that have no effect, or less than they seem to have.
-fn idle_rules(book: &Book) -> Vec<Note> {
+fn idle_rules(book: &Config) -> Vec<Note> {
     let mut notes = Vec::new();
     for (watch, rules) in book.watches.iter().zip(&book.rules.watches) {
         let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);

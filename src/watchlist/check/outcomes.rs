@@ -3,7 +3,7 @@
 use crate::classify::{self, History, Moment};
 use crate::model::{Activity, Verdict, Voucher, WatchId};
 use crate::settings::Spot;
-use crate::watchlist::book::{Book, Expectation, TestOf, WatchTest};
+use crate::watchlist::book::{Config, Expectation, TestOf, WatchTest};
 use alloy_primitives::B256;
 use std::sync::Arc;
 
@@ -35,11 +35,11 @@ const WATCHED_FOR: u64 = 400 * 86_400;
 
 /// Judges every test of the configuration independently: the history of a test contains only its own `before`.
 #[must_use]
-pub fn run_tests(book: &Book) -> Vec<TestOutcome> {
+pub fn run_tests(book: &Config) -> Vec<TestOutcome> {
     book.tests.iter().map(|test| run(test, book)).collect()
 }
 
-fn run(test: &WatchTest, book: &Book) -> TestOutcome {
+fn run(test: &WatchTest, book: &Config) -> TestOutcome {
     let verdict = match &test.of {
         TestOf::Activity { activity, before } => happens(test, activity, before, book),
         TestOf::Absence { name, before } => does_not_come(test, name, before, book),
@@ -53,7 +53,7 @@ fn run(test: &WatchTest, book: &Book) -> TestOutcome {
     }
 }
 
-fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], book: &Book) -> Verdict {
+fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], book: &Config) -> Verdict {
     let mut history = History::default();
     let oldest = before.first().map_or(0, |(ago, _)| *ago);
     if let Some(rules) = book.rules.watches.get(test.watch.index()) {
@@ -74,7 +74,7 @@ fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], bo
 }
 
 /// Judges an expected action: normal by its own name if nothing is missing at that time.
-fn does_not_come(test: &WatchTest, name: &Arc<str>, before: &[u64], book: &Book) -> Verdict {
+fn does_not_come(test: &WatchTest, name: &Arc<str>, before: &[u64], book: &Config) -> Verdict {
     let fine = Verdict::Normal { by: Voucher::Rule(Arc::clone(name)) };
     let Some(rules) = book.rules.watches.get(test.watch.index()) else { return fine };
     let Some(expected) = rules.expected.iter().find(|expected| expected.rule.name == *name) else { return fine };

@@ -1,7 +1,7 @@
 //! Arguments that are amounts of the token whose function, event or movement contains them: they need a unit.
 
-use super::deed::Deed;
-use crate::classify::rule::DeedMatch;
+use super::deed::CallMatcher;
+use crate::classify::rule::CallMatch;
 use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
 
@@ -42,18 +42,18 @@ const AMOUNTS: [(&str, usize); 28] = [
 const MOVED: usize = 3;
 
 /// Returns whether the argument at `path` is an amount of the token.
-pub(super) fn is_amount(deed: &Deed, path: &ArgPath) -> bool {
+pub(super) fn is_amount(deed: &CallMatcher, path: &ArgPath) -> bool {
     let [Step::Position(position)] = path.steps() else { return false };
     deed.matches.each().iter().any(|one| is_amount_of(one, deed.kind, *position))
 }
 
-fn is_amount_of(matches: &DeedMatch, kind: ActivityKind, position: usize) -> bool {
+fn is_amount_of(matches: &CallMatch, kind: ActivityKind, position: usize) -> bool {
     match matches {
-        DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => {
+        CallMatch::Function { signature, .. } | CallMatch::Event { signature, .. } => {
             AMOUNTS.iter().any(|(known, at)| *known == &**signature && *at == position)
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => position == MOVED,
-        DeedMatch::Any => kind == ActivityKind::Move && position == MOVED,
-        DeedMatch::Ether | DeedMatch::Creation | DeedMatch::Item(_) | DeedMatch::OneOf(_) => false,
+        CallMatch::MoveIn | CallMatch::MoveOut | CallMatch::Approval => position == MOVED,
+        CallMatch::Any => kind == ActivityKind::Move && position == MOVED,
+        CallMatch::Ether | CallMatch::Creation | CallMatch::Item(_) | CallMatch::OneOf(_) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! `args`: conditions on arguments.
 
 use super::amounts;
-use super::deed::Deed;
+use super::deed::CallMatcher;
 use super::directory::Scope;
 use super::units::{self, Counts};
 use crate::abi::Kind as Type;
@@ -18,7 +18,7 @@ const WORDS: [&str; 6] = ["eq", "in", "not_in", "min", "max", "hash"];
 pub(super) fn condition(
     label: &At<&str>,
     value: &Value<'_>,
-    deed: &Deed,
+    deed: &CallMatcher,
     counts: &Counts<'_>,
     scope: &Scope<'_>,
     problems: &mut Problems,

@@ -4,7 +4,7 @@ use super::abis::{Spelled, WatchAbi, bundled_names};
 use super::chains::unknown;
 use super::several;
 use crate::abi::{Abi, Event, Function, Kind as Type, Param};
-use crate::classify::rule::DeedMatch;
+use crate::classify::rule::CallMatch;
 use crate::model::ActivityKind;
 use crate::model::activity::BY_ITSELF;
 use crate::model::arg_path::{ArgPath, Step};
@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 /// A resolved deed.
-pub(super) struct Deed {
+pub(super) struct CallMatcher {
     pub(super) kind: ActivityKind,
-    pub(super) matches: DeedMatch,
+    pub(super) matches: CallMatch,
     /// Parameters under the accepted names, in order of preference: the rule's own signature, then the ABIs'. All have
     /// the same types. Empty where there are no arguments or they are unknown.
     pub(super) shapes: Vec<Arc<[Param]>>,
@@ -27,7 +27,7 @@ pub(super) struct Deed {
     /// Functions and events that the text spells out in full.
     pub(super) spelled: Spelled,
     /// Deeds of a list, each resolved by itself; empty for a single deed.
-    pub(super) parts: Vec<Deed>,
+    pub(super) parts: Vec<CallMatcher>,
 }
 
 /// Contracts whose functions an act may name.
@@ -91,7 +91,7 @@ fn changed(item: &ItemKind) -> Arc<[Param]> {
     }
 }
 
-impl Deed {
+impl CallMatcher {
     /// Resolves the written text. `own` is the ABI of the watch; `targets` is used for an act only.
     pub(super) fn resolve(
         text: &DeedText<'_>,
@@ -118,18 +118,18 @@ impl Deed {
             Some(Self { kind, matches, shapes, function, spelled, parts: Vec::new() })
         };
         match (kind, written.value) {
-            (ActivityKind::Move, "in") => plain(DeedMatch::MoveIn, vec![MOVE.clone()]),
-            (ActivityKind::Move, "out") => plain(DeedMatch::MoveOut, vec![MOVE.clone()]),
-            (ActivityKind::Move, "approval") => plain(DeedMatch::Approval, vec![APPROVAL.clone(), MOVE.clone()]),
-            (ActivityKind::Move, "*") => plain(DeedMatch::Any, vec![MOVE.clone()]),
+            (ActivityKind::Move, "in") => plain(CallMatch::MoveIn, vec![MOVE.clone()]),
+            (ActivityKind::Move, "out") => plain(CallMatch::MoveOut, vec![MOVE.clone()]),
+            (ActivityKind::Move, "approval") => plain(CallMatch::Approval, vec![APPROVAL.clone(), MOVE.clone()]),
+            (ActivityKind::Move, "*") => plain(CallMatch::Any, vec![MOVE.clone()]),
             (ActivityKind::Move, other) => {
                 let problem = written.problem(format!("`move` cannot be `{other}`"));
                 problems.push(problem.hint("write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`"));
                 None
             }
-            (ActivityKind::State, "*") => plain(DeedMatch::Any, Vec::new()),
+            (ActivityKind::State, "*") => plain(CallMatch::Any, Vec::new()),
             (ActivityKind::State, name) => match told_items().find(|item| item.name == name) {
-                Some(item) => plain(DeedMatch::Item(item.name), vec![changed(item)]),
+                Some(item) => plain(CallMatch::Item(item.name), vec![changed(item)]),
                 None => {
                     let names = told_items().map(|item| item.name);
                     problems.push(unknown(
@@ -141,13 +141,13 @@ impl Deed {
                     None
                 }
             },
-            (_, "*") => plain(DeedMatch::Any, Vec::new()),
+            (_, "*") => plain(CallMatch::Any, Vec::new()),
             (ActivityKind::Event, _) => Self::event(&written, own, problems),
-            (_, "ether") => plain(DeedMatch::Ether, Vec::new()),
-            (ActivityKind::Act | ActivityKind::Call, "creation") => plain(DeedMatch::Creation, Vec::new()),
+            (_, "ether") => plain(CallMatch::Ether, Vec::new()),
+            (ActivityKind::Act | ActivityKind::Call, "creation") => plain(CallMatch::Creation, Vec::new()),
             (ActivityKind::Act, word) if BY_ITSELF.contains(&word) => {
                 let name = BY_ITSELF.into_iter().find(|name| *name == word).unwrap_or_default();
-                plain(DeedMatch::Item(name), Vec::new())
+                plain(CallMatch::Item(name), Vec::new())
             }
             (ActivityKind::Act, _) => Self::function(kind, &written, &targets.abis, targets.others, problems),
             (ActivityKind::Call, _) => Self::function(kind, &written, &own.all(), own.open, problems),
@@ -207,7 +207,7 @@ impl Deed {
         let function = known.or_else(|| spelled.clone())?;
         Some(Self {
             kind,
-            matches: DeedMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
+            matches: CallMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
             shapes,
             function: Some(function),
             spelled: Spelled { functions: spelled.into_iter().collect(), events: Vec::new() },
@@ -240,14 +240,14 @@ impl Deed {
         let signature =
             function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
         let shapes = if one { distinct(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
-        let matches = DeedMatch::Function { selector, signature };
+        let matches = CallMatch::Function { selector, signature };
         Some(Self { kind, matches, shapes, function, spelled: Spelled::default(), parts: Vec::new() })
     }
 
     fn event(written: &At<&str>, own: &WatchAbi, problems: &mut Problems) -> Option<Self> {
         let event = |topic0, signature, shapes, spelled: Option<Event>| {
             let spelled = Spelled { functions: Vec::new(), events: spelled.into_iter().collect() };
-            let matches = DeedMatch::Event { topic0, signature };
+            let matches = CallMatch::Event { topic0, signature };
             let (function, parts) = (None, Vec::new());
             Some(Self { kind: ActivityKind::Event, matches, shapes, function, spelled, parts })
         };
@@ -360,15 +360,15 @@ impl Deed {
 
     fn unknown_argument(&self, label: &At<&str>) -> Problem {
         let what = match &self.matches {
-            DeedMatch::Any => "`*`".to_owned(),
-            DeedMatch::Ether => "plain ether".to_owned(),
-            DeedMatch::Creation => "a creation".to_owned(),
-            DeedMatch::Function { .. } | DeedMatch::Event { .. } | DeedMatch::OneOf(_) => {
+            CallMatch::Any => "`*`".to_owned(),
+            CallMatch::Ether => "plain ether".to_owned(),
+            CallMatch::Creation => "a creation".to_owned(),
+            CallMatch::Function { .. } | CallMatch::Event { .. } | CallMatch::OneOf(_) => {
                 format!("`{}`", self.matches.text())
             }
-            DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
-            DeedMatch::Item(name) if self.kind == ActivityKind::Act => format!("`{name}`"),
-            DeedMatch::Item(name) => format!("a change of `{name}`"),
+            CallMatch::MoveIn | CallMatch::MoveOut | CallMatch::Approval => "a move".to_owned(),
+            CallMatch::Item(name) if self.kind == ActivityKind::Act => format!("`{name}`"),
+            CallMatch::Item(name) => format!("a change of `{name}`"),
         };
         let problem = label.problem(format!("{what} has no argument `{}`", **label));
         let mut names: Vec<&str> = Vec::new();
@@ -381,7 +381,7 @@ impl Deed {
         match nearest(first, names.iter().copied()).filter(|near| *near != first) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None if !names.is_empty() => problem.hint(format!("its arguments are `{}`", names.join("`, `"))),
-            None if self.shapes.is_empty() && matches!(self.matches, DeedMatch::Function { .. }) => {
+            None if self.shapes.is_empty() && matches!(self.matches, CallMatch::Function { .. }) => {
                 problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`")
             }
             None if self.shapes.iter().any(|shape| !shape.is_empty()) => {

@@ -2,11 +2,11 @@
 
 use super::address::{checked, parse_address};
 use super::chains::Chains;
-use crate::classify::familiar::Familiar;
+use crate::classify::familiar::KnownAddresses;
 use crate::classify::rule::AddressSet;
 use crate::classify::rule::Rules;
 use crate::decode::{KNOWN_LIBRARIES, Tolerance};
-use crate::escalate::Names;
+use crate::escalate::AddressNames;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, WatchInfo};
@@ -26,7 +26,7 @@ const SHOWN_MAX: usize = 3;
 const RESERVED: [&str; 2] = ["self", "owners"];
 
 /// All names of a configuration.
-pub(super) struct Directory<'a> {
+pub(super) struct AddressBook<'a> {
     tokens: BTreeMap<&'a str, Token>,
     token_at: HashMap<(ChainId, Address), &'a str>,
     /// Sets by name. `None` for a set that could not be resolved, which was reported already.
@@ -68,7 +68,7 @@ struct Set {
 /// Context of a list of addresses: the watch that `@self` and `@owners` refer to, and its chain.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'d> {
-    pub(super) directory: &'d Directory<'d>,
+    pub(super) directory: &'d AddressBook<'d>,
     /// Absent where the watch names an unknown chain, which was reported already: addresses of every chain are then
     /// accepted.
     pub(super) chain: Option<&'d ChainInfo>,
@@ -78,7 +78,7 @@ pub(super) struct Scope<'d> {
 
 // === impl Directory ===
 
-impl<'a> Directory<'a> {
+impl<'a> AddressBook<'a> {
     pub(super) fn compile(texts: &Texts<'a>, chains: &Chains<'_>, problems: &mut Problems) -> Self {
         let mut directory = Self {
             tokens: BTreeMap::new(),
@@ -137,8 +137,8 @@ impl<'a> Directory<'a> {
 
     /// Returns the address book. A watch's label takes precedence over a `[name]`, which takes precedence over a
     /// token's name, and that over a library's.
-    pub(super) fn names(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> Names {
-        let mut names = Names::default();
+    pub(super) fn names(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> AddressNames {
+        let mut names = AddressNames::default();
         for info in chains.infos() {
             KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
         }
@@ -161,7 +161,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Collects the addresses that the configuration names on `chain`: tokens, the address book, members of sets.
-    pub(super) fn familiar(&self, chain: ChainId, familiar: &mut Familiar) {
+    pub(super) fn familiar(&self, chain: ChainId, familiar: &mut KnownAddresses) {
         for (name, token) in self.tokens.iter().filter(|(_, token)| token.chain.id == chain) {
             familiar.insert(token.address, &Arc::from(*name));
         }

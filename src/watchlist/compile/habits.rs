@@ -1,9 +1,9 @@
 //! `pause`, `first_seen`, `dormant`, `failed` and `age`: conditions that compare an activity with earlier ones. Also
 //! `code`, which `age` refers to as well.
 
-use super::deed::Deed;
+use super::deed::CallMatcher;
 use super::limits::WINDOW_SECONDS_MAX;
-use crate::classify::rule::{Condition, DeedMatch, Habit, Party, Polarity};
+use crate::classify::rule::{Baseline, CallMatch, Condition, Party, Polarity};
 use crate::model::ActivityKind;
 use crate::settings::{At, Problems, Spot};
 use crate::watchlist::file::{AgeText, LengthText, RuleText};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Maximum number of failed transactions that a rule may require: as many as are counted.
 const FAILED_MAX: i64 = 4_096;
 
-pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<Habit> {
+pub(super) fn compile(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Vec<Baseline> {
     let written = &text.habits;
     let mut habits = Vec::new();
     if let Some(pause) = &written.pause {
@@ -22,19 +22,19 @@ pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems)
                 pause.length.problem("a pause says nothing here: what an abnormal rule raises is not counted");
             problems.push(problem.hint("put it on a normal rule; for what was long unused write `dormant`"));
         }
-        habits.extend(length(pause, problems).map(|(least, text)| Habit::Pause { least, text }));
+        habits.extend(length(pause, problems).map(|(least, text)| Baseline::Pause { least, text }));
     }
     for what in &written.first_seen {
         if let Some(party) = party(what, deed, problems)
             && raises(text, "first_seen", &what.spot, problems)
         {
-            habits.push(Habit::FirstSeen { what: party, label: what.value.into() });
+            habits.push(Baseline::FirstSeen { what: party, label: what.value.into() });
         }
     }
     if let Some(dormant) = &written.dormant
         && raises(text, "dormant", &dormant.length.spot, problems)
     {
-        habits.extend(length(dormant, problems).map(|(longer_than, text)| Habit::Dormant { longer_than, text }));
+        habits.extend(length(dormant, problems).map(|(longer_than, text)| Baseline::Dormant { longer_than, text }));
     }
     if let Some(failed) = &written.failed
         && raises(text, "failed", &failed.spot, problems)
@@ -50,7 +50,7 @@ pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems)
         if let (Ok(count), Some((per, text)), false) =
             (u64::try_from(failed.count.value), length(&failed.per, problems), share == Some(None))
         {
-            habits.push(Habit::Failed { count, share: share.flatten(), per, text });
+            habits.push(Baseline::Failed { count, share: share.flatten(), per, text });
         }
     }
     if let Some(age) = &written.age {
@@ -60,7 +60,7 @@ pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems)
 }
 
 /// Compiles `code`: hashes of 32 bytes, or `none`.
-pub(super) fn code(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Option<Condition> {
+pub(super) fn code(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Option<Condition> {
     let written = text.habits.code.as_ref()?;
     let hashes = written.hashes.iter().map(|hash| {
         let read = if hash.value == "none" { Some(keccak256([])) } else { hash.parse::<B256>().ok() };
@@ -79,7 +79,7 @@ pub(super) fn code(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) ->
     Some(Condition::Code { of, label, hashes })
 }
 
-fn age(written: &AgeText<'_>, text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Option<Habit> {
+fn age(written: &AgeText<'_>, text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Option<Baseline> {
     let (bound, other, other_key, right) = match text.polarity {
         Polarity::Normal => (&written.min, &written.max, "max", "a normal rule asks for an age of at least `min`"),
         Polarity::Abnormal => (&written.max, &written.min, "min", "an abnormal rule raises an age of less than `max`"),
@@ -89,11 +89,11 @@ fn age(written: &AgeText<'_>, text: &RuleText<'_>, deed: &Deed, problems: &mut P
     }
     let (bound, text) = length(bound.as_ref()?, problems)?;
     let (of, label) = whose(written.of.as_ref(), &written.spot, deed, problems)?;
-    Some(Habit::Age { of, label, bound, text })
+    Some(Baseline::Age { of, label, bound, text })
 }
 
 /// Returns the account whose code is meant: the other side by default.
-fn whose(of: Option<&At<&str>>, spot: &Spot, deed: &Deed, problems: &mut Problems) -> Option<(Party, Arc<str>)> {
+fn whose(of: Option<&At<&str>>, spot: &Spot, deed: &CallMatcher, problems: &mut Problems) -> Option<(Party, Arc<str>)> {
     if let Some(of) = of {
         if of.value == "function" {
             problems.push(of.problem("a function has no code of its own"));
@@ -135,7 +135,7 @@ fn length(text: &LengthText<'_>, problems: &mut Problems) -> Option<(u64, Arc<st
     Some((seconds, text.text.into()))
 }
 
-fn party(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Party> {
+fn party(what: &At<&str>, deed: &CallMatcher, problems: &mut Problems) -> Option<Party> {
     let idle = |why: &str, problems: &mut Problems| {
         problems.push(what.problem(format!("`{}` says nothing here: {why}", **what)));
         None
@@ -144,7 +144,7 @@ fn party(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Party>
     Some(match (what.value, deed.kind) {
         ("from", ActivityKind::Act | ActivityKind::Event) | ("to", ActivityKind::Call) => return idle(own, problems),
         ("to", ActivityKind::Event) => return idle("a log goes to nobody", problems),
-        ("to", _) if deed.matches == DeedMatch::Creation => return idle("a creation goes to nobody", problems),
+        ("to", _) if deed.matches == CallMatch::Creation => return idle("a creation goes to nobody", problems),
         ("function", ActivityKind::Move) => return idle("a move has no function", problems),
         ("from", _) => Party::From,
         ("origin", _) => Party::Origin,

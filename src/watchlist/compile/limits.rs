@@ -1,7 +1,7 @@
 //! `limit`: number or sum within a rolling window.
 
 use super::amounts;
-use super::deed::Deed;
+use super::deed::CallMatcher;
 use super::directory::Scope;
 use super::units::{self, Counts};
 use crate::abi::Kind as Type;
@@ -17,7 +17,7 @@ pub(super) const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
 
 pub(super) fn compile(
     text: &LimitText<'_>,
-    deed: &Deed,
+    deed: &CallMatcher,
     counts: &Counts<'_>,
     scope: &Scope<'_>,
     problems: &mut Problems,
@@ -67,7 +67,7 @@ pub(super) fn compile(
 
 /// Resolves the measure of a limit. `ether` and `value` mean ether sent along, unless an argument has that name; every
 /// other name is an argument.
-fn measure(of: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Measure> {
+fn measure(of: &At<&str>, deed: &CallMatcher, problems: &mut Problems) -> Option<Measure> {
     let has_ether = matches!(deed.kind, ActivityKind::Call | ActivityKind::Act);
     let named = |name: &str| deed.shapes.iter().any(|shape| shape.iter().any(|param| *param.name == *name));
     let label = match of.value {

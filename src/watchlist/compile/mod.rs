@@ -33,12 +33,12 @@ pub(super) use self::tests_of_watches::{STRANGER, blank};
 
 use self::abis::Abis;
 use self::chains::Chains;
-use self::directory::Directory;
+use self::directory::AddressBook;
 use self::watch::Heads;
-use super::book::Book;
+use super::book::Config;
 use super::file::{Lost, SECTIONS, SetupText, Texts};
 use super::files::{Files, glob};
-use crate::escalate::Roster;
+use crate::escalate::Routing;
 use crate::settings::{At, Document, Problem, Problems, Secrets, SourceFile};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -48,7 +48,7 @@ use std::sync::Arc;
 /// Default path of the store's file.
 const STORE: &str = "watchfire.db";
 
-pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Book, Problems> {
+pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
     let mut problems = Problems::new();
     let main = match files.read(path) {
         Ok(main) => main,
@@ -143,18 +143,18 @@ fn assemble(
     store: PathBuf,
     abis: &mut Abis<'_>,
     problems: &mut Problems,
-) -> Book {
+) -> Config {
     let chains = Chains::compile(main, &setup.chains, &texts.lost, problems);
     let destinations = paths::destinations(std::mem::take(&mut setup.destinations), &texts.lost, problems);
     let paths = paths::paths(main, &setup, &destinations, problems);
     let console = signs::console(setup.console.as_ref(), problems);
     let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
-    let directory = Directory::compile(texts, &chains, problems);
+    let directory = AddressBook::compile(texts, &chains, problems);
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
     let compiled = watch::compile(&heads, &directory, abis, problems);
     let watches: Arc<[_]> = compiled.infos.into();
     let queues = queues::queues(std::mem::take(&mut setup.services), &chains, &watches, &compiled.queued, problems);
-    let roster = Roster {
+    let roster = Routing {
         feeds: paths::feeds(&destinations),
         paths: paths.compiled,
         names: directory.names(&chains, &watches, &compiled.rules),
@@ -162,7 +162,7 @@ fn assemble(
         lateness: chains.lateness(),
         watches: Arc::clone(&watches),
     };
-    Book {
+    Config {
         chains: chains.into_books(compiled.subjects),
         watches,
         rules: Arc::new(compiled.rules),

@@ -3,7 +3,7 @@
 use super::rule::Compiled;
 use crate::classify::builtin::may_change_control;
 use crate::classify::rule::{
-    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, Suffix, ValueRule, Via,
+    AddressSet, AddressTest, ArgTest, CallMatch, Condition, Polarity, Rule, Suffix, ValueRule, Via,
 };
 use crate::model::Severity;
 use crate::settings::Problems;
@@ -62,12 +62,12 @@ fn loudness(rule: &Rule) -> Severity {
 
 /// Returns whether `earlier` takes everything that `later` could take, their conditions aside.
 fn covers(earlier: &Rule, later: &Rule) -> bool {
-    let deed = earlier.deed.includes(&later.deed) || earlier.deed == DeedMatch::Any && is_plain(&later.deed);
+    let deed = earlier.deed.includes(&later.deed) || earlier.deed == CallMatch::Any && is_plain(&later.deed);
     let value = match (&earlier.value, &later.value) {
         (ValueRule::Within { min: None, max: None }, _) => true,
-        (ValueRule::Unsaid, ValueRule::Unsaid) => earlier.deed.includes(&later.deed) || later.deed != DeedMatch::Ether,
+        (ValueRule::Unsaid, ValueRule::Unsaid) => earlier.deed.includes(&later.deed) || later.deed != CallMatch::Ether,
         (ValueRule::Unsaid, ValueRule::Within { max, .. }) => {
-            later.deed == DeedMatch::Ether && earlier.deed == DeedMatch::Ether || max.is_some_and(|max| max.is_zero())
+            later.deed == CallMatch::Ether && earlier.deed == CallMatch::Ether || max.is_some_and(|max| max.is_zero())
         }
         (ValueRule::Within { .. }, ValueRule::Unsaid) => false,
         (ValueRule::Within { min, max }, ValueRule::Within { min: later_min, max: later_max }) => {
@@ -94,10 +94,10 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
 }
 
 /// Deeds that `*` takes without a doubt: no payments or creations, and nothing that a rule has to name.
-fn is_plain(deed: &DeedMatch) -> bool {
+fn is_plain(deed: &CallMatch) -> bool {
     deed.each().iter().all(|one| match one {
-        DeedMatch::Ether | DeedMatch::Creation | DeedMatch::Item(_) => false,
-        DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => {
+        CallMatch::Ether | CallMatch::Creation | CallMatch::Item(_) => false,
+        CallMatch::Function { signature, .. } | CallMatch::Event { signature, .. } => {
             !may_change_control(signature.split('(').next().unwrap_or_default())
         }
         _ => true,

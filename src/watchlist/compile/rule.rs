@@ -2,14 +2,14 @@
 
 use super::abis::Spelled;
 use super::args;
-use super::deed::{Argument, Deed, Targets};
+use super::deed::{Argument, CallMatcher, Targets};
 use super::directory::Scope;
 use super::units::{self, Counts};
 use super::watch::{Head, Heads};
 use super::{habits, limits, via};
 use crate::abi::bundled;
 use crate::classify::rule::{
-    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Elements, Hours, Polarity, Rule, Scalar, ValueRule,
+    AddressSet, AddressTest, ArgTest, CallMatch, Condition, Elements, Hours, Polarity, Rule, Scalar, ValueRule,
 };
 use crate::model::{ActivityKind, Fate, Operation, Stage};
 use crate::settings::{At, Problems, Spot, Value};
@@ -31,7 +31,7 @@ pub(super) struct Compiled {
     pub(super) sound: bool,
     pub(super) spelled: Spelled,
     /// The deed with the rule's own names of its arguments, which the watch's tests may use as well.
-    pub(super) deed: Deed,
+    pub(super) deed: CallMatcher,
 }
 
 /// Compiles one rule of `head`. Returns `None` if not even its deed could be parsed.
@@ -46,10 +46,10 @@ pub(super) fn compile(
     let written = text.deed.as_ref()?;
     let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
     let targets = heads.targets(inside(&to), scope);
-    let deed = Deed::resolve(written, &head.abi, &targets, problems)?;
+    let deed = CallMatcher::resolve(written, &head.abi, &targets, problems)?;
     let unknown = deed.each().iter().filter(|part| part.function.is_none());
     for part in unknown.filter(|_| text.polarity == Polarity::Normal) {
-        let DeedMatch::Function { signature, .. } = &part.matches else { continue };
+        let CallMatch::Function { signature, .. } = &part.matches else { continue };
         let problem = written
             .text
             .problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
@@ -111,7 +111,7 @@ pub(super) fn compile(
 
 impl<'d> Counts<'d> {
     /// Returns the units of amounts among a deed's arguments. `to` are the rule's targets, if it names any.
-    fn of(deed: &Deed, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
+    fn of(deed: &CallMatcher, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
         // Problems of an argument are reported where its condition is compiled.
         let mut unheard = Problems::new();
         let tokens = |set: &AddressSet| {
@@ -132,7 +132,7 @@ impl<'d> Counts<'d> {
             (ActivityKind::State, _) => Counts::Anything,
             (ActivityKind::Act, Some(to)) => tokens(to),
             (ActivityKind::Act, None) => {
-                let is_of_tokens = |one: &DeedMatch| matches!(one, DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some());
+                let is_of_tokens = |one: &CallMatch| matches!(one, CallMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some());
                 if deed.matches.each().iter().any(is_of_tokens) { Counts::AnyToken } else { Counts::Anything }
             }
             (ActivityKind::Move, _) => {
@@ -184,7 +184,7 @@ fn inside(tests: &[AddressTest]) -> Option<&AddressSet> {
 
 /// Rejects conditions on values that are constant, or never known, for this kind of activity: they would match
 /// everything or nothing.
-fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
+fn refuse_idle(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) {
     let is = |kind: ActivityKind| deed.kind == kind;
     let act = is(ActivityKind::Act);
     let state = is(ActivityKind::State);
@@ -199,7 +199,7 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
         (state, to, "to", "a change goes to nobody", "what it was and what it became is in `args`"),
         (is(ActivityKind::Call), to, "to", own, "who calls is `from`"),
         (is(ActivityKind::Event), to, "to", "a log goes to nobody", "what it says is in `args`"),
-        (deed.matches == DeedMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),
+        (deed.matches == CallMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),
         (
             !act,
             text.signers.as_ref().map(|signers| &signers.spot),
@@ -229,7 +229,7 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
             "remove it",
         ),
         (
-            silent || deed.matches == DeedMatch::Ether || deed.matches == DeedMatch::Creation,
+            silent || deed.matches == CallMatch::Ether || deed.matches == CallMatch::Creation,
             text.suffix.as_ref().map(|suffix| &suffix.spot),
             "suffix",
             "it is about what stands behind the arguments of a function",
@@ -260,7 +260,7 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
     }
 }
 
-fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
+fn value(text: &RuleText<'_>, deed: &CallMatcher, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
     let Some(written) = &text.value else {
         // Deny by default applies to rules that vouch: a rule that raises matches regardless of the ether sent along.
         return match text.polarity {
@@ -296,8 +296,8 @@ fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (O
     (min, max)
 }
 
-fn operations(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<Operation> {
-    let creation = deed.matches == DeedMatch::Creation;
+fn operations(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Vec<Operation> {
+    let creation = deed.matches == CallMatch::Creation;
     let Some(written) = &text.operations else {
         return match text.polarity {
             Polarity::Abnormal => ALL_OPERATIONS.to_vec(),
@@ -305,7 +305,7 @@ fn operations(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<
             Polarity::Normal => vec![Operation::Call],
         };
     };
-    let wrong = |operation: Operation| creation != (operation == Operation::Create) && deed.matches != DeedMatch::Any;
+    let wrong = |operation: Operation| creation != (operation == Operation::Create) && deed.matches != CallMatch::Any;
     for at in written.iter().filter(|at| wrong(at.value)) {
         let message =
             if creation { "a creation is executed by `create` alone" } else { "only a `creation` is executed so" };

@@ -2,27 +2,32 @@
 //! mean the same for all of them.
 
 use super::abis::{Spelled, WatchAbi};
-use super::deed::{Argument, Deed, Targets};
-use crate::classify::rule::DeedMatch;
+use super::deed::{Argument, CallMatcher, Targets};
+use crate::classify::rule::CallMatch;
 use crate::model::ActivityKind;
 use crate::settings::{At, Problems};
 use crate::watchlist::file::DeedText;
 
 /// Resolves a list of functions, events or movements.
-pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, problems: &mut Problems) -> Option<Deed> {
+pub(super) fn resolve(
+    text: &DeedText<'_>,
+    own: &WatchAbi,
+    targets: &Targets,
+    problems: &mut Problems,
+) -> Option<CallMatcher> {
     if text.kind == ActivityKind::State {
         problems.push(text.text.problem("`state` is one item, and no list").hint("write one rule for each"));
         return None;
     }
-    let mut parts: Vec<(Deed, &At<&str>)> = Vec::with_capacity(1 + text.more.len());
+    let mut parts: Vec<(CallMatcher, &At<&str>)> = Vec::with_capacity(1 + text.more.len());
     let mut sound = true;
     for written in std::iter::once(&text.text).chain(&text.more) {
-        let Some(part) = Deed::resolve_one(text.kind, written, own, targets, problems) else {
+        let Some(part) = CallMatcher::resolve_one(text.kind, written, own, targets, problems) else {
             sound = false;
             continue;
         };
         let twin = parts.iter().find(|(other, _)| other.matches == part.matches);
-        if matches!(part.matches, DeedMatch::Any | DeedMatch::Ether | DeedMatch::Creation) {
+        if matches!(part.matches, CallMatch::Any | CallMatch::Ether | CallMatch::Creation) {
             let problem = written.problem(format!("`{}` stands alone, and in no list", written.trim()));
             problems.push(problem.hint("a list holds functions, events or movements; write a rule of its own for it"));
             sound = false;
@@ -34,12 +39,12 @@ pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, pr
             parts.push((part, written));
         }
     }
-    let parts: Vec<Deed> = parts.into_iter().filter(|_| sound).map(|(part, _)| part).collect();
+    let parts: Vec<CallMatcher> = parts.into_iter().filter(|_| sound).map(|(part, _)| part).collect();
     parts.first()?;
-    let spelled = |part: &Deed| part.spelled.clone();
-    Some(Deed {
+    let spelled = |part: &CallMatcher| part.spelled.clone();
+    Some(CallMatcher {
         kind: text.kind,
-        matches: DeedMatch::OneOf(parts.iter().map(|part| part.matches.clone()).collect()),
+        matches: CallMatch::OneOf(parts.iter().map(|part| part.matches.clone()).collect()),
         shapes: parts.iter().flat_map(|part| part.shapes.clone()).collect(),
         function: None,
         spelled: parts.iter().map(spelled).fold(Spelled::default(), Spelled::joined),
@@ -48,7 +53,7 @@ pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, pr
 }
 
 /// Finds an argument that is the same in every part: at the same place, and of the same type.
-pub(super) fn argument(parts: &[Deed], label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+pub(super) fn argument(parts: &[CallMatcher], label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
     let (first, rest) = parts.split_first()?;
     let found = first.argument_or_hash(label, problems)?;
     for other in rest {

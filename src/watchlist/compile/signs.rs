@@ -1,6 +1,6 @@
 //! `[console]` and `[heartbeat.X]`: address of the metrics and readiness server, and heartbeat targets.
 
-use crate::pulse::{self, Heart};
+use crate::pulse::{self, HeartbeatTarget};
 use crate::settings::{At, Problems};
 use crate::watchlist::file::{ConsoleText, HeartbeatText};
 use std::net::SocketAddr;
@@ -19,6 +19,6 @@ pub(super) fn console(text: Option<&ConsoleText<'_>>, problems: &mut Problems) -
 }
 
 /// Returns the targets of our heartbeat, in the order of the file.
-pub(super) fn heartbeats(texts: Vec<HeartbeatText<'_>>, problems: &mut Problems) -> Vec<Heart> {
+pub(super) fn heartbeats(texts: Vec<HeartbeatText<'_>>, problems: &mut Problems) -> Vec<HeartbeatTarget> {
     texts.into_iter().filter_map(|text| pulse::parse(text.name.value, text.table, problems)).collect()
 }

@@ -1,18 +1,20 @@
 //! `[[watch.test]]`: conversion of a few keys to a complete activity.
 
 use super::amounts;
-use super::deed::Deed;
+use super::deed::CallMatcher;
 use super::directory::Scope;
 use super::rule::Compiled;
 use super::units::{self, Counts};
 use super::via;
 use super::watch::{Head, Heads};
 use crate::abi::{Kind as Type, Param};
-use crate::classify::rule::{AddressSet, DeedMatch, Expected};
+use crate::classify::rule::{AddressSet, CallMatch, Expected};
 use crate::model::activity::Note;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::{Arg, Value as Decoded};
-use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Item, Operation, Position, Role, Stage};
+use crate::model::{
+    Activity, ActivityKind, DecodedCall as Done, Decoding, Fate, Item, Operation, Position, Role, Stage,
+};
 use crate::settings::{At, Problems, Value, nearest};
 use crate::watchlist::book::{Expectation, TestOf, WatchTest};
 use crate::watchlist::file::{BeforeText, SignersGiven, TestText};
@@ -150,12 +152,12 @@ impl Builder<'_> {
         let targets =
             to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
         let targets = self.heads.targets(targets.as_ref(), self.scope);
-        let deed = Deed::resolve(written, &self.head.abi, &targets, problems)?;
-        if matches!(deed.matches, DeedMatch::Any | DeedMatch::OneOf(_)) {
+        let deed = CallMatcher::resolve(written, &self.head.abi, &targets, problems)?;
+        if matches!(deed.matches, CallMatch::Any | CallMatch::OneOf(_)) {
             problems.push(written.text.problem("a test names one thing that happens"));
             return None;
         }
-        if kind == ActivityKind::Act && text.to.is_none() && deed.matches != DeedMatch::Creation {
+        if kind == ActivityKind::Act && text.to.is_none() && deed.matches != CallMatch::Creation {
             problems.push(text.spot.problem("`to` is missing: a test of an act says on whom it acts"));
         }
         let other = earlier.map_or(&[][..], |earlier| &earlier.args);
@@ -171,7 +173,7 @@ impl Builder<'_> {
             ActivityKind::Act => (own, to),
             ActivityKind::Event | ActivityKind::State => (own, None),
             ActivityKind::Move => {
-                let inward = deed.matches == DeedMatch::MoveIn;
+                let inward = deed.matches == CallMatch::MoveIn;
                 let from = from.or_else(|| party(&args, 1)).unwrap_or(if inward { STRANGER } else { own });
                 let to = to.or_else(|| party(&args, 2)).unwrap_or(if inward { own } else { STRANGER });
                 for (index, party) in [(1, from), (2, to)] {
@@ -187,7 +189,7 @@ impl Builder<'_> {
             .or(text.value)
             .and_then(|value| units::read_ether(&value, "value", self.scope, problems))
             .map_or(U256::ZERO, |at| at.value);
-        let creation = deed.matches == DeedMatch::Creation;
+        let creation = deed.matches == CallMatch::Creation;
         let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });
         let hash = match text.code.as_ref().filter(|code| code.value != "none") {
             None => Some(keccak256([])),
@@ -219,7 +221,7 @@ impl Builder<'_> {
             tx: B256::from(U256::from(nth)),
             tx_index: 0,
             position: match &deed.matches {
-                DeedMatch::Item(name) => Item::named(name).map_or(Position::Log(0), Position::State),
+                CallMatch::Item(name) => Item::named(name).map_or(Position::Log(0), Position::State),
                 _ if is_log => Position::Log(0),
                 _ => Position::Call(Vec::new()),
             },
@@ -254,7 +256,7 @@ impl Builder<'_> {
     fn args(
         &self,
         written: &[&(At<&str>, Value<'_>)],
-        deed: &Deed,
+        deed: &CallMatcher,
         to: Option<Address>,
         problems: &mut Problems,
     ) -> Vec<Arg> {
@@ -262,7 +264,7 @@ impl Builder<'_> {
         let parts = self.rules.iter().flat_map(|rule| rule.deed.each());
         let same = parts.filter(|part| part.kind == deed.kind && part.matches == deed.matches);
         let shapes = deed.shapes.iter().chain(same.flat_map(|part| &part.shapes)).cloned().collect();
-        let named = Deed {
+        let named = CallMatcher {
             shapes,
             matches: deed.matches.clone(),
             function: None,
@@ -426,14 +428,14 @@ fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problem
 }
 
 /// Returns the deed as the decoder would produce it.
-fn done(deed: &Deed, args: Vec<Arg>) -> Done {
+fn done(deed: &CallMatcher, args: Vec<Arg>) -> Done {
     let plain = |name: &str, signature: &Arc<str>| Done::told(name, Arc::clone(signature), Vec::new());
     let word = |word: &str| Done::told(word, word, Vec::new());
     let done = match &deed.matches {
-        DeedMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
-        DeedMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
-        DeedMatch::Creation => word("creation"),
-        DeedMatch::Function { selector, signature } => {
+        CallMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
+        CallMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
+        CallMatch::Creation => word("creation"),
+        CallMatch::Function { selector, signature } => {
             let known = deed.function.as_ref();
             Done {
                 selector: Some(*selector),
@@ -442,15 +444,15 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
                 ..plain(known.map_or(signature, |function| &function.name), signature)
             }
         }
-        DeedMatch::Event { topic0, signature } => {
+        CallMatch::Event { topic0, signature } => {
             let name = signature.split('(').next().unwrap_or_default();
             Done { topic0: Some(*topic0), ..plain(name, signature) }
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
-        DeedMatch::Approval => word("approval"),
-        DeedMatch::Item(name) => word(name),
+        CallMatch::MoveIn | CallMatch::MoveOut => word("transfer"),
+        CallMatch::Approval => word("approval"),
+        CallMatch::Item(name) => word(name),
         // Each test has a single function, event or movement.
-        DeedMatch::OneOf(_) => word("*"),
+        CallMatch::OneOf(_) => word("*"),
     };
     Done { args, ..done }
 }

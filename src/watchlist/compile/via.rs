@@ -1,10 +1,10 @@
 //! `via`: the party through which an activity came, and the call that contains it; and `effects`, the reach of a rule
 //! for a call.
 
-use super::deed::{Deed, Targets};
+use super::deed::{CallMatcher, Targets};
 use super::directory::Scope;
 use super::watch::{Head, Heads};
-use crate::classify::rule::{AddressSet, Condition, DeedMatch, Polarity, RoleKey, Via};
+use crate::classify::rule::{AddressSet, CallMatch, Condition, Polarity, RoleKey, Via};
 use crate::model::activity::{Around, Note};
 use crate::model::{ActivityKind, Kind};
 use crate::settings::{At, Problems};
@@ -67,8 +67,8 @@ fn compile(
                 None => None,
             };
             let targets = of.as_ref().map_or_else(Targets::default, |of| heads.targets(Some(of), scope));
-            let deed = Deed::resolve(deed, &head.abi, &targets, problems)?;
-            if deed.matches == DeedMatch::Creation {
+            let deed = CallMatcher::resolve(deed, &head.abi, &targets, problems)?;
+            if deed.matches == CallMatch::Creation {
                 problems.push(text.spot.problem("nothing happens inside of a creation that a rule could name"));
                 return None;
             }
@@ -115,14 +115,14 @@ pub(super) fn noted(
 ) -> Option<Note> {
     let own = head.info.address;
     let one = |set: &AddressSet| set.members.iter().min().copied().unwrap_or(Address::ZERO);
-    let call = |from, to, deed: Option<&DeedMatch>| Around {
+    let call = |from, to, deed: Option<&CallMatch>| Around {
         from,
         to: Some(to),
         selector: match deed {
-            Some(DeedMatch::Function { selector, .. }) => Some(*selector),
+            Some(CallMatch::Function { selector, .. }) => Some(*selector),
             _ => None,
         },
-        function: deed.map_or_else(|| "a call".into(), DeedMatch::text),
+        function: deed.map_or_else(|| "a call".into(), CallMatch::text),
         role: None,
     };
     let stranger = super::STRANGER;

@@ -3,14 +3,14 @@
 use super::abis::{Abis, Spelled, WatchAbi};
 use super::address::parse_address;
 use super::chains::{Chains, unknown};
-use super::directory::{Directory, Scope};
+use super::directory::{AddressBook, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{absent, reach, roles, tests_of_watches, versions};
 use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
-use crate::classify::familiar::Familiar;
+use crate::classify::familiar::KnownAddresses;
 use crate::classify::rule::{AddressSet, Polarity, Rule, Rules, TokenUnit, WatchRules};
 use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES, may_be_a_proxy};
 use crate::model::pending::PendingVoice;
@@ -68,7 +68,7 @@ impl<'t> Heads<'t> {
     pub(super) fn compile(
         texts: &'t [WatchText<'t>],
         chains: &Chains<'_>,
-        directory: &Directory<'_>,
+        directory: &AddressBook<'_>,
         paths: &Paths<'_>,
         abis: &mut Abis<'_>,
         problems: &mut Problems,
@@ -114,7 +114,7 @@ impl<'t> Head<'t> {
         id: WatchId,
         text: &'t WatchText<'t>,
         chains: &Chains<'_>,
-        directory: &Directory<'_>,
+        directory: &AddressBook<'_>,
         paths: &Paths<'_>,
         abis: &mut Abis<'_>,
         problems: &mut Problems,
@@ -198,7 +198,7 @@ impl<'t> Head<'t> {
 
 pub(super) fn compile(
     heads: &Heads<'_>,
-    directory: &Directory<'_>,
+    directory: &AddressBook<'_>,
     abis: &mut Abis<'_>,
     problems: &mut Problems,
 ) -> CompiledWatches {
@@ -330,7 +330,7 @@ pub(super) fn compile(
 }
 
 /// Sets the tokens whose units each rule uses, and returns these tokens with their decimals.
-fn measured(rules: &mut [Rule], directory: &Directory<'_>, chain: ChainId) -> Vec<(Address, u8)> {
+fn measured(rules: &mut [Rule], directory: &AddressBook<'_>, chain: ChainId) -> Vec<(Address, u8)> {
     let mut all: Vec<(Address, u8)> = Vec::new();
     for rule in rules {
         let named = rule.measures_in().into_iter().filter_map(|unit| {
@@ -392,9 +392,9 @@ fn familiar(
     infos: &[WatchInfo],
     rules: &Rules,
     registries: &[Registry],
-    directory: &Directory<'_>,
-) -> HashMap<ChainId, Arc<Familiar>> {
-    let mut all: HashMap<ChainId, Familiar> = HashMap::new();
+    directory: &AddressBook<'_>,
+) -> HashMap<ChainId, Arc<KnownAddresses>> {
+    let mut all: HashMap<ChainId, KnownAddresses> = HashMap::new();
     for info in infos {
         all.entry(info.chain.id).or_default().insert(info.address, &info.label);
     }
@@ -425,7 +425,7 @@ fn rules_of(watch: &WatchRules) -> impl Iterator<Item = &Rule> {
 }
 
 /// Tokens by chain: those that are defined, and watches that are tokens.
-fn known_tokens(heads: &Heads<'_>, directory: &Directory<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
+fn known_tokens(heads: &Heads<'_>, directory: &AddressBook<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
     let mut sets: HashMap<ChainId, AddressHashSet> = HashMap::new();
     for (_, token) in directory.tokens() {
         sets.entry(token.chain.id).or_default().insert(token.address);

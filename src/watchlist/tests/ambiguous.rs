@@ -3,7 +3,7 @@
 use super::*;
 
 /// A contract with an ABI of its own.
-fn of_abi(abi: &str, rules: &str) -> Result<Book, Problems> {
+fn of_abi(abi: &str, rules: &str) -> Result<Config, Problems> {
     let list = format!(
         "{NAMES}[[watch]]\nlabel = \"Vault\"\nchain = \"mainnet\"\naddress = \"0x5FbDB2315678afecb367f032d93F642f64180aa3\"\n\
          kind = \"contract\"\nabi = \"a.json\"\npurpose = \"x\"\npath = \"treasury\"\n{rules}\n"

@@ -1,7 +1,7 @@
 //! Compiled results of valid configurations.
 
 use super::*;
-use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
+use crate::classify::rule::{ArgTest, CallMatch, Condition, Measure, ValueRule};
 use crate::model::pending::PendingVoice;
 use crate::model::{ChainId, Kind, Operation, Severity};
 use crate::source::FinalityRule;
@@ -20,7 +20,7 @@ hours = "Fri 08:00-18:00 Europe/Zurich"
 limit = [{ sum = "sum", max = "200_000 SNT", per = "7d" }, { count = 5, per = "1h" }]
 severity = "critical""#,
     );
-    let DeedMatch::Function { selector, signature } = &rule.deed else { panic!("{:?}", rule.deed) };
+    let CallMatch::Function { selector, signature } = &rule.deed else { panic!("{:?}", rule.deed) };
     assert_eq!((selector, &**signature), (&[0xa9, 0x05, 0x9c, 0xbb], "transfer(address,uint256)"));
     assert_eq!(
         (rule.value, rule.operations, rule.severity),
@@ -50,15 +50,15 @@ severity = "critical""#,
 fn a_bare_name_means_the_function_of_the_target() {
     assert!(matches!(
         rule("act = \"changeController\"\nto = \"@SNT\"").deed,
-        DeedMatch::Function { selector: [0x3c, 0xeb, 0xb8, 0x23], .. }
+        CallMatch::Function { selector: [0x3c, 0xeb, 0xb8, 0x23], .. }
     ));
-    assert!(matches!(rule("act = \"addOwnerWithThreshold\"\nto = \"@self\"").deed, DeedMatch::Function { .. }));
-    assert!(matches!(rule("call = \"approveHash\"").deed, DeedMatch::Function { .. }));
-    assert!(matches!(rule("act = \"0xa9059cbb\"\nto = \"@SNT\"").deed, DeedMatch::Function { .. }));
-    assert_eq!(rule("act = \"ether\"\nto = \"@grantees\"").deed, DeedMatch::Ether);
-    assert_eq!(rule("move = \"out\"").deed, DeedMatch::MoveOut);
+    assert!(matches!(rule("act = \"addOwnerWithThreshold\"\nto = \"@self\"").deed, CallMatch::Function { .. }));
+    assert!(matches!(rule("call = \"approveHash\"").deed, CallMatch::Function { .. }));
+    assert!(matches!(rule("act = \"0xa9059cbb\"\nto = \"@SNT\"").deed, CallMatch::Function { .. }));
+    assert_eq!(rule("act = \"ether\"\nto = \"@grantees\"").deed, CallMatch::Ether);
+    assert_eq!(rule("move = \"out\"").deed, CallMatch::MoveOut);
     let creation = rule("act = \"creation\"");
-    assert_eq!((creation.deed, creation.operations), (DeedMatch::Creation, vec![Operation::Create]));
+    assert_eq!((creation.deed, creation.operations), (CallMatch::Creation, vec![Operation::Create]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Conditions on earlier activities, and expected actions: their compiled form, the reported problems, and their tests.
 
 use super::*;
-use crate::classify::rule::{Due, Habit, Party};
+use crate::classify::rule::{Baseline, Due, Party};
 use crate::watchlist::check::run_tests;
 
 /// Checks the only problem of an abnormal rule with this body.
@@ -21,19 +21,19 @@ fn absent(body: &str, expected: &str) {
 #[test]
 fn conditions_that_look_back_are_compiled() {
     let pause = rule("act = \"ether\"\nto = \"@grantees\"\npause = \"1h30m\"");
-    assert!(matches!(&pause.habits[..], [Habit::Pause { least: 5_400, text }] if &**text == "1h30m"));
+    assert!(matches!(&pause.habits[..], [Baseline::Pause { least: 5_400, text }] if &**text == "1h30m"));
     let list = "[[watch.abnormal]]\nname = \"a\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@USDC\"\n\
         first_seen = [\"args.to\", \"origin\", \"function\"]\ndormant = \"90d\"\n\
         failed = { count = 3, share = \"50%\", per = \"1h\" }\n";
     let book = accepted(&format!("{WATCH}{list}"));
     let [to, origin, function, dormant, failed] = &book.rules.watches[0].rules[0].habits[..] else { panic!("five") };
     assert!(
-        matches!(to, Habit::FirstSeen { what: Party::Arg(path), label } if path.to_string() == "#0" && &**label == "args.to")
+        matches!(to, Baseline::FirstSeen { what: Party::Arg(path), label } if path.to_string() == "#0" && &**label == "args.to")
     );
-    assert!(matches!(origin, Habit::FirstSeen { what: Party::Origin, .. }));
-    assert!(matches!(function, Habit::FirstSeen { what: Party::Function, .. }));
-    assert!(matches!(dormant, Habit::Dormant { longer_than: 7_776_000, .. }));
-    assert!(matches!(failed, Habit::Failed { count: 3, share: Some(50), per: 3_600, .. }));
+    assert!(matches!(origin, Baseline::FirstSeen { what: Party::Origin, .. }));
+    assert!(matches!(function, Baseline::FirstSeen { what: Party::Function, .. }));
+    assert!(matches!(dormant, Baseline::Dormant { longer_than: 7_776_000, .. }));
+    assert!(matches!(failed, Baseline::Failed { count: 3, share: Some(50), per: 3_600, .. }));
     assert_eq!(book.rules.longest_window(), 7_776_000);
 }
 

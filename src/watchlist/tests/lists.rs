@@ -1,7 +1,7 @@
 //! Several functions or events in one rule.
 
 use super::*;
-use crate::classify::rule::{Condition, DeedMatch, Via};
+use crate::classify::rule::{CallMatch, Condition, Via};
 use crate::watchlist::check::{coverage, run_tests};
 
 const TOKEN: &str = r#"
@@ -18,7 +18,7 @@ purpose = "Pays"
 path = "treasury"
 "#;
 
-fn names(deed: &DeedMatch) -> Vec<String> {
+fn names(deed: &CallMatch) -> Vec<String> {
     deed.each().iter().map(|one| one.text().to_string()).collect()
 }
 

@@ -18,7 +18,7 @@ mod signs;
 mod told;
 mod unread;
 
-use super::{Book, Memory, compile};
+use super::{Config, Memory, compile};
 use crate::classify::rule::Rule;
 use crate::settings::{Problem, Problems, Secrets};
 use std::path::Path;
@@ -77,7 +77,7 @@ kind = "terminal"
 steps = [{ to = "keeper", ack_within = "5m" }]
 "#;
 
-fn build(main: &str, list: &str) -> Result<Book, Problems> {
+fn build(main: &str, list: &str) -> Result<Config, Problems> {
     let main = if main.contains("[path.") { main.to_owned() } else { format!("{main}{KEEPERS}") };
     let files = Memory::new([("main.toml", main.as_str()), ("list.toml", list), ("abis/vault.json", VAULT)]);
     compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
@@ -130,6 +130,6 @@ fn rule(body: &str) -> Rule {
 }
 
 #[track_caller]
-fn accepted(list: &str) -> Book {
+fn accepted(list: &str) -> Config {
     build(MAIN, &format!("{NAMES}{list}")).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }

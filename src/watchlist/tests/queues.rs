@@ -4,7 +4,7 @@ use super::*;
 
 const SERVICE: &str = "[safe-service.own]\nchain = \"mainnet\"\nurl = \"https://safe.example/eth\"\n";
 
-fn with(main: &str, list: &str) -> Result<Book, Problems> {
+fn with(main: &str, list: &str) -> Result<Config, Problems> {
     build(&format!("{MAIN}{main}"), &format!("{NAMES}{list}"))
 }
 

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use std::path::Path;
 use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, plan};
-use watchfire::model::incident::{Plan, Standing};
+use watchfire::model::incident::{ChangeSet, OpenState};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, TxTrace, Verdict, parse};
 use watchfire::pipeline::{Reader, examine};
 use watchfire::settings::Secrets;
-use watchfire::watchlist::{Book, Memory, compile};
+use watchfire::watchlist::{Config, Memory, compile};
 
 /// Friday, 2026-11-20T10:00:00Z.
 pub(crate) const FRIDAY: u64 = 1_795_168_800;
@@ -166,7 +166,7 @@ pub(crate) fn wire(number: u64, time: u64, txs: &[Tx]) -> (String, String) {
 
 /// A configuration, what a node would answer, and the windows so far.
 pub(crate) struct Court {
-    pub(crate) book: Book,
+    pub(crate) book: Config,
     answers: Answers,
     pub(crate) history: History,
     pub(crate) time: u64,
@@ -283,10 +283,10 @@ impl Court {
     }
 
     /// What the engine makes of a judged block, with nothing before it.
-    pub(crate) fn plan(&self, judged: &JudgedBlock) -> Plan {
+    pub(crate) fn plan(&self, judged: &JudgedBlock) -> ChangeSet {
         let chain = &self.book.chains[0].info;
         let step = StepJudged { chain, retract: &[], blocks: std::slice::from_ref(judged) };
-        plan(&step, &Standing::default(), &self.book.roster, self.time * 1000)
+        plan(&step, &OpenState::default(), &self.book.roster, self.time * 1000)
     }
 
     /// `Treasury act transfer: normal by grants`, `Treasury act transfer: high builtin/unvouched`; in brackets what only repeats

@@ -14,7 +14,7 @@ use watchfire::deliver::{self, Outgoing, Targets, render_page};
 use watchfire::model::incident::{Body, DeliveryKind};
 use watchfire::model::record::Line;
 use watchfire::model::value::Value;
-use watchfire::model::{BlockRef, DeliveryKey, JudgedBlock, Severity, Sight};
+use watchfire::model::{BlockRef, DeliveryKey, JudgedBlock, Provenance, Severity};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 use watchfire::telemetry::Form;
 
@@ -75,7 +75,7 @@ fn told_of(words: &str) -> (Vec<Body>, Vec<Line>) {
         time: court.time,
         judged,
         deltas: vec![],
-        sight: Sight::default(),
+        sight: Provenance::default(),
     };
     let plan = court.plan(&block);
     (plan.deliveries.into_iter().map(|delivery| delivery.body).collect(), plan.lines)

@@ -11,13 +11,13 @@ use std::path::Path;
 use watchfire::classify::{History, Moment, judge};
 use watchfire::decode::pending;
 use watchfire::escalate::{StepJudged, plan};
-use watchfire::model::incident::{Plan, Standing};
+use watchfire::model::incident::{ChangeSet, OpenState};
 use watchfire::model::read::Answers;
 use watchfire::model::{Block, ChainId, Judged, JudgedBlock, Severity, Status, Verdict};
 use watchfire::pipeline::{Reader, examine};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Fetched, Node, Pool};
-use watchfire::watchlist::{Book, Memory, compile};
+use watchfire::watchlist::{Config, Memory, compile};
 
 /// A chain under test.
 pub(crate) struct Stage {
@@ -150,14 +150,14 @@ impl Stage {
             blocks.push(judged);
         }
         let step = StepJudged { chain: &chain.info, retract: &[], blocks: &blocks };
-        let plan = plan(&step, &Standing::default(), &book.roster, 0);
+        let plan = plan(&step, &OpenState::default(), &book.roster, 0);
         Seen { announced, ..Seen::of(&book, &blocks, &plan) }
     }
 
     /// What is found in the transactions of a block when they are announced: judged by their own bytes, by what the node says of the block
     /// before, and at the block's time. What fails was announced as something that may go well, and what stands behind another of the same
     /// sender does what that makes of it: of these the announcement says something else.
-    async fn announced(&self, block: &Block, book: &Book, history: &History) -> Vec<String> {
+    async fn announced(&self, block: &Block, book: &Config, history: &History) -> Vec<String> {
         let before = self.pool.get(block.parent).await.expect("the block before is there").block;
         let tip = Block { txs: vec![], withdrawals: vec![], ..before };
         let mut found = Vec::new();
@@ -236,7 +236,7 @@ impl Stage {
 }
 
 impl Seen {
-    fn of(book: &Book, blocks: &[JudgedBlock], plan: &Plan) -> Self {
+    fn of(book: &Config, blocks: &[JudgedBlock], plan: &ChangeSet) -> Self {
         let judged = || blocks.iter().flat_map(|block| &block.judged);
         let own = |judged: &&Judged| is_found(judged);
         Self {
@@ -255,11 +255,11 @@ fn is_found(judged: &Judged) -> bool {
     matches!(&judged.verdict, Verdict::Abnormal(abnormal) if abnormal.repeats.is_none())
 }
 
-fn headline(book: &Book, judged: &Judged) -> String {
+fn headline(book: &Config, judged: &Judged) -> String {
     watchfire::escalate::headline(&judged.activity, &book.watches[judged.activity.watch.index()], &book.roster)
 }
 
-fn line(book: &Book, judged: &Judged) -> String {
+fn line(book: &Config, judged: &Judged) -> String {
     let activity = &judged.activity;
     let label = &book.watches[activity.watch.index()].label;
     let verdict = match &judged.verdict {
@@ -270,7 +270,7 @@ fn line(book: &Book, judged: &Judged) -> String {
 }
 
 /// What the watchlist means on the chain `demo`. ABIs that it names, such as `abi/Engine.json`, are those of the contracts here.
-pub(crate) fn book(watchlist: &str, traces: bool) -> Book {
+pub(crate) fn book(watchlist: &str, traces: bool) -> Config {
     let main = format!(
         "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
          [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\ntraces = {traces}\n\

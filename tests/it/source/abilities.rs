@@ -8,7 +8,7 @@ use crate::support::anvil::{Anvil, Options, Tx};
 use alloy_primitives::{B256, U256};
 use serde_json::json;
 use watchfire::model::ChainId;
-use watchfire::source::{Abilities, Ability, Can, Deadlines, Endpoint, Identity, Node, NodeError, probe};
+use watchfire::source::{Capabilities, Capability, Deadlines, Endpoint, Identity, Node, NodeError, Support, probe};
 
 fn node(served: &Served, scheme: &str, genesis: Option<B256>) -> Node {
     let endpoint = Endpoint { name: "primary".into(), url: served.url(scheme).into() };
@@ -39,13 +39,13 @@ async fn lively(extra: &[&str]) -> Anvil {
     anvil
 }
 
-async fn probed(url: &str) -> Abilities {
+async fn probed(url: &str) -> Capabilities {
     let endpoint = Endpoint { name: "primary".into(), url: url.to_owned().into() };
     let node = Node::discover(&endpoint, Deadlines::default()).await.expect("it answers");
     probe(&node).await.expect("it can be asked")
 }
 
-fn with(abilities: &Abilities, fits: fn(&Can) -> bool) -> Vec<&'static str> {
+fn with(abilities: &Capabilities, fits: fn(&Support) -> bool) -> Vec<&'static str> {
     abilities.iter().filter(|(_, can)| fits(can)).map(|(ability, _)| ability.name()).collect()
 }
 
@@ -56,8 +56,8 @@ async fn a_real_node_is_asked_what_it_can_do_over_each_kind_of_wire() {
     let anvil = lively(&["--ipc", &path]).await;
     for url in [anvil.ws_url(), path] {
         let found = probed(&url).await;
-        assert_eq!(with(&found, |can| matches!(can, Can::No(_))), ["raw-receipts"], "{found:#?}");
-        assert_eq!(with(&found, |can| matches!(can, Can::Unknown(_))), ["batches"], "{found:#?}");
+        assert_eq!(with(&found, |can| matches!(can, Support::No(_))), ["raw-receipts"], "{found:#?}");
+        assert_eq!(with(&found, |can| matches!(can, Support::Unknown(_))), ["batches"], "{found:#?}");
         assert!(found.lacking(true).is_empty());
     }
     let found = probed(&anvil.http_url()).await;
@@ -73,12 +73,12 @@ async fn what_cannot_be_tried_for_want_of_a_transaction_is_not_known() {
     let anvil = Anvil::start().await;
     anvil.mine(40).await;
     let found = probed(&anvil.http_url()).await;
-    let unknown = with(&found, |can| matches!(can, Can::Unknown(_)));
+    let unknown = with(&found, |can| matches!(can, Support::Unknown(_)));
     assert_eq!(
         unknown,
         ["block-receipts", "receipts", "call-tracer", "trace-block", "raw-transactions", "raw-receipts"]
     );
-    assert_eq!(found.lacking(false), [Ability::BlockReceipts], "not seen is not had");
+    assert_eq!(found.lacking(false), [Capability::BlockReceipts], "not seen is not had");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,21 +89,21 @@ async fn a_node_that_pretends_is_not_believed() {
     let struct_logs = json!({ "gas": 21000, "failed": false, "returnValue": "", "structLogs": [] });
     // What it pretends, which ability it therefore has not, and what is said of that.
     let cases = [
-        ("debug_traceTransaction", json!({}), Ability::CallTracer, "a trace without a call in it"),
-        ("debug_traceTransaction", struct_logs, Ability::CallTracer, "a trace without a call in it"),
-        ("debug_traceTransaction", json!(null), Ability::CallTracer, "it answered null"),
-        ("trace_block", json!([]), Ability::TraceBlock, "traces without what the block's transaction did"),
-        ("trace_block", json!({}), Ability::TraceBlock, "it answered {}"),
-        ("eth_getBlockReceipts", json!([]), Ability::BlockReceipts, "0 receipts for a block of 1 transactions"),
-        ("eth_getBlockReceipts", json!(null), Ability::BlockReceipts, "it answered null"),
-        ("eth_getTransactionReceipt", json!({}), Ability::Receipts, "it answered {}"),
-        ("eth_call", json!("0x"), Ability::StateReads, "a call whose result is certain gave another"),
-        ("eth_getProof", json!({}), Ability::Proofs, "it answered {}"),
-        ("eth_getProof", json!({ "accountProof": ["0xc0"] }), Ability::Proofs, "the proof does not begin at"),
-        ("eth_getRawTransactionByHash", json!("0x02c0"), Ability::RawTransactions, "the bytes do not hash"),
-        ("eth_getLogs", json!(null), Ability::Logs, "it answered null"),
-        ("eth_getLogs", json!({}), Ability::Logs, "the logs cannot be read"),
-        ("debug_getRawReceipts", json!([]), Ability::RawReceipts, "0 receipts for a block of 1 transactions"),
+        ("debug_traceTransaction", json!({}), Capability::CallTracer, "a trace without a call in it"),
+        ("debug_traceTransaction", struct_logs, Capability::CallTracer, "a trace without a call in it"),
+        ("debug_traceTransaction", json!(null), Capability::CallTracer, "it answered null"),
+        ("trace_block", json!([]), Capability::TraceBlock, "traces without what the block's transaction did"),
+        ("trace_block", json!({}), Capability::TraceBlock, "it answered {}"),
+        ("eth_getBlockReceipts", json!([]), Capability::BlockReceipts, "0 receipts for a block of 1 transactions"),
+        ("eth_getBlockReceipts", json!(null), Capability::BlockReceipts, "it answered null"),
+        ("eth_getTransactionReceipt", json!({}), Capability::Receipts, "it answered {}"),
+        ("eth_call", json!("0x"), Capability::StateReads, "a call whose result is certain gave another"),
+        ("eth_getProof", json!({}), Capability::Proofs, "it answered {}"),
+        ("eth_getProof", json!({ "accountProof": ["0xc0"] }), Capability::Proofs, "the proof does not begin at"),
+        ("eth_getRawTransactionByHash", json!("0x02c0"), Capability::RawTransactions, "the bytes do not hash"),
+        ("eth_getLogs", json!(null), Capability::Logs, "it answered null"),
+        ("eth_getLogs", json!({}), Capability::Logs, "the logs cannot be read"),
+        ("debug_getRawReceipts", json!([]), Capability::RawReceipts, "0 receipts for a block of 1 transactions"),
     ];
     for (method, pretended, ability, expected) in cases {
         let shown = pretended.to_string();
@@ -113,10 +113,10 @@ async fn a_node_that_pretends_is_not_believed() {
             }
         });
         let found = probed(&glass.url()).await;
-        let Can::No(why) = found.of(ability) else { panic!("{method} {shown}: {:?}", found.of(ability)) };
+        let Support::No(why) = found.of(ability) else { panic!("{method} {shown}: {:?}", found.of(ability)) };
         assert!(why.starts_with(expected), "{method} {shown}: {why}");
         let lost = found.lost_since(&before);
-        assert_eq!(lost, if ability == Ability::RawReceipts { vec![] } else { vec![ability] }, "and nothing else");
+        assert_eq!(lost, if ability == Capability::RawReceipts { vec![] } else { vec![ability] }, "and nothing else");
     }
 }
 
@@ -130,9 +130,9 @@ async fn a_node_that_reads_the_newest_state_for_whatever_hash_does_not_read_stat
         }
     });
     let found = probed(&glass.url()).await;
-    let Can::No(why) = found.of(Ability::StateReads) else { panic!("{found:#?}") };
+    let Support::No(why) = found.of(Capability::StateReads) else { panic!("{found:#?}") };
     assert!(why.contains("does not look at the hash"), "{why}");
-    assert_eq!(found.lacking(true), [Ability::StateReads]);
+    assert_eq!(found.lacking(true), [Capability::StateReads]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,8 +158,12 @@ async fn a_limit_is_no_loss_a_small_batch_is_one_and_a_name_is_only_text() {
     });
     let found = probed(&glass.url()).await;
     assert_eq!(found.batch_max, 10);
-    assert!(matches!(found.of(Ability::StateReads), Can::Unknown(_)), "{:?}", found.of(Ability::StateReads));
-    assert_eq!(found.of(Ability::TraceBlock), &Can::No("no trace_block for ***".to_owned()), "the key is not repeated");
-    assert_eq!(found.lost_since(&before), [Ability::TraceBlock, Ability::SafeTag]);
+    assert!(matches!(found.of(Capability::StateReads), Support::Unknown(_)), "{:?}", found.of(Capability::StateReads));
+    assert_eq!(
+        found.of(Capability::TraceBlock),
+        &Support::No("no trace_block for ***".to_owned()),
+        "the key is not repeated"
+    );
+    assert_eq!(found.lost_since(&before), [Capability::TraceBlock, Capability::SafeTag]);
     assert_eq!(found.client.as_deref(), Some(r"Geth\u{1b}[2J/v1\u{202e}"));
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use watchfire::model::{BlockRef, ChainId, Finality};
 use watchfire::source::Step;
 use watchfire::source::tape::{
-    Entry, Happening, Head, ImportError, Mark, Pace, Packing, Patience, Playing, Reader, Recorder, Reel, Stretch,
-    Survey, Taken, Tape, TapeServer, Trouble, Writer, import,
+    Backpressure, Entry, FinalityRecord, Head, ImportError, Inspection, Pace, Playing, Reader, RecordedIssue, Recorder,
+    Rotation, Stretch, Taken, Tape, TapeCompression, TapeEvent, TapeServer, Writer, import,
 };
 use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
 
@@ -21,8 +21,8 @@ fn at(made: &Made) -> BlockRef {
     made.link.at
 }
 
-fn mark(at_ms: u64, what: Happening) -> Mark {
-    Mark { at_ms: Some(at_ms), what }
+fn mark(at_ms: u64, what: TapeEvent) -> FinalityRecord {
+    FinalityRecord { at_ms: Some(at_ms), what }
 }
 
 /// The traces that geth would give of a block.
@@ -45,11 +45,11 @@ fn lived() -> (Stretch, Chain, BlockRef) {
         assert!(whole.expect("memory is writable"));
         if number == 5 {
             let safe = at(chain.numbered(3).expect("a canonical block"));
-            writer.mark(&mark(at_ms + 1, Happening::Promote(Finality::Safe, safe))).expect("memory is writable");
+            writer.mark(&mark(at_ms + 1, TapeEvent::Promote(Finality::Safe, safe))).expect("memory is writable");
         }
         if number == 9 && at_ms == 9_000 {
             let gone = [9, 8].map(|number| at(chain.numbered(number).expect("a canonical block")));
-            writer.mark(&mark(10_000, Happening::Retract(gone.to_vec()))).expect("memory is writable");
+            writer.mark(&mark(10_000, TapeEvent::Retract(gone.to_vec()))).expect("memory is writable");
         }
     };
     (1..10).for_each(|number| write(&chain, number, number * 1_000));
@@ -88,23 +88,23 @@ async fn played(stretch: Stretch, pace: Pace, faults: &[&str]) -> TapeServer {
 fn what_happened_between_blocks_is_read_back() {
     let chain = Chain::new(4);
     let made = chain.numbered(1).expect("a canonical block");
-    let trouble = Trouble {
+    let trouble = RecordedIssue {
         kind: "unreachable".to_owned(),
         endpoint: Some("primary".to_owned()),
         why: Some("connection refused".to_owned()),
         over: false,
     };
     let marks = [
-        mark(1, Happening::Promote(Finality::Finalized, at(made))),
-        mark(2, Happening::Trouble(trouble.clone())),
-        mark(3, Happening::Trouble(Trouble { why: None, over: true, ..trouble })),
-        mark(4, Happening::Note("what was said".to_owned())),
-        Mark { at_ms: None, what: Happening::Caption("a caption\nof two lines".to_owned()) },
-        mark(5, Happening::Retract(vec![at(made)])),
+        mark(1, TapeEvent::Promote(Finality::Finalized, at(made))),
+        mark(2, TapeEvent::Trouble(trouble.clone())),
+        mark(3, TapeEvent::Trouble(RecordedIssue { why: None, over: true, ..trouble })),
+        mark(4, TapeEvent::Note("what was said".to_owned())),
+        FinalityRecord { at_ms: None, what: TapeEvent::Caption("a caption\nof two lines".to_owned()) },
+        mark(5, TapeEvent::Retract(vec![at(made)])),
     ];
     let began = "2026-11-03T03:00:00Z".parse().ok();
     let head = Head { began, ..Head::new(ChainId(1), "a hard day") };
-    for packing in [Packing::Gzip, Packing::Zstd, Packing::Plain] {
+    for packing in [TapeCompression::Gzip, TapeCompression::Zstd, TapeCompression::Plain] {
         let mut writer = Writer::packed(Vec::new(), &head, packing).expect("memory is writable");
         writer.block_at(Some(0), made.link, &raw(made), &reads(), Some(&traces(made))).expect("memory is writable");
         for mark in &marks {
@@ -154,7 +154,7 @@ fn a_retraction_of_what_is_not_on_the_tape_is_a_gap() {
     };
     write(&mut writer, &chain, 7);
     let gone = [7, 6].map(|number| at(chain.numbered(number).expect("a canonical block"))).to_vec();
-    writer.mark(&mark(1, Happening::Retract(gone))).expect("memory is writable");
+    writer.mark(&mark(1, TapeEvent::Retract(gone))).expect("memory is writable");
     chain.reorg(3, 3);
     write(&mut writer, &chain, 6);
     let tape = load(&writer.finish().expect("memory is writable")).expect("a good tape");
@@ -164,7 +164,7 @@ fn a_retraction_of_what_is_not_on_the_tape_is_a_gap() {
 #[test]
 fn a_tape_that_ends_too_early_is_good_up_to_its_last_whole_line() {
     let chain = Chain::new(7);
-    for packing in [Packing::Gzip, Packing::Zstd, Packing::Plain] {
+    for packing in [TapeCompression::Gzip, TapeCompression::Zstd, TapeCompression::Plain] {
         let head = Head::new(ChainId(1), "");
         let mut writer = Writer::packed(Vec::new(), &head, packing).expect("memory is writable");
         writer.flush().expect("memory is writable");
@@ -184,7 +184,7 @@ fn a_tape_that_ends_too_early_is_good_up_to_its_last_whole_line() {
             assert!(n_blocks == flushed || n_blocks == flushed + 1, "{packing:?} up to {end}: {n_blocks} of {flushed}");
             match packing {
                 // A text that ends with a line does not say that there were more.
-                Packing::Plain => assert!(tape.cut.is_none_or(|line| line == 1 + n_blocks)),
+                TapeCompression::Plain => assert!(tape.cut.is_none_or(|line| line == 1 + n_blocks)),
                 _ => assert_eq!(tape.cut, Some(1 + n_blocks), "{packing:?} up to {end}"),
             }
         }
@@ -338,8 +338,8 @@ fn step(retract: Vec<BlockRef>, append: &[&Made]) -> Step {
     Step { retract, append: append.iter().map(|made| fetched(made)).collect() }
 }
 
-fn reel(path: &Path) -> Reel {
-    Reel::new(path, Head::new(ChainId(1), "")).expect("the directory is writable")
+fn reel(path: &Path) -> Rotation {
+    Rotation::new(path, Head::new(ChainId(1), "")).expect("the directory is writable")
 }
 
 async fn record(recorder: &Recorder, mut step: Step) -> Result<(), String> {
@@ -352,7 +352,7 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("lived.tape.zst");
     let mut chain = Chain::new(9);
-    let recorder = Recorder::start(reel(&path), Vec::new(), Patience::Waits).expect("a thread");
+    let recorder = Recorder::start(reel(&path), Vec::new(), Backpressure::Waits).expect("a thread");
     let made = |chain: &Chain, number| chain.numbered(number).expect("a canonical block").clone();
     for number in 1..9 {
         record(&recorder, step(Vec::new(), &[&made(&chain, number)])).await.expect("it is written");
@@ -362,10 +362,13 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     let branch: Vec<_> = (7..10).map(|number| made(&chain, number)).collect();
     record(&recorder, step(gone, &branch.iter().collect::<Vec<_>>())).await.expect("it is written");
     recorder.finish().await.expect("it is written");
-    assert!(Reel::new(&path, Head::new(ChainId(1), "")).is_err(), "what was recorded is not written over");
+    assert!(Rotation::new(&path, Head::new(ChainId(1), "")).is_err(), "what was recorded is not written over");
     let tape = Tape::load(&path).expect("a good tape");
-    let survey = Survey::of(watchfire::source::tape::open(&path).expect("a tape"));
-    assert_eq!((survey.packing, survey.n_blocks, survey.n_reorgs, survey.n_retracted), (Packing::Zstd, 11, 1, 2));
+    let survey = Inspection::of(watchfire::source::tape::open(&path).expect("a tape"));
+    assert_eq!(
+        (survey.packing, survey.n_blocks, survey.n_reorgs, survey.n_retracted),
+        (TapeCompression::Zstd, 11, 1, 2)
+    );
     assert!(survey.is_whole() && survey.lasted.is_some());
     let [stretch] = tape.stretches.as_slice() else { panic!("one stretch") };
     let hashes: Vec<B256> = stretch.blocks[8..].iter().map(|block| block.block.at.hash).collect();
@@ -381,8 +384,8 @@ async fn a_flight_recorder_keeps_what_was_last() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("flight.tape.gz");
     let chain = Chain::new(160);
-    let reel = Reel::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable");
-    let recorder = Recorder::start(reel, Vec::new(), Patience::Waits).expect("a thread");
+    let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable");
+    let recorder = Recorder::start(reel, Vec::new(), Backpressure::Waits).expect("a thread");
     for number in 1..160 {
         let made = chain.numbered(number).expect("a canonical block");
         record(&recorder, step(Vec::new(), &[made])).await.expect("it is written");
@@ -399,10 +402,10 @@ async fn a_flight_recorder_keeps_what_was_last() {
     assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "nothing is lost between them");
     assert!(tapes.iter().all(|tape| tape.cut.is_none()));
     // Another run does not write over what this one saw.
-    drop(Reel::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable"));
+    drop(Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable"));
     assert_eq!(Tape::load(&older).expect("a good tape").stretches, tapes[1].stretches);
     std::fs::write(&path, "somebody's letters").expect("the directory is writable");
-    let refused = Reel::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).err().map(|error| error.to_string());
+    let refused = Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).err().map(|error| error.to_string());
     assert!(refused.is_some_and(|why| why.contains("is there, and is no tape")), "nor over what is no tape");
 }
 
@@ -413,8 +416,8 @@ async fn a_tape_that_is_slower_than_the_chain_is_in_nobodys_way() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is everywhere").success());
     // Somebody has it open and does not read.
     let mut reader = std::fs::File::options().read(true).write(true).open(&path).expect("a pipe");
-    let reel = Reel::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
-    let recorder = Recorder::start(reel, Vec::new(), Patience::LeavesOut).expect("a thread");
+    let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
+    let recorder = Recorder::start(reel, Vec::new(), Backpressure::LeavesOut).expect("a thread");
     let chain = Chain::new(250);
     for number in 1..250 {
         let made = chain.numbered(number).expect("a canonical block");
@@ -434,7 +437,7 @@ async fn a_tape_that_is_slower_than_the_chain_is_in_nobodys_way() {
     });
     recorder.finish().await.expect("it is read by now");
     let bytes = read.join().expect("it is read to its end");
-    let survey = Survey::of(Reader::new(bytes.as_slice()).expect("a tape"));
+    let survey = Inspection::of(Reader::new(bytes.as_slice()).expect("a tape"));
     assert!(survey.n_blocks < 249, "some found no room");
     assert!(survey.notes.iter().any(|note| note.contains("could not be recorded")), "{:?}", survey.notes);
 }
@@ -443,11 +446,11 @@ async fn a_tape_that_is_slower_than_the_chain_is_in_nobodys_way() {
 async fn a_tape_that_breaks_is_told_to_whom_records_and_keeps_no_watch() {
     let dir = tempfile::tempdir().expect("a directory");
     let chain = Chain::new(250);
-    for patience in [Patience::Waits, Patience::LeavesOut] {
+    for patience in [Backpressure::Waits, Backpressure::LeavesOut] {
         let path = dir.path().join(format!("{patience:?}"));
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is everywhere").success());
         let reader = std::fs::File::options().read(true).write(true).open(&path).expect("a pipe");
-        let reel = Reel::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
+        let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
         let recorder = Recorder::start(reel, Vec::new(), patience).expect("a thread");
         // Nobody reads any more: every write fails from here on.
         drop(reader);
@@ -456,7 +459,7 @@ async fn a_tape_that_breaks_is_told_to_whom_records_and_keeps_no_watch() {
             let made = chain.numbered(number).expect("a canonical block");
             told = told.and(record(&recorder, step(Vec::new(), &[made])).await);
         }
-        assert_eq!(told.is_err(), patience == Patience::Waits, "{told:?}");
+        assert_eq!(told.is_err(), patience == Backpressure::Waits, "{told:?}");
         assert!(recorder.finish().await.is_err());
     }
 }

@@ -5,7 +5,7 @@ use super::faulty::{FakeNode, Fault, deadlines};
 use super::watcher::{Follow, at};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use watchfire::model::{BlindnessKind, BlockRef, ChainId, Proof};
+use watchfire::model::{BlindnessKind, BlockRef, ChainId, Verification};
 use watchfire::source::{Checks, Event, Senders};
 
 type Way = (&'static str, fn(&str, &mut Value));
@@ -178,7 +178,7 @@ async fn whatever_a_node_leaves_out_or_writes_otherwise_is_read_where_the_hash_s
             let event = follow.next().await.expect("the source goes on");
             assert!(!matches!(event, Event::Troubled(_)), "{name}: {event:?}");
             if let Event::Step(step) = event {
-                let unproven = step.append.iter().find(|body| body.sight.proof != Proof::Proven);
+                let unproven = step.append.iter().find(|body| body.sight.proof != Verification::Proven);
                 assert_eq!(unproven.map(|body| &body.gaps), None, "{name}");
             }
         }

@@ -5,7 +5,7 @@ use super::faulty::{FakeNode, Fault, deadlines};
 use super::line::following;
 use super::watcher::{Follow, SimClock, at, pool};
 use std::time::Duration;
-use watchfire::model::{BlindnessKind, ChainId, Proof, Severity};
+use watchfire::model::{BlindnessKind, ChainId, Severity, Verification};
 use watchfire::source::verify::Gap;
 use watchfire::source::{Checks, Deadlines, Event, Fetched, Senders};
 
@@ -102,7 +102,7 @@ async fn a_transaction_type_of_the_future_is_proven_by_its_own_bytes() {
     let (node, mut follow) = following(1).await;
     node.grow(|chain| chain.extend_with(Odd::TxType));
     let fetched = block_with(&mut follow, of_unknown_type).await;
-    assert_eq!(fetched.sight.proof, Proof::Proven, "{:?}", fetched.gaps);
+    assert_eq!(fetched.sight.proof, Verification::Proven, "{:?}", fetched.gaps);
     assert!(follow.told.is_empty(), "{:?}", follow.told);
 }
 
@@ -113,7 +113,7 @@ async fn a_transaction_type_of_the_future_is_told_where_its_bytes_cannot_be_had_
     node.fault(Fault::LacksRaw);
     node.grow(|chain| chain.extend_with(Odd::TxType));
     let fetched = block_with(&mut follow, of_unknown_type).await;
-    assert_eq!(fetched.sight.proof, Proof::Unproven);
+    assert_eq!(fetched.sight.proof, Verification::Unproven);
     assert!(matches!(fetched.gaps[0], Gap::Transactions { kind: 0x7e, .. }), "{:?}", fetched.gaps);
     let trouble = follow.until_told(BlindnessKind::UnverifiedBlock).await;
     assert!(trouble.why.contains("type 0x7e") && trouble.endpoint.is_none(), "{}", trouble.why);
@@ -130,7 +130,7 @@ async fn what_is_not_to_be_verified_is_taken_at_the_nodes_word() {
     node.fault(Fault::AltersLog);
     node.grow(|chain| chain.extend(8));
     let fetched = block_with(&mut follow, |_| true).await;
-    assert_eq!((fetched.sight.proof, fetched.gaps), (Proof::NotAsked, vec![]));
+    assert_eq!((fetched.sight.proof, fetched.gaps), (Verification::NotAsked, vec![]));
     while !node.said().iter().any(|said| said.fault == Fault::AltersLog) {
         follow.next().await.expect("the source goes on");
     }

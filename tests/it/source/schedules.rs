@@ -10,7 +10,7 @@ use super::tally::Tally;
 use super::watcher::{Follow, SimClock, pool};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use watchfire::model::{BlindnessKind, ChainId, Trouble};
+use watchfire::model::{BlindnessKind, ChainId, HealthIssue};
 use watchfire::source::{Deadlines, Options};
 
 /// Schedules of an ordinary run; as many as fit in about twenty seconds without optimization.
@@ -317,7 +317,7 @@ impl Stage {
         for (actor, name) in self.nodes.iter().zip(["a", "b", "c"]) {
             self.tally.lies(&actor.node.said());
             // Not every lie is told: its answer may have come too late to be looked at, and a restart forgets what was not told yet.
-            let refused = |trouble: &&Trouble| trouble.kind == BlindnessKind::RefusedBlock;
+            let refused = |trouble: &&HealthIssue| trouble.kind == BlindnessKind::RefusedBlock;
             let told = self.follow.told.iter().filter(refused).any(|trouble| trouble.endpoint.as_deref() == Some(name));
             let lied = actor.node.said().iter().any(|said| said.fault.contradicts_itself());
             self.tally.liars(lied, told);

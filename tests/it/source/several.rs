@@ -8,7 +8,7 @@ use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlindnessKind, ChainId};
 use watchfire::runtime::instant;
-use watchfire::source::{Deadlines, Meter, Options};
+use watchfire::source::{Deadlines, Options, SourceMetrics};
 use watchfire::telemetry::Metrics;
 
 /// A block every 12 seconds.
@@ -283,7 +283,8 @@ async fn lies_are_counted_by_endpoint_and_reason() {
     let nodes = [tree.node(), tree.node()];
     metrics.endpoint("demo", "b");
     nodes[0].fault(Fault::AltersStatus.times(1));
-    let options = Options { meter: Meter::new(metrics.clone(), "demo".into()), ..Options::for_chain(ChainId(1)) };
+    let options =
+        Options { meter: SourceMetrics::new(metrics.clone(), "demo".into()), ..Options::for_chain(ChainId(1)) };
     let mut follow = Follow::with(pool(&nodes, &Deadlines::default()), 1, options, Some(clock));
     follow.expect_all_of(&tree).await;
     tree.grow(|chain| chain.extend(3));

@@ -4,7 +4,7 @@ use super::faulty::Said;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-use watchfire::model::Trouble;
+use watchfire::model::HealthIssue;
 
 /// Counts of one schedule, or of many.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Tally {
         self.liars.1 += usize::from(lied && told);
     }
 
-    pub(crate) fn told(&mut self, told: &[Trouble]) {
+    pub(crate) fn told(&mut self, told: &[HealthIssue]) {
         for trouble in told {
             *self.told.entry(trouble.kind.name()).or_default() += 1;
         }

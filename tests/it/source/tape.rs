@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{ChainId, Sight, parse};
+use watchfire::model::{ChainId, Provenance, parse};
 use watchfire::source::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
 
@@ -23,7 +23,7 @@ pub(super) fn raw(made: &Made) -> RawPair {
 pub(super) fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, sight: Sight::default(), gaps: vec![], raw: Some(raw) }
+    Fetched { block, sight: Provenance::default(), gaps: vec![], raw: Some(raw) }
 }
 
 pub(super) fn reads() -> Vec<(Read, Answer)> {

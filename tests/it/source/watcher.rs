@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
-use watchfire::model::{BlindnessKind, BlockRef, ChainId, Finality, Link, Trouble};
+use watchfire::model::{BlindnessKind, BlockRef, ChainId, Finality, HealthIssue, Link};
 use watchfire::runtime::{Clock, Stop, SystemClock};
 use watchfire::source::{Deadlines, Endpoint, Event, Node, Options, Pool, Source, SourceError, Step, Window};
 
@@ -29,8 +29,8 @@ pub(crate) struct Follow {
     /// The newest block that was told to be final.
     pub(crate) finalized: Option<BlockRef>,
     /// All troubles that were told, oldest first, and those that are not over.
-    pub(crate) told: Vec<Trouble>,
-    pub(crate) standing: Vec<Trouble>,
+    pub(crate) told: Vec<HealthIssue>,
+    pub(crate) standing: Vec<HealthIssue>,
 }
 
 /// A wall clock that goes with tokio's, which a test may have paused.
@@ -193,7 +193,7 @@ impl Follow {
     }
 
     /// Goes on until trouble of this kind is told.
-    pub(crate) async fn until_told(&mut self, kind: BlindnessKind) -> Trouble {
+    pub(crate) async fn until_told(&mut self, kind: BlindnessKind) -> HealthIssue {
         let event = self.until_event(|event| matches!(event, Event::Troubled(trouble) if trouble.kind == kind)).await;
         let Event::Troubled(trouble) = event else { unreachable!("it was looked for") };
         trouble
@@ -251,6 +251,6 @@ fn follow(pool: Pool, window: Window, options: Options, clock: Option<SimClock>,
     }
 }
 
-fn same(trouble: &Trouble, kind: BlindnessKind, endpoint: Option<&str>) -> bool {
+fn same(trouble: &HealthIssue, kind: BlindnessKind, endpoint: Option<&str>) -> bool {
     trouble.kind == kind && trouble.endpoint.as_deref() == endpoint
 }

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use watchfire::deliver::{self, Targets, Worker};
-use watchfire::escalate::Roster;
-use watchfire::model::incident::{Body, Delivery, DeliveryKind, Plan, State};
+use watchfire::escalate::Routing;
+use watchfire::model::incident::{Body, ChangeSet, Delivery, DeliveryKind, State};
 use watchfire::model::page::Page;
 use watchfire::model::record::{Line, SummaryLine};
 use watchfire::model::{ChainId, DeliveryKey, IncidentId, Severity};
@@ -65,12 +65,12 @@ impl Desk {
     pub(crate) fn worker(&self) -> Worker {
         let lines = self.lines.clone();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        Worker::new(self.store.clone(), self.targets.clone(), Arc::new(Roster::default()), clock)
+        Worker::new(self.store.clone(), self.targets.clone(), Arc::new(Routing::default()), clock)
             .listener(Arc::new(move |line| lines.lock().unwrap().push(serde_json::to_string(line).unwrap())))
     }
 
     pub(crate) async fn write(&self, deliveries: Vec<Delivery>) {
-        let plan = Plan { deliveries, ..Plan::default() };
+        let plan = ChangeSet { deliveries, ..ChangeSet::default() };
         self.store.change(self.now_ms(), |_| plan).await.unwrap();
     }
 
