@@ -36,7 +36,7 @@ fn safe_batch(c: &mut Criterion) {
             let mut budget = Budget::default();
             let exec = decode(safe, black_box(&calldata), &mut budget)?;
             let send = decode(batch, exec[2].value.as_bytes()?, &mut budget)?;
-            let (items, _) = multisend::items(send[0].value.as_bytes()?, &mut budget).ok()?;
+            let (items, _) = multisend::decode_multisend(send[0].value.as_bytes()?, &mut budget).ok()?;
             Some(items.iter().filter_map(|item| decode(erc20, &item.data, &mut budget)).count())
         });
     });
@@ -49,7 +49,7 @@ fn safe_batch(c: &mut Criterion) {
             let send = send.abi_decode_params(&exec.as_tuple()?[2].as_bytes()?[4..]).ok()?;
             // alloy has no reader for the packed list; ours stands in, so that only the decoders differ.
             let list = Bytes::copy_from_slice(send.as_tuple()?[0].as_bytes()?);
-            let (items, _) = multisend::items(&list, &mut Budget::default()).ok()?;
+            let (items, _) = multisend::decode_multisend(&list, &mut Budget::default()).ok()?;
             let leaves: Vec<DynSolValue> =
                 items.iter().filter_map(|item| transfer.abi_decode_params(&item.data[4..]).ok()).collect();
             Some(leaves.len())
@@ -67,31 +67,33 @@ fn bombs(c: &mut Criterion) {
     ] {
         let function = parse(signature);
         let data = Bytes::from(data);
-        group.bench_function(name, |b| b.iter(|| function.decode(black_box(&data), &mut Budget::default())));
+        group.bench_function(name, |b| b.iter(|| function.decode_arguments(black_box(&data), &mut Budget::default())));
     }
     group.finish();
 }
 
 /// What a watcher does with calldata: find the function, decode the rest.
 fn decode(abi: &Abi, calldata: &Bytes, budget: &mut Budget) -> Option<Vec<watchfire::model::value::Arg>> {
-    let function: &Arc<Function> = abi.function(calldata.get(..4)?.try_into().ok()?)?;
-    Some(function.decode(&calldata.slice(4..), budget).ok()?.args)
+    let function: &Arc<Function> = abi.function_by_selector(calldata.get(..4)?.try_into().ok()?)?;
+    Some(function.decode_arguments(&calldata.slice(4..), budget).ok()?.args)
 }
 
 fn transfer_call(n: u64) -> Bytes {
     let to = Address::left_padding_from(&n.to_be_bytes());
-    let call = parse("transfer(address,uint256)").encode(&[Value::Address(to), Value::Uint(U256::from(n))]);
+    let call = parse("transfer(address,uint256)").encode_calldata(&[Value::Address(to), Value::Uint(U256::from(n))]);
     call.expect("the values are of these types").into()
 }
 
 fn safe_call() -> Bytes {
     let transfers: Vec<Bytes> = (1..=10).map(transfer_call).collect();
-    let list = multisend::pack(transfers.iter().map(|data| (0, Address::repeat_byte(0x74), U256::ZERO, &data[..])));
-    let batch = parse("multiSend(bytes)").encode(&[Value::Bytes(list.into())]).expect("one payload");
+    let list = multisend::encode_multisend(
+        transfers.iter().map(|data| (0, Address::repeat_byte(0x74), U256::ZERO, &data[..])),
+    );
+    let batch = parse("multiSend(bytes)").encode_calldata(&[Value::Bytes(list.into())]).expect("one payload");
     let zero = || Value::Uint(U256::ZERO);
     let nobody = || Value::Address(Address::ZERO);
     let signatures = Value::Bytes([B256::repeat_byte(1); 4].concat().into());
-    let exec = bundled::safe().functions_named("execTransaction")[0].encode(&[
+    let exec = bundled::safe().functions_named("execTransaction")[0].encode_calldata(&[
         Value::Address(Address::repeat_byte(0x38)),
         zero(),
         Value::Bytes(batch.into()),

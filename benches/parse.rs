@@ -26,15 +26,15 @@ fn bench(c: &mut Criterion) {
         });
     });
     group.bench_function("parse", |b| {
-        b.iter(|| parse::block(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
     group.bench_function("parse, with what the hashes cover", |b| {
-        b.iter(|| parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| parse::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
-    group.bench_function("header", |b| b.iter(|| parse::header(black_box(&block)).expect("a good header")));
+    group.bench_function("header", |b| b.iter(|| parse::parse_header(black_box(&block)).expect("a good header")));
     group.finish();
 
-    let sealed = parse::sealed(&block, &receipts).expect("a good block");
+    let sealed = parse::parse_sealed_block(&block, &receipts).expect("a good block");
     let mut group = c.benchmark_group("proof");
     group.bench_function("header", |b| {
         b.iter(|| {
@@ -42,26 +42,26 @@ fn bench(c: &mut Criterion) {
         });
     });
     group.bench_function("header, transactions, receipts", |b| {
-        b.iter(|| assert_eq!(verify::prove(black_box(&sealed), &Raw::default()), Ok(vec![])));
+        b.iter(|| assert_eq!(verify::verify_block(black_box(&sealed), &Raw::default()), Ok(vec![])));
     });
     let empty = {
         let mut sealed = sealed.clone();
         sealed.block.txs.iter_mut().for_each(|tx| tx.logs.clear());
         sealed
     };
-    group.bench_function("one sender", |b| b.iter(|| verify::sender(&empty.block.txs[0], &empty.txs[0])));
+    group.bench_function("one sender", |b| b.iter(|| verify::recover_sender(&empty.block.txs[0], &empty.txs[0])));
     group.finish();
 
     let raw = RawPair {
         block: RawValue::from_string(block).expect("JSON"),
         receipts: RawValue::from_string(receipts).expect("JSON"),
     };
-    let link = parse::header(raw.block.get()).expect("a good header");
+    let link = parse::parse_header(raw.block.get()).expect("a good header");
     let mut group = c.benchmark_group("tape");
     for packing in [TapeCompression::Plain, TapeCompression::Gzip, TapeCompression::Zstd] {
         let packed = || {
-            let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
-            writer.block(link, black_box(&raw), &[]).expect("memory");
+            let mut writer = Writer::with_compression(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
+            writer.write_block(link, black_box(&raw), &[]).expect("memory");
             writer.finish().expect("memory")
         };
         group.bench_function(format!("write one block, {}", packing.name()), |b| b.iter(packed));

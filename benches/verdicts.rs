@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use watchfire::abi::{Function, bundled, multisend};
 use watchfire::classify::rule::{Rules, WatchRules};
-use watchfire::classify::{History, Moment, judge};
-use watchfire::decode::{Subject, Subjects, decode};
+use watchfire::classify::{History, Moment, judge_activities};
+use watchfire::decode::{Subject, Subjects, decode_block};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::value::Value;
 use watchfire::model::{
@@ -23,8 +23,8 @@ use watchfire::model::{
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
 use watchfire::source::tape::{self, Entry, Head, Reader, TapeCompression, Writer};
-use watchfire::source::verify::{Raw, prove};
-use watchfire::watchlist::{Memory, compile};
+use watchfire::source::verify::{Raw, verify_block};
+use watchfire::watchlist::{Memory, compile_config};
 
 criterion_group!(benches, blocks, one_safe, tapes);
 criterion_main!(benches);
@@ -41,21 +41,21 @@ fn blocks(c: &mut Criterion) {
         });
     });
     group.bench_function("JSON to block", |b| {
-        b.iter(|| parse::block(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
-    let parsed = parse::block(&block, &receipts).expect("a good block");
+    let parsed = parse::parse_block(&block, &receipts).expect("a good block");
     for n_watches in [10, 100_000] {
         let (subjects, rules) = watches(n_watches);
         group.bench_function(format!("JSON to verdicts, {n_watches} watches"), |b| {
             b.iter(|| {
-                let parsed = parse::block(black_box(&block), black_box(&receipts)).expect("a good block");
+                let parsed = parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block");
                 verdicts(&parsed, &subjects, &rules, &Answers::new())
             });
         });
         group.bench_function(format!("JSON to proof to verdicts, {n_watches} watches"), |b| {
             b.iter(|| {
-                let sealed = parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block");
-                assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+                let sealed = parse::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block");
+                assert_eq!(verify_block(&sealed, &Raw::default()), Ok(vec![]));
                 verdicts(&sealed.block, &subjects, &rules, &Answers::new())
             });
         });
@@ -78,7 +78,7 @@ fn one_safe(c: &mut Criterion) {
             b.iter(|| verdicts(black_box(&block), &subjects, &rules, &answers));
         });
         group.bench_function(format!("decode alone, {n_rules} rules"), |b| {
-            b.iter(|| decode(black_box(&block), &subjects, &known, &answers));
+            b.iter(|| decode_block(black_box(&block), &subjects, &known, &answers));
         });
     }
     let (subjects, rules) = safe(1);
@@ -96,14 +96,14 @@ fn tapes(c: &mut Criterion) {
     let mut group = c.benchmark_group("tape to verdicts");
     group.throughput(Throughput::Elements(N_BLOCKS)).sample_size(20);
     for packing in [TapeCompression::Plain, TapeCompression::Gzip, TapeCompression::Zstd] {
-        let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
+        let mut writer = Writer::with_compression(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
         // Each block is another, as on a chain; a packer that remembers the last one must not gain by it.
         for seed in 0..N_BLOCKS {
             let (block, receipts) = support::block_and_receipts_by(seed);
-            let link = parse::header(&block).expect("a good header");
+            let link = parse::parse_header(&block).expect("a good header");
             let json = |text| RawValue::from_string(text).expect("JSON");
             let raw = RawPair { block: json(block), receipts: json(receipts) };
-            writer.block(link, &raw, &[]).expect("memory");
+            writer.write_block(link, &raw, &[]).expect("memory");
         }
         let packed = writer.finish().expect("memory");
         let path = dir.path().join(packing.name());
@@ -119,11 +119,11 @@ fn tapes(c: &mut Criterion) {
             b.iter(|| all(Reader::new(black_box(packed.as_slice())).expect("a tape")));
         });
         group.bench_function(format!("{}, unpacked ahead", packing.name()), |b| {
-            b.iter(|| all(tape::open(black_box(&path)).expect("a tape")));
+            b.iter(|| all(tape::open_tape(black_box(&path)).expect("a tape")));
         });
         group.bench_function(format!("{}, proven", packing.name()), |b| {
             b.iter(|| {
-                let entries = tape::open(black_box(&path)).expect("a tape").keeping_raw();
+                let entries = tape::open_tape(black_box(&path)).expect("a tape").keeping_raw();
                 let verdicts = entries.map(|entry| match entry.expect("a good line") {
                     Entry::Block(block) => proven(&block.raw.expect("it was asked for"), &subjects, &rules),
                     _ => 0,
@@ -137,14 +137,14 @@ fn tapes(c: &mut Criterion) {
 
 /// What a played tape goes through: its blocks come as a node's do.
 fn proven(raw: &RawPair, subjects: &Subjects, rules: &Rules) -> usize {
-    let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a good block");
-    assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+    let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a good block");
+    assert_eq!(verify_block(&sealed, &Raw::default()), Ok(vec![]));
     verdicts(&sealed.block, subjects, rules, &Answers::new()).len()
 }
 
 fn verdicts(block: &Block, subjects: &Subjects, rules: &Rules, answers: &Answers) -> Vec<Judged> {
-    let decoded = decode(block, subjects, &Known::default(), answers);
-    judge(decoded.activities, rules, &History::default(), Moment { time: block.time }).0
+    let decoded = decode_block(block, subjects, &Known::default(), answers);
+    judge_activities(decoded.activities, rules, &History::default(), Moment { time: block.time }).0
 }
 
 fn by_rule(judged: &Judged) -> bool {
@@ -159,7 +159,8 @@ fn watches(n: u32) -> (Subjects, Rules) {
     let mut rules = Rules::default();
     for n in 0..n {
         let (watch, address) = (WatchId(n), support::stranger(n));
-        subjects.watch(address, Subject { watch, kind: Kind::Erc20, abi: abi.clone(), rule_abi: Arc::default() });
+        subjects
+            .insert_subject(address, Subject { watch, kind: Kind::Erc20, abi: abi.clone(), rule_abi: Arc::default() });
         rules.watches.push(WatchRules { watch, address, ..template.clone() });
     }
     (subjects, rules)
@@ -197,7 +198,7 @@ fn compiled(list: &str) -> (Arc<Subjects>, Rules) {
                 [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
                 [path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
     let files = Memory::new([("m.toml", main), ("w.toml", list)]);
-    let book = compile(Path::new("m.toml"), &files, Secrets::NamesOnly);
+    let book = compile_config(Path::new("m.toml"), &files, Secrets::NamesOnly);
     let mut book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     (book.chains.remove(0).subjects, (*book.rules).clone())
 }
@@ -216,14 +217,18 @@ fn approved() -> Vec<u8> {
 fn payday(signatures: Vec<u8>) -> Block {
     let pay = Function::parse("transfer(address,uint256)").expect("ours");
     let transfers: Vec<Vec<u8>> = (1..=10u64)
-        .map(|n| pay.encode(&[Value::Address(payee()), Value::Uint(U256::from(1_000 + n))]).expect("of these types"))
+        .map(|n| {
+            pay.encode_calldata(&[Value::Address(payee()), Value::Uint(U256::from(1_000 + n))]).expect("of these types")
+        })
         .collect();
-    let list = multisend::pack(transfers.iter().map(|data| (0, TOKEN, U256::ZERO, &data[..])));
-    let batch = bundled::multisend().functions_named("multiSend")[0].encode(&[Value::Bytes(list.into())]).expect("one");
+    let list = multisend::encode_multisend(transfers.iter().map(|data| (0, TOKEN, U256::ZERO, &data[..])));
+    let batch = bundled::multisend().functions_named("multiSend")[0]
+        .encode_calldata(&[Value::Bytes(list.into())])
+        .expect("one");
     let library = alloy_primitives::address!("38869bf66a61cF6bDB996A6aE40D5853Fd43B526");
     let zero = || Value::Uint(U256::ZERO);
     let nobody = || Value::Address(Address::ZERO);
-    let exec = bundled::safe().functions_named("execTransaction")[0].encode(&[
+    let exec = bundled::safe().functions_named("execTransaction")[0].encode_calldata(&[
         Value::Address(library),
         zero(),
         Value::Bytes(batch.into()),

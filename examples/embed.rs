@@ -16,13 +16,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;
 use watchfire::classify::History;
-use watchfire::escalate::{StepJudged, plan};
+use watchfire::escalate::{StepJudged, step_change_set};
 use watchfire::model::incident::OpenState;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, json, parse};
-use watchfire::pipeline::{Reader, examine};
+use watchfire::pipeline::{Reader, examine_block};
 use watchfire::settings::Secrets;
-use watchfire::watchlist::{Memory, compile};
+use watchfire::watchlist::{Memory, compile_config};
 
 /// Chains and paths stand in the main file. The endpoint is asked for and never used here.
 const MAIN: &str = r#"
@@ -108,7 +108,7 @@ impl Reader for Nobody {
 async fn main() -> anyhow::Result<()> {
     // A configuration that cannot be understood is told whole: every problem with its place.
     let files = Memory::new([("watchfire.toml", MAIN), ("petty-cash.toml", WATCHLIST)]);
-    let book = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly)
+    let book = compile_config(Path::new("watchfire.toml"), &files, Secrets::NamesOnly)
         .map_err(|problems| anyhow!("{}", problems.render(false)))?;
     let chain = book.chain("mainnet").context("the configuration has no chain `mainnet`")?;
 
@@ -117,14 +117,14 @@ async fn main() -> anyhow::Result<()> {
         None => BLOCK.to_owned(),
     };
     let pair: Pair<'_> = serde_json::from_str(&text).context("read a block and its receipts")?;
-    let block = parse::block(pair.block.get(), pair.receipts.get())?;
+    let block = parse::parse_block(pair.block.get(), pair.receipts.get())?;
 
     // Limits over days need the days before: whoever keeps the deltas of each block puts them into the history.
-    let judged = examine(&block, chain, &book, &History::default(), &Nobody).await.judged;
+    let judged = examine_block(&block, chain, &book, &History::default(), &Nobody).await.judged;
     let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(&judged) };
-    let plan = plan(&step, &OpenState::default(), &book.roster, block.time * 1_000);
+    let plan = step_change_set(&step, &OpenState::default(), &book.roster, block.time * 1_000);
     for line in &plan.lines {
-        println!("{}", json::line(line)?);
+        println!("{}", json::to_json_line(line)?);
     }
     eprintln!("activities: {}, findings: {}", judged.judged.len(), plan.findings.len());
     Ok(())

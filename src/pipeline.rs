@@ -8,7 +8,7 @@ mod differences;
 mod pending;
 mod queue;
 
-pub use differences::{REOPEN_EVERY_MS, Reopening, Survey, Told, survey};
+pub use differences::{REOPEN_EVERY_MS, Reopening, Survey, Told, detect_registry_drift};
 pub use pending::{EXPIRES_MS, PendingWatcher, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
@@ -56,7 +56,7 @@ pub trait Reader: Sync {
     /// Checks whether `at` is still part of the chain. Questions about a block that a reorg removed stay unanswered.
     /// Such gaps are not an outage: the next step retracts the block. The default returns true, for readers whose
     /// blocks are never retracted.
-    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+    fn is_canonical(&self, at: BlockRef) -> BoxFuture<'_, bool> {
         let _ = at;
         Box::pin(std::future::ready(true))
     }
@@ -90,25 +90,25 @@ pub struct Examined {
 /// The confirmations of the block are not known here: the block counts as reported by a single endpoint until the
 /// caller says otherwise. Nothing is committed and `history` is not changed: the caller adds the block's deltas once
 /// the block is committed.
-pub async fn examine(
+pub async fn examine_block(
     block: &Block,
     chain: &ChainBook,
     book: &Config,
     history: &History,
     reader: &dyn Reader,
 ) -> Examined {
-    let decode = |answers: &Answers| decode::decode(block, &chain.subjects, history.known(), answers);
+    let decode = |answers: &Answers| decode::decode_block(block, &chain.subjects, history.known_state(), answers);
     let (mut decoded, answers) = ask_through(block.at, reader, |_| true, decode).await;
     let (mut traced, mut sights) =
-        (traced(block, &answers, &decoded.false_traces), std::mem::take(&mut decoded.sights));
+        (trace_status(block, &answers, &decoded.false_traces), std::mem::take(&mut decoded.sights));
     let is_missed = traced.as_ref().is_some_and(|traced| *traced != Traced::Seen)
         || sights.iter().any(|(_, sight)| *sight != StateSight::Read);
-    if is_missed && !reader.stands(block.at).await {
+    if is_missed && !reader.is_canonical(block.at).await {
         traced = None;
         sights.retain(|(_, sight)| *sight == StateSight::Read);
     }
     let at = Moment { time: block.time };
-    let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
+    let (absent, mut deltas) = classify::find_missed_expectations(&book.rules, chain.info.id, history, at);
     // The decimals of a token must be known before any amount is measured in its unit.
     let decimals = decoded
         .facts
@@ -164,7 +164,7 @@ async fn ask_through(
 }
 
 /// Returns whether the block's transactions were traced; `None` where traces were not requested.
-fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)]) -> Option<Traced> {
+fn trace_status(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)]) -> Option<Traced> {
     let answer = answers.get(&Read::Traces)?;
     let Answer::Traces(traces) = answer else {
         return Some(Traced::Missing(format!("no endpoint traced block {}", block.at.number)));
@@ -182,7 +182,7 @@ fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)
 /// Judges the proposals of a Safe's queue by the rules and by the windows at the time when each was first seen.
 /// Proposals do not count towards a window, because they have not been executed.
 fn examine_queued(activities: Vec<Activity>, book: &Config, history: &History, time: u64) -> Vec<Judged> {
-    classify::judge(activities, &book.rules, history, Moment { time }).0
+    classify::judge_activities(activities, &book.rules, history, Moment { time }).0
 }
 
 /// Follows one chain: judges each step, commits it as a whole, and wakes the delivery task.
@@ -240,15 +240,15 @@ struct Timed<'a> {
 impl Reader for Timed<'_> {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
         Box::pin(async move {
-            let began = runtime::instant();
+            let began = runtime::monotonic_now();
             let answers = self.reader.read(at, reads).await;
             self.took.fetch_add(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             answers
         })
     }
 
-    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
-        self.reader.stands(at)
+    fn is_canonical(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+        self.reader.is_canonical(at)
     }
 }
 
@@ -257,14 +257,14 @@ impl Watcher {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(
+    pub async fn resume_from_store(
         book: Arc<Config>,
         chain: Arc<ChainBook>,
         store: Store,
         clock: Arc<dyn Clock>,
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
-        let history = remembered(&store, &chain).await?;
+        let history = load_history(&store, &chain).await?;
         let metrics = Metrics::default();
         let reopening = Reopening::default();
         Ok(Self {
@@ -284,13 +284,13 @@ impl Watcher {
 
     /// Records this watcher's metrics in `metrics`.
     #[must_use]
-    pub fn measured(self, metrics: Metrics) -> Self {
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
     /// Records that an operator allows finalized blocks to be undone in favor of the branch with this block. The step
     /// that switches to that branch may then do so; the store makes sure that this happens only once.
-    pub fn allow(&mut self, block: B256) {
+    pub fn allow_reorg(&mut self, block: B256) {
         self.undo = Some(block);
     }
 
@@ -299,29 +299,29 @@ impl Watcher {
     ///
     /// # Errors
     /// When the store refuses. The same step can be tried again; the windows are read from the store first.
-    pub async fn apply(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
+    pub async fn apply_step(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
         if self.stale {
-            self.history = remembered(&self.store, &self.chain).await?;
+            self.history = load_history(&self.store, &self.chain).await?;
         }
-        let now = runtime::millis(&*self.clock);
-        self.reopening.begin(&self.chain.subjects, &mut self.history, now);
+        let now = runtime::steady_millis(&*self.clock);
+        self.reopening.schedule_state_reads(&self.chain.subjects, &mut self.history, now);
         self.stale = true;
         for gone in &step.retract {
-            self.history.rewind(gone.hash);
+            self.history.rewind_block(gone.hash);
         }
         let (mut blocks, mut answers, mut traced) = (Vec::new(), Vec::new(), None);
         let mut sights = Vec::new();
-        let (timed, started) = (Timed { reader, took: AtomicU64::new(0) }, runtime::instant());
+        let (timed, started) = (Timed { reader, took: AtomicU64::new(0) }, runtime::monotonic_now());
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
-            let began = runtime::instant();
-            let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, &timed);
+            let began = runtime::monotonic_now();
+            let examined = examine_block(&fetched.block, &self.chain, &self.book, &self.history, &timed);
             let Examined { mut judged, answers: told, traced: inside, sights: seen } = examined.instrument(span).await;
             traced = inside.or(traced);
             sights.extend(seen);
             judged.sight = fetched.sight;
-            self.metrics.judged(&self.chain.info.name, began.elapsed());
-            remember(&mut self.history, judged.at, judged.time, &judged.deltas);
+            self.metrics.record_judging_time(&self.chain.info.name, began.elapsed());
+            add_to_history(&mut self.history, judged.at, judged.time, &judged.deltas);
             blocks.push(judged);
             answers.push(told);
         }
@@ -332,24 +332,24 @@ impl Watcher {
             blocks: blocks.clone(),
             undo: self.undo,
         };
-        let (now, began) = (runtime::millis(&*self.clock), runtime::instant());
+        let (now, began) = (runtime::steady_millis(&*self.clock), runtime::monotonic_now());
         let reading = Duration::from_millis(timed.took.load(Ordering::Relaxed));
         let judging = began.duration_since(started).saturating_sub(reading);
         let n_retracted = owned.retract.len();
         let roster = self.book.roster.clone();
         let committed = self
             .store
-            .commit_step(owned, now, move |step, standing| escalate::plan(step, standing, &roster, now))
+            .commit_step(owned, now, move |step, standing| escalate::step_change_set(step, standing, &roster, now))
             .await;
         match committed {
             Ok(plan) => {
                 self.stale = false;
                 self.nudge.notify_one();
                 let committing = began.elapsed();
-                self.metrics.committed(&self.chain.info.name, committing);
-                self.record(n_retracted, &blocks);
-                self.tidy(&blocks, now).await;
-                let reopened = self.reopen(now).await;
+                self.metrics.record_commit_time(&self.chain.info.name, committing);
+                self.record_step_metrics(n_retracted, &blocks);
+                self.prune_expired(&blocks, now).await;
+                let reopened = self.reopen_registry_drift(now).await;
                 let took = Took { reading, judging, committing };
                 Ok(Committed { plan, blocks, answers, traced, sights, took, reopened })
             }
@@ -359,14 +359,14 @@ impl Watcher {
 
     /// Opens closed incidents again if their differences were read and still exist. A failure only causes a delay: the
     /// next block tries again.
-    async fn reopen(&mut self, now_ms: u64) -> ChangeSet {
-        let standing = self.reopening.standing(&self.chain.subjects, &self.history);
+    async fn reopen_registry_drift(&mut self, now_ms: u64) -> ChangeSet {
+        let standing = self.reopening.remaining_drift(&self.chain.subjects, &self.history);
         if standing.is_empty() {
             return ChangeSet::default();
         }
         let (chain, watches) = (self.chain.info.id, standing.iter().map(|one| one.watch).collect::<Vec<_>>());
         let engine = move |closed: &[_]| escalate::reopen_standing(chain, &standing, closed, now_ms);
-        match self.store.reopen(chain, DRIFT, now_ms, engine).await {
+        match self.store.commit_reopening(chain, DRIFT, now_ms, engine).await {
             Ok(plan) => {
                 self.nudge.notify_one();
                 plan
@@ -382,25 +382,25 @@ impl Watcher {
     /// Tokens that watches were seen to use, by the watch's address.
     #[must_use]
     pub fn used_tokens(&self) -> HashMap<Address, Vec<Address>> {
-        let used = |watch: Address| (watch, self.history.known().members(watch, TOKEN).collect::<Vec<_>>());
+        let used = |watch: Address| (watch, self.history.known_state().set_members(watch, TOKEN).collect::<Vec<_>>());
         self.chain.subjects.addresses().map(used).filter(|(_, tokens)| !tokens.is_empty()).collect()
     }
 
     /// Counts the contents of a committed step in the metrics.
-    fn record(&self, n_retracted: usize, blocks: &[JudgedBlock]) {
+    fn record_step_metrics(&self, n_retracted: usize, blocks: &[JudgedBlock]) {
         let (chain, metrics) = (&*self.chain.info.name, &self.metrics);
         if n_retracted > 0 {
-            metrics.reorg(chain, n_retracted);
+            metrics.record_reorg(chain, n_retracted);
         }
         if let Some(tip) = blocks.last() {
-            metrics.processed(chain, tip.at.number, tip.time, blocks.len());
+            metrics.record_processed_block(chain, tip.at.number, tip.time, blocks.len());
         }
         let now_ms = runtime::wall_millis(&*self.clock);
         for block in blocks {
-            metrics.block_committed(chain, block.at.hash, runtime::instant());
+            metrics.block_committed(chain, block.at.hash, runtime::monotonic_now());
             let time_ms = block.time.saturating_mul(1_000);
             if self.chain.clock == ChainClock::Wall {
-                metrics.detected(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));
+                metrics.record_detection_delay(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));
                 metrics.clock_skew(chain, Duration::from_millis(time_ms.saturating_sub(now_ms)));
             }
             for judged in &block.judged {
@@ -409,7 +409,7 @@ impl Watcher {
                     Verdict::Abnormal(abnormal) => Some(abnormal.severity),
                 };
                 let watch = self.book.watch(judged.activity.watch);
-                metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
+                metrics.record_verdict(watch.map_or("", |watch| &watch.label), severity);
                 if matches!(judged.activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
                     metrics.decode_failure(chain);
                 }
@@ -418,7 +418,7 @@ impl Watcher {
     }
 
     /// Deletes, from time to time, entries that no rule can use any more. A failure costs only disk space.
-    async fn tidy(&mut self, blocks: &[JudgedBlock], now_ms: u64) {
+    async fn prune_expired(&mut self, blocks: &[JudgedBlock], now_ms: u64) {
         let before = self.n_blocks;
         self.n_blocks += blocks.len() as u64;
         let Some(time) = blocks.last().map(|block| block.time) else { return };
@@ -428,7 +428,7 @@ impl Watcher {
         let oldest = time.saturating_sub(self.book.rules.longest_window() + WINDOW_MARGIN);
         self.history.prune(oldest);
         let sent_before = now_ms.saturating_sub(SENT_KEPT_MS);
-        if let Err(error) = self.store.prune(self.chain.info.id, oldest, sent_before).await {
+        if let Err(error) = self.store.prune_expired(self.chain.info.id, oldest, sent_before).await {
             warn!("old entries could not be cleaned up: {error}");
         }
     }
@@ -438,15 +438,15 @@ impl Watcher {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
+pub async fn load_history(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
     let mut history = History::default();
-    for past in store.deltas(chain.info.id, 0).await.context("failed to read rolling windows")? {
+    for past in store.window_entries_since(chain.info.id, 0).await.context("failed to read rolling windows")? {
         history.add(past.at.hash, past.time, &past.delta);
     }
     Ok(history)
 }
 
-fn remember(history: &mut History, at: BlockRef, time: u64, deltas: &[WindowEntry]) {
+fn add_to_history(history: &mut History, at: BlockRef, time: u64, deltas: &[WindowEntry]) {
     for delta in deltas {
         history.add(at.hash, time, delta);
     }

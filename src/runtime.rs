@@ -11,7 +11,7 @@ mod steady;
 
 pub use causes::error_chain;
 pub use fault::ordered_fault;
-pub use invocation::{command, name_places, quoted, quoted_path};
+pub use invocation::{command_line, name_places, quoted_path, quoted_word};
 pub use steady::{Moment, carry_on};
 
 use jiff::{SignedDuration, Timestamp};
@@ -31,7 +31,7 @@ pub trait Clock: Send + Sync {
 
     /// Returns the current time in UTC as the machine's wall clock shows it. Use it for values that others compare with
     /// their own clocks: the time of a block, of a signed request, of a `Retry-After`.
-    fn wall(&self) -> Timestamp {
+    fn wall_time(&self) -> Timestamp {
         self.now()
     }
 }
@@ -39,12 +39,12 @@ pub trait Clock: Send + Sync {
 /// Returns milliseconds like [`millis`], by the wall clock.
 #[must_use]
 pub fn wall_millis(clock: &dyn Clock) -> u64 {
-    u64::try_from(clock.wall().as_millisecond()).unwrap_or(0)
+    u64::try_from(clock.wall_time().as_millisecond()).unwrap_or(0)
 }
 
 /// Returns milliseconds of steady UTC since the Unix epoch, as the store counts them; zero before the epoch.
 #[must_use]
-pub fn millis(clock: &dyn Clock) -> u64 {
+pub fn steady_millis(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now().as_millisecond()).unwrap_or(0)
 }
 
@@ -76,25 +76,25 @@ impl Backoff {
 
     /// Longest wait before try number `attempt`, counted from 0 for the first retry.
     #[must_use]
-    pub fn ceiling(&self, attempt: u32) -> Duration {
+    pub fn max_delay(&self, attempt: u32) -> Duration {
         self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap)
     }
 
     /// Returns the wait before try number `attempt`, counted from 0 for the first retry: at most [`Backoff::ceiling`],
     /// and at least a tenth of `base`, so that a failing caller does not retry in a tight loop.
     #[must_use]
-    pub fn wait(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
-        self.ceiling(attempt).mul_f64(rng.f64()).max(self.base / 10)
+    pub fn jittered_delay(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
+        self.max_delay(attempt).mul_f64(rng.f64()).max(self.base / 10)
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        steady::now()
+        steady::steady_now()
     }
 
-    fn wall(&self) -> Timestamp {
-        steady::wall()
+    fn wall_time(&self) -> Timestamp {
+        steady::wall_now()
     }
 }
 
@@ -127,7 +127,7 @@ impl Clock for ManualClock {
 /// tokio's clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
-pub fn instant() -> tokio::time::Instant {
+pub fn monotonic_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
@@ -146,21 +146,21 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let ceilings: Vec<_> = (0..9).map(|attempt| BACKOFF.ceiling(attempt).as_millis()).collect();
+        let ceilings: Vec<_> = (0..9).map(|attempt| BACKOFF.max_delay(attempt).as_millis()).collect();
         assert_eq!(ceilings, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
-        assert_eq!(BACKOFF.ceiling(u32::MAX), BACKOFF.cap);
+        assert_eq!(BACKOFF.max_delay(u32::MAX), BACKOFF.cap);
     }
 
     #[test]
     fn a_wait_is_random_within_its_bounds_and_the_same_for_the_same_seed() {
         let waits = |seed| {
             let mut rng = fastrand::Rng::with_seed(seed);
-            (0..200).map(|attempt| BACKOFF.wait(attempt % 12, &mut rng)).collect::<Vec<_>>()
+            (0..200).map(|attempt| BACKOFF.jittered_delay(attempt % 12, &mut rng)).collect::<Vec<_>>()
         };
         assert_eq!(waits(7), waits(7));
         assert_ne!(waits(7), waits(8));
         for (attempt, wait) in waits(7).into_iter().enumerate() {
-            assert!(wait >= BACKOFF.base / 10 && wait <= BACKOFF.ceiling(attempt as u32 % 12), "{attempt}: {wait:?}");
+            assert!(wait >= BACKOFF.base / 10 && wait <= BACKOFF.max_delay(attempt as u32 % 12), "{attempt}: {wait:?}");
         }
     }
 

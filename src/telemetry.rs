@@ -39,19 +39,19 @@ pub enum Form {
 /// # Errors
 ///
 /// Fails when the filter cannot be parsed, or when logging was started before.
-pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
+pub fn start_logging(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     if let Err(error) = filter.parse::<Targets>() {
         anyhow::bail!("read the log levels `{filter}`: {error}");
     }
     let outlet = Outlet::new(io::stderr()).context("failed to start to log")?;
     let writer = outlet.clone();
-    subscriber(move || writer.clone(), filter, form, color).try_init()?;
+    log_subscriber(move || writer.clone(), filter, form, color).try_init()?;
     Ok(outlet)
 }
 
 /// Returns the subscriber that [`start`] installs, writing to `writer`. `filter` is parsed leniently: invalid levels
 /// are ignored.
-pub fn subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
+pub fn log_subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -140,7 +140,7 @@ mod tests {
     fn logged(filter: &str, form: Form) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        tracing::subscriber::with_default(subscriber(move || writer.clone(), filter, form, false), || {
+        tracing::subscriber::with_default(log_subscriber(move || writer.clone(), filter, form, false), || {
             tracing::warn!(destination = "oncall", "a page was late");
             tracing::debug!("a detail");
             tracing::error!(target: "hyper::client", "connecting to https://hooks.example/T0/B0/token");

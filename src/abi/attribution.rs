@@ -50,11 +50,11 @@ pub fn attributed_codes(suffix: &[u8]) -> Option<Vec<String>> {
 fn listed_codes(data: &[u8]) -> Option<(&[u8], Vec<String>)> {
     let (length, rest) = data.split_last()?;
     let (before, codes) = rest.split_at_checked(rest.len().checked_sub(usize::from(*length))?)?;
-    let codes = codes.split(|byte| *byte == b',').map(code).collect::<Option<Vec<_>>>()?;
+    let codes = codes.split(|byte| *byte == b',').map(parse_code).collect::<Option<Vec<_>>>()?;
     Some((before, codes))
 }
 
-fn code(bytes: &[u8]) -> Option<String> {
+fn parse_code(bytes: &[u8]) -> Option<String> {
     let printable = !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic());
     if printable { String::from_utf8(bytes.to_vec()).ok() } else { None }
 }
@@ -63,21 +63,21 @@ fn code(bytes: &[u8]) -> Option<String> {
 /// map may also hold registries (`r`) and metadata (`m`).
 fn codes_of_map(data: &[u8]) -> Option<Vec<String>> {
     let mut cbor = Cbor(data);
-    let (MAP, entries) = cbor.head()? else { return None };
+    let (MAP, entries) = cbor.read_header()? else { return None };
     let (mut codes, mut keys) = (Vec::new(), BTreeSet::new());
     for _ in 0..entries {
-        let key = cbor.text()?;
+        let key = cbor.read_text()?;
         // Duplicate keys are rejected, because readers differ in which of the two they use.
         keys.insert(key).then_some(())?;
         match key {
-            b"a" | b"w" => codes.push(code(cbor.text()?)?),
+            b"a" | b"w" => codes.push(parse_code(cbor.read_text()?)?),
             b"s" => {
-                let (LIST, items) = cbor.head()? else { return None };
+                let (LIST, items) = cbor.read_header()? else { return None };
                 for _ in 0..items {
-                    codes.push(code(cbor.text()?)?);
+                    codes.push(parse_code(cbor.read_text()?)?);
                 }
             }
-            b"r" | b"m" => cbor.skip(DEPTH_MAX)?,
+            b"r" | b"m" => cbor.skip_item(DEPTH_MAX)?,
             _ => return None,
         }
     }
@@ -96,13 +96,13 @@ struct Cbor<'a>(&'a [u8]);
 
 impl<'a> Cbor<'a> {
     /// Major type and argument of the next item.
-    fn head(&mut self) -> Option<(u8, u64)> {
+    fn read_header(&mut self) -> Option<(u8, u64)> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         let argument = match first & 0x1f {
             small @ 0..=23 => u64::from(small),
             size @ 24..=27 => {
-                let bytes = self.take(1 << (size - 24))?;
+                let bytes = self.take_bytes(1 << (size - 24))?;
                 bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
             }
             _ => return None,
@@ -110,28 +110,28 @@ impl<'a> Cbor<'a> {
         Some((first >> 5, argument))
     }
 
-    fn take(&mut self, bytes: u64) -> Option<&'a [u8]> {
+    fn take_bytes(&mut self, bytes: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(bytes).ok()?)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let (TEXT, length) = self.head()? else { return None };
-        self.take(length)
+    fn read_text(&mut self) -> Option<&'a [u8]> {
+        let (TEXT, length) = self.read_header()? else { return None };
+        self.take_bytes(length)
     }
 
     /// Skips one item and its contents. Each item takes at least one byte, so the length of the input bounds the work.
-    fn skip(&mut self, depth: usize) -> Option<()> {
-        let (major, argument) = self.head()?;
+    fn skip_item(&mut self, depth: usize) -> Option<()> {
+        let (major, argument) = self.read_header()?;
         match major {
             0 | 1 | SIMPLE => Some(()),
-            2 | TEXT => self.take(argument).map(drop),
-            TAG => self.skip(depth.checked_sub(1)?),
+            2 | TEXT => self.take_bytes(argument).map(drop),
+            TAG => self.skip_item(depth.checked_sub(1)?),
             _ => {
                 let depth = depth.checked_sub(1)?;
                 let items = if major == MAP { argument.checked_mul(2)? } else { argument };
-                (0..items).try_for_each(|_| self.skip(depth))
+                (0..items).try_for_each(|_| self.skip_item(depth))
             }
         }
     }

@@ -88,13 +88,13 @@ impl Budget {
     ///
     /// # Errors
     /// [`Opaque::TooDeep`] when the depth is spent; nothing has to be closed then.
-    pub fn descend(&mut self) -> Result<(), Opaque> {
-        self.depth = self.within(self.depth.checked_sub(1), Opaque::TooDeep)?;
+    pub fn enter_call(&mut self) -> Result<(), Opaque> {
+        self.depth = self.require_remaining(self.depth.checked_sub(1), Opaque::TooDeep)?;
         Ok(())
     }
 
     /// Closes a nested call. The values and bytes it consumed stay spent.
-    pub fn ascend(&mut self) {
+    pub fn leave_call(&mut self) {
         self.depth = self.depth.saturating_add(1);
     }
 
@@ -104,7 +104,7 @@ impl Budget {
     /// [`Opaque::TooManyNodes`], leaving what is left as it was.
     pub fn take_nodes(&mut self, nodes: usize) -> Result<(), Opaque> {
         let left = u32::try_from(nodes).ok().and_then(|nodes| self.nodes.checked_sub(nodes));
-        self.nodes = self.within(left, Opaque::TooManyNodes)?;
+        self.nodes = self.require_remaining(left, Opaque::TooManyNodes)?;
         Ok(())
     }
 
@@ -113,11 +113,11 @@ impl Budget {
     /// # Errors
     /// [`Opaque::TooManyBytes`], leaving what is left as it was.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), Opaque> {
-        self.bytes = self.within(self.bytes.checked_sub(bytes), Opaque::TooManyBytes)?;
+        self.bytes = self.require_remaining(self.bytes.checked_sub(bytes), Opaque::TooManyBytes)?;
         Ok(())
     }
 
-    fn within<T>(&mut self, left: Option<T>, otherwise: Opaque) -> Result<T, Opaque> {
+    fn require_remaining<T>(&mut self, left: Option<T>, otherwise: Opaque) -> Result<T, Opaque> {
         self.reached |= left.is_none();
         left.ok_or(otherwise)
     }
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn depth_comes_back_and_width_does_not() {
         let mut budget = Budget::new(2, 1, 10);
-        assert_eq!(budget.descend(), Ok(()));
-        assert_eq!(budget.descend(), Err(Opaque::TooDeep));
+        assert_eq!(budget.enter_call(), Ok(()));
+        assert_eq!(budget.enter_call(), Err(Opaque::TooDeep));
         assert_eq!(budget.take_nodes(2), Ok(()));
-        budget.ascend();
-        assert_eq!(budget.descend(), Ok(()));
+        budget.leave_call();
+        assert_eq!(budget.enter_call(), Ok(()));
         assert_eq!(budget.take_nodes(1), Err(Opaque::TooManyNodes));
         assert_eq!(budget.take_nodes(usize::MAX), Err(Opaque::TooManyNodes));
         assert_eq!((budget.take_bytes(11), budget.take_bytes(10)), (Err(Opaque::TooManyBytes), Ok(())));

@@ -22,7 +22,7 @@ macro_rules! bundle {
         )*
 
         /// Every bundled ABI with the name of its file.
-        pub fn all() -> Vec<(&'static str, &'static Abi)> {
+        pub fn bundled_abis() -> Vec<(&'static str, &'static Abi)> {
             vec![$(($file, $name())),*]
         }
     };
@@ -83,9 +83,9 @@ bundle! {
 
 /// Returns all of them in one index, for a contract whose ABI is not known. An entry that is in several files appears
 /// once.
-pub fn any() -> &'static Abi {
+pub fn combined_abi() -> &'static Abi {
     static ANY: LazyLock<Abi> =
-        LazyLock::new(|| all().into_iter().fold(Abi::default(), |merged, (_, abi)| merged.merge(abi)));
+        LazyLock::new(|| bundled_abis().into_iter().fold(Abi::default(), |merged, (_, abi)| merged.merge(abi)));
     &ANY
 }
 

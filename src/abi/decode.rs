@@ -39,7 +39,7 @@ impl Function {
     ///
     /// # Errors
     /// [`Opaque`] when an offset or a length leads beyond the end, or the budget is spent.
-    pub fn decode(&self, args: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+    pub fn decode_arguments(&self, args: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
         decode_all(&self.inputs, args, budget)
     }
 
@@ -57,7 +57,7 @@ impl Event {
     ///
     /// # Errors
     /// [`Opaque`] when the topics are not this event's, an offset or a length leads beyond the end, or the budget is spent.
-    pub fn decode(&self, topics: &[B256], data: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+    pub fn decode_log(&self, topics: &[B256], data: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
         let expected = self.n_topics();
         if topics.len() != expected {
             return Err(Opaque::TopicCount { expected, found: topics.len() });
@@ -75,17 +75,18 @@ impl Event {
         // the ABI.
         let mut args = Vec::with_capacity(self.inputs.len());
         for (input, topic) in self.inputs.iter().filter(|input| input.indexed).zip(topics) {
-            let value = if input.kind.fits_a_topic() { reader.scalar(&input.kind, topic) } else { Value::Hash(*topic) };
-            args.push(arg(input, value, None));
+            let value =
+                if input.kind.fits_a_topic() { reader.decode_word(&input.kind, topic) } else { Value::Hash(*topic) };
+            args.push(decoded_argument(input, value, None));
         }
         let mut places = self.inputs.iter().enumerate().filter(|(_, input)| !input.indexed);
         let kinds = self.inputs.iter().filter(|input| !input.indexed).map(|input| &input.kind);
-        let end = reader.sequence(0, kinds, |_, value, span| {
+        let end = reader.read_sequence(0, kinds, |_, value, span| {
             if let Some((place, input)) = places.next() {
-                args.insert(place, arg(input, value, Some(span)));
+                args.insert(place, decoded_argument(input, value, Some(span)));
             }
         })?;
-        Ok(Decoded { args, flaws: reader.finish(end), end })
+        Ok(Decoded { args, flaws: reader.into_flaws(end), end })
     }
 }
 
@@ -94,11 +95,12 @@ fn decode_all(params: &[Param], data: &Bytes, budget: &mut Budget) -> Result<Dec
     reader.budget.take_nodes(params.len())?;
     let mut args = Vec::with_capacity(params.len());
     let kinds = params.iter().map(|param| &param.kind);
-    let end = reader.sequence(0, kinds, |i, value, span| args.push(arg(&params[i], value, Some(span))))?;
-    Ok(Decoded { args, flaws: reader.finish(end), end })
+    let end =
+        reader.read_sequence(0, kinds, |i, value, span| args.push(decoded_argument(&params[i], value, Some(span))))?;
+    Ok(Decoded { args, flaws: reader.into_flaws(end), end })
 }
 
-fn arg(param: &Param, value: Value, span: Option<Span>) -> Arg {
+fn decoded_argument(param: &Param, value: Value, span: Option<Span>) -> Arg {
     Arg { name: param.name.clone(), ty: param.ty.clone(), value, span }
 }
 
@@ -115,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The flaws, once everything up to `end` has been read.
-    fn finish(mut self, end: usize) -> Flaws {
+    fn into_flaws(mut self, end: usize) -> Flaws {
         if self.data.len() > end {
             self.flaws |= Flaws::TRAILING;
         }
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
     /// returns the end of the last one. The caller has charged the values to the budget.
     ///
     /// `base` lies within the data or at most a word after it, so that sums of positions and sizes cannot overflow.
-    fn sequence<'k>(
+    fn read_sequence<'k>(
         &mut self,
         base: usize,
         kinds: impl Iterator<Item = &'k Kind> + Clone,
@@ -138,33 +140,33 @@ impl<'a> Reader<'a> {
         let mut tail = base.saturating_add(heads);
         for (i, kind) in kinds.enumerate() {
             if kind.is_dynamic() {
-                let at = self.offset(base, head)?;
+                let at = self.follow_offset(base, head)?;
                 if at != tail {
                     self.flaws |= if at < tail { Flaws::OVERLAP } else { Flaws::GAP };
                 }
-                let (value, span, end) = self.dynamic(kind, at)?;
+                let (value, span, end) = self.read_dynamic_value(kind, at)?;
                 put(i, value, span);
                 tail = tail.max(end);
                 head = head.saturating_add(WORD);
             } else {
                 let start = head;
-                let value = self.fixed(kind, &mut head)?;
-                put(i, value, Span::between(start, head));
+                let value = self.read_static_value(kind, &mut head)?;
+                put(i, value, Span::from_bounds(start, head));
             }
         }
         Ok(tail)
     }
 
     /// Reads a value in place and moves `at` to its end.
-    fn fixed(&mut self, kind: &Kind, at: &mut usize) -> Result<Value, Opaque> {
+    fn read_static_value(&mut self, kind: &Kind, at: &mut usize) -> Result<Value, Opaque> {
         match kind {
             Kind::Tuple(fields) => {
                 self.budget.take_nodes(fields.len())?;
                 let mut values = Vec::with_capacity(fields.len());
                 for field in fields.iter() {
                     let start = *at;
-                    let value = self.fixed(&field.kind, at)?;
-                    values.push(arg(field, value, Some(Span::between(start, *at))));
+                    let value = self.read_static_value(&field.kind, at)?;
+                    values.push(decoded_argument(field, value, Some(Span::from_bounds(start, *at))));
                 }
                 Ok(Value::Tuple(values))
             }
@@ -173,60 +175,62 @@ impl<'a> Reader<'a> {
                 self.budget.take_nodes(len)?;
                 let mut values = Vec::with_capacity(len);
                 for _ in 0..len {
-                    values.push(self.fixed(element, at)?);
+                    values.push(self.read_static_value(element, at)?);
                 }
                 Ok(Value::Array(values))
             }
             _ => {
-                let word = self.word(*at);
+                let word = self.word_at(*at);
                 *at = at.saturating_add(WORD);
-                Ok(self.scalar(kind, &word))
+                Ok(self.decode_word(kind, &word))
             }
         }
     }
 
     /// Reads a value at `at`, the target of an offset. Returns the value, its span, and the end of its encoding.
-    fn dynamic(&mut self, kind: &Kind, at: usize) -> Result<(Value, Span, usize), Opaque> {
+    fn read_dynamic_value(&mut self, kind: &Kind, at: usize) -> Result<(Value, Span, usize), Opaque> {
         match kind {
-            Kind::Bytes => self.payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
-            Kind::String => self.payload(at).map(|(bytes, span, end)| (Value::String(bytes), span, end)),
+            Kind::Bytes => self.read_byte_payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
+            Kind::String => self.read_byte_payload(at).map(|(bytes, span, end)| (Value::String(bytes), span, end)),
             Kind::Array(element) => {
                 let len = self.array_len(element, at)?;
-                let (value, end) = self.elements(element, len, at + WORD)?;
-                Ok((value, Span::between(at, end), end))
+                let (value, end) = self.read_elements(element, len, at + WORD)?;
+                Ok((value, Span::from_bounds(at, end), end))
             }
             Kind::FixedArray(element, len) => {
-                let (value, end) = self.elements(element, *len as usize, at)?;
-                Ok((value, Span::between(at, end), end))
+                let (value, end) = self.read_elements(element, *len as usize, at)?;
+                Ok((value, Span::from_bounds(at, end), end))
             }
             Kind::Tuple(fields) => {
                 self.budget.take_nodes(fields.len())?;
                 let mut values = Vec::with_capacity(fields.len());
                 let kinds = fields.iter().map(|field| &field.kind);
-                let end = self.sequence(at, kinds, |i, value, span| values.push(arg(&fields[i], value, Some(span))))?;
-                Ok((Value::Tuple(values), Span::between(at, end), end))
+                let end = self.read_sequence(at, kinds, |i, value, span| {
+                    values.push(decoded_argument(&fields[i], value, Some(span)));
+                })?;
+                Ok((Value::Tuple(values), Span::from_bounds(at, end), end))
             }
             // Only dynamic kinds reach this branch; a static value is read in place.
             _ => {
                 let mut end = at;
-                let value = self.fixed(kind, &mut end)?;
-                Ok((value, Span::between(at, end), end))
+                let value = self.read_static_value(kind, &mut end)?;
+                Ok((value, Span::from_bounds(at, end), end))
             }
         }
     }
 
     /// Reads `len` adjacent elements from `base`, and returns them with the end of the last one.
-    fn elements(&mut self, element: &Kind, len: usize, base: usize) -> Result<(Value, usize), Opaque> {
+    fn read_elements(&mut self, element: &Kind, len: usize, base: usize) -> Result<(Value, usize), Opaque> {
         self.budget.take_nodes(len)?;
         let mut values = Vec::with_capacity(len);
         let kinds = std::iter::repeat_n(element, len);
-        let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
+        let end = self.read_sequence(base, kinds, |_, value, _| values.push(value))?;
         Ok((Value::Array(values), end))
     }
 
     /// `bytes` or `string` at `at`: a length, the payload, and zeros up to a whole word.
-    fn payload(&mut self, at: usize) -> Result<(Bytes, Span, usize), Opaque> {
-        let claimed = self.number(at).filter(|len| *len <= LENIENT_PAYLOAD_MAX).ok_or(out_of_bounds(at))?;
+    fn read_byte_payload(&mut self, at: usize) -> Result<(Bytes, Span, usize), Opaque> {
+        let claimed = self.position_at(at).filter(|len| *len <= LENIENT_PAYLOAD_MAX).ok_or(out_of_bounds(at))?;
         let start = at + WORD;
         let end = start + claimed;
         let padded = start + claimed.next_multiple_of(WORD);
@@ -245,13 +249,13 @@ impl<'a> Reader<'a> {
             (start, end) => self.data.slice(start..end),
         };
         self.budget.take_bytes(bytes.len())?;
-        Ok((bytes, Span::between(start, end), padded))
+        Ok((bytes, Span::from_bounds(start, end), padded))
     }
 
     /// The number of elements at `at`, if the data has room for that many.
     fn array_len(&mut self, element: &Kind, at: usize) -> Result<usize, Opaque> {
         let room = self.data.len().saturating_sub(at + WORD);
-        let len = self.number(at).ok_or(out_of_bounds(at))?;
+        let len = self.position_at(at).ok_or(out_of_bounds(at))?;
         // Elements of size zero, such as `uint256[0]`, take no room; the budget limits their number.
         match len.checked_mul(element.head_size()) {
             Some(size) if size <= room => Ok(len),
@@ -260,20 +264,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Follows the offset in the word at `head`; offsets are relative to `base`.
-    fn offset(&mut self, base: usize, head: usize) -> Result<usize, Opaque> {
-        let target = self.number(head).and_then(|offset| base.checked_add(offset));
+    fn follow_offset(&mut self, base: usize, head: usize) -> Result<usize, Opaque> {
+        let target = self.position_at(head).and_then(|offset| base.checked_add(offset));
         target.filter(|target| *target <= self.data.len()).ok_or(out_of_bounds(head))
     }
 
     /// Returns the word at `at` as a position, or `None` when the number is far too large for one.
-    fn number(&mut self, at: usize) -> Option<usize> {
-        let word = self.word(at);
+    fn position_at(&mut self, at: usize) -> Option<usize> {
+        let word = self.word_at(at);
         let (high, low) = word.split_last_chunk::<4>()?;
         is_zero(high).then(|| u32::from_be_bytes(*low) as usize)
     }
 
     /// Returns the word at `at`, with zeros after the end of the data.
-    fn word(&mut self, at: usize) -> B256 {
+    fn word_at(&mut self, at: usize) -> B256 {
         if let Some(word) = self.data.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) {
             return B256::new(*word);
         }
@@ -282,7 +286,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value of one word, from calldata or a topic.
-    fn scalar(&mut self, kind: &Kind, word: &B256) -> Value {
+    fn decode_word(&mut self, kind: &Kind, word: &B256) -> Value {
         match kind {
             Kind::Address => {
                 self.expect_zero(&word[..12], Flaws::DIRTY_VALUE);
@@ -297,7 +301,7 @@ impl<'a> Reader<'a> {
             Kind::Uint(bits) => {
                 let unused = unused_bytes(*bits);
                 self.expect_zero(&word[..unused], Flaws::DIRTY_VALUE);
-                Value::Uint(extended(word, unused, 0))
+                Value::Uint(sign_extend(word, unused, 0))
             }
             Kind::Int(bits) => {
                 let unused = unused_bytes(*bits);
@@ -305,7 +309,7 @@ impl<'a> Reader<'a> {
                 if word[..unused].iter().any(|byte| *byte != sign) {
                     self.flaws |= Flaws::DIRTY_VALUE;
                 }
-                Value::Int(I256::from_raw(extended(word, unused, sign)))
+                Value::Int(I256::from_raw(sign_extend(word, unused, sign)))
             }
             Kind::FixedBytes(len) => self.left_bytes(word, *len),
             // The other kinds never fit in one word, and this function is not called for them.
@@ -329,7 +333,7 @@ impl<'a> Reader<'a> {
 }
 
 pub(super) fn out_of_bounds(at: usize) -> Opaque {
-    Opaque::OutOfBounds { at: Span::between(at, at).start }
+    Opaque::OutOfBounds { at: Span::from_bounds(at, at).start }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -342,7 +346,7 @@ fn unused_bytes(bits: u16) -> usize {
 }
 
 /// Returns `word` as a number, with its first `unused` bytes replaced by `sign`.
-fn extended(word: &B256, unused: usize, sign: u8) -> U256 {
+fn sign_extend(word: &B256, unused: usize, sign: u8) -> U256 {
     let mut bytes = word.0;
     bytes[..unused].fill(sign);
     U256::from_be_bytes(bytes)

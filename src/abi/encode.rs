@@ -9,17 +9,17 @@ use crate::model::value::Value;
 ///
 /// # Errors
 /// When the values are not of the parameters' types or widths; the place is the parameter.
-pub fn encode(params: &[Param], values: &[Value]) -> Result<Vec<u8>, AbiError> {
+pub fn encode_values(params: &[Param], values: &[Value]) -> Result<Vec<u8>, AbiError> {
     if params.len() != values.len() {
         return Err(AbiError::new("arguments", format!("{} given where {} are expected", values.len(), params.len())));
     }
     for (i, (param, value)) in params.iter().zip(values).enumerate() {
-        if !fits(&param.kind, value) {
+        if !is_value_of_kind(&param.kind, value) {
             return Err(AbiError::new(format!("argument {i} ({})", param.name), format!("{value} is no {}", param.ty)));
         }
     }
     let mut out = Vec::new();
-    sequence(params.iter().map(|param| &param.kind).zip(values), &mut out);
+    encode_sequence(params.iter().map(|param| &param.kind).zip(values), &mut out);
     Ok(out)
 }
 
@@ -28,31 +28,31 @@ impl Function {
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn encode(&self, values: &[Value]) -> Result<Vec<u8>, AbiError> {
+    pub fn encode_calldata(&self, values: &[Value]) -> Result<Vec<u8>, AbiError> {
         let mut calldata = self.selector.to_vec();
-        calldata.extend(encode(&self.inputs, values)?);
+        calldata.extend(encode_values(&self.inputs, values)?);
         Ok(calldata)
     }
 }
 
 /// Writes the heads first, then the tails in the same order.
-fn sequence<'a>(items: impl Iterator<Item = (&'a Kind, &'a Value)> + Clone, out: &mut Vec<u8>) {
+fn encode_sequence<'a>(items: impl Iterator<Item = (&'a Kind, &'a Value)> + Clone, out: &mut Vec<u8>) {
     let base = out.len();
     let heads: usize = items.clone().map(|(kind, _)| kind.head_size()).sum();
     let mut tails = Vec::new();
     for (kind, value) in items {
         if kind.is_dynamic() {
             out.extend(word(heads + tails.len()));
-            dynamic(kind, value, &mut tails);
+            encode_dynamic_value(kind, value, &mut tails);
         } else {
-            fixed(kind, value, out);
+            encode_static_value(kind, value, out);
         }
     }
     debug_assert_eq!(out.len(), base + heads);
     out.extend(tails);
 }
 
-fn dynamic(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
+fn encode_dynamic_value(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
     match (kind, value) {
         (_, Value::Bytes(bytes) | Value::String(bytes)) => {
             out.extend(word(bytes.len()));
@@ -67,7 +67,7 @@ fn dynamic(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
         (Kind::Tuple(params), Value::Tuple(fields)) => {
             let items = params.iter().map(|param| &param.kind).zip(fields.iter().map(|field| &field.value));
             let mut tuple = Vec::new();
-            sequence(items, &mut tuple);
+            encode_sequence(items, &mut tuple);
             out.extend(tuple);
         }
         // Values that do not fit their kind were rejected before.
@@ -77,17 +77,17 @@ fn dynamic(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
 
 fn sequence_of(element: &Kind, elements: &[Value], out: &mut Vec<u8>) {
     let mut array = Vec::new();
-    sequence(elements.iter().map(|value| (element, value)), &mut array);
+    encode_sequence(elements.iter().map(|value| (element, value)), &mut array);
     out.extend(array);
 }
 
-fn fixed(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
+fn encode_static_value(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
     match (kind, value) {
         (Kind::Tuple(params), Value::Tuple(fields)) => {
-            params.iter().zip(fields).for_each(|(param, field)| fixed(&param.kind, &field.value, out));
+            params.iter().zip(fields).for_each(|(param, field)| encode_static_value(&param.kind, &field.value, out));
         }
         (Kind::FixedArray(element, _), Value::Array(elements)) => {
-            elements.iter().for_each(|value| fixed(element, value, out));
+            elements.iter().for_each(|value| encode_static_value(element, value, out));
         }
         (_, Value::Address(address)) => out.extend(address.into_word()),
         (_, Value::Bool(truth)) => out.extend(word(usize::from(*truth))),
@@ -100,7 +100,7 @@ fn fixed(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
 }
 
 /// Checks whether `value` is of type `kind` and within its width.
-fn fits(kind: &Kind, value: &Value) -> bool {
+fn is_value_of_kind(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Address, Value::Address(_)) | (Kind::Bool, Value::Bool(_)) => true,
         (Kind::Bytes, Value::Bytes(_)) | (Kind::String, Value::String(_)) => true,
@@ -110,13 +110,13 @@ fn fits(kind: &Kind, value: &Value) -> bool {
             let expected = if let Kind::FixedBytes(len) = kind { *len } else { 24 };
             *len == expected && *bytes == B256::right_padding_from(&bytes[..usize::from(expected).min(32)])
         }
-        (Kind::Array(element), Value::Array(values)) => values.iter().all(|value| fits(element, value)),
+        (Kind::Array(element), Value::Array(values)) => values.iter().all(|value| is_value_of_kind(element, value)),
         (Kind::FixedArray(element, len), Value::Array(values)) => {
-            values.len() == *len as usize && values.iter().all(|value| fits(element, value))
+            values.len() == *len as usize && values.iter().all(|value| is_value_of_kind(element, value))
         }
         (Kind::Tuple(params), Value::Tuple(fields)) => {
             params.len() == fields.len()
-                && params.iter().zip(fields).all(|(param, field)| fits(&param.kind, &field.value))
+                && params.iter().zip(fields).all(|(param, field)| is_value_of_kind(&param.kind, &field.value))
         }
         _ => false,
     }

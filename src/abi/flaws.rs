@@ -61,7 +61,7 @@ impl Flaws {
     }
 
     /// Returns a short description of each flaw, for a page.
-    pub fn texts(self) -> impl Iterator<Item = &'static str> {
+    pub fn descriptions(self) -> impl Iterator<Item = &'static str> {
         ALL.into_iter().filter(move |(flaw, _)| self.contains(*flaw)).map(|(_, text)| text)
     }
 }
@@ -78,7 +78,7 @@ impl fmt::Display for Flaws {
         if self.is_empty() {
             return f.write_str("none");
         }
-        for (i, text) in self.texts().enumerate() {
+        for (i, text) in self.descriptions().enumerate() {
             f.write_str(if i == 0 { "" } else { "; " })?;
             f.write_str(text)?;
         }

@@ -25,7 +25,7 @@ pub struct Abi {
 
 impl Abi {
     /// Creates an index of these functions and events, for contracts of which only signatures are known.
-    pub fn of(functions: impl IntoIterator<Item = Function>, events: impl IntoIterator<Item = Event>) -> Self {
+    pub fn from_items(functions: impl IntoIterator<Item = Function>, events: impl IntoIterator<Item = Event>) -> Self {
         let mut abi = Self::default();
         functions.into_iter().for_each(|function| abi.add_function(function.into()));
         events.into_iter().for_each(|event| abi.add_event(event.into()));
@@ -38,7 +38,7 @@ impl Abi {
     }
 
     /// Returns the function with this selector; the first one where several share it (see [`Abi::functions_of`]).
-    pub fn function(&self, selector: [u8; 4]) -> Option<&Arc<Function>> {
+    pub fn function_by_selector(&self, selector: [u8; 4]) -> Option<&Arc<Function>> {
         self.functions_of(selector).first()
     }
 
@@ -64,7 +64,7 @@ impl Abi {
     }
 
     /// Returns the events with this first topic, in all layouts of indexed parameters.
-    pub fn events(&self, topic0: B256) -> &[Arc<Event>] {
+    pub fn events_by_topic(&self, topic0: B256) -> &[Arc<Event>] {
         self.by_topic.get(&topic0).map_or(&[], Vec::as_slice)
     }
 
@@ -73,7 +73,7 @@ impl Abi {
     /// A log that matches no named event, including one without topics, may be an anonymous event with the same number
     /// of indexed parameters, if there is exactly one such event.
     pub fn event_for(&self, topics: &[B256]) -> Option<&Arc<Event>> {
-        let named = topics.first().map_or(&[] as &[_], |topic0| self.events(*topic0));
+        let named = topics.first().map_or(&[] as &[_], |topic0| self.events_by_topic(*topic0));
         let fits = |event: &&Arc<Event>| event.n_topics() == topics.len();
         named.iter().find(fits).or_else(|| {
             let mut anonymous = self.anonymous.iter().filter(fits);
@@ -112,7 +112,7 @@ impl Abi {
     }
 
     /// Returns the signatures that the file lists twice with different argument names; the first names are used.
-    pub fn renamed(&self) -> &[Arc<str>] {
+    pub fn renamed_signatures(&self) -> &[Arc<str>] {
         &self.renamed
     }
 
@@ -153,14 +153,17 @@ impl Abi {
             Some(topic0) => self.by_topic.entry(topic0).or_default(),
             None => &mut self.anonymous,
         };
-        if same.iter().all(|known| known.signature != event.signature || layout(known).ne(layout(&event))) {
+        if same
+            .iter()
+            .all(|known| known.signature != event.signature || indexed_layout(known).ne(indexed_layout(&event)))
+        {
             same.push(event.clone());
             self.events.push(event);
         }
     }
 }
 
-fn layout(event: &Event) -> impl Iterator<Item = bool> {
+fn indexed_layout(event: &Event) -> impl Iterator<Item = bool> {
     event.inputs.iter().map(|input| input.indexed)
 }
 
@@ -180,9 +183,9 @@ mod tests {
 
     #[test]
     fn functions_are_found_by_selector_name_and_signature() {
-        let abi = Abi::of([function("f(uint256 a)"), function("f(address)"), function("g()")], []);
-        assert_eq!(abi.function(function("g()").selector).map(|f| &*f.name), Some("g"));
-        assert!(abi.function([0; 4]).is_none());
+        let abi = Abi::from_items([function("f(uint256 a)"), function("f(address)"), function("g()")], []);
+        assert_eq!(abi.function_by_selector(function("g()").selector).map(|f| &*f.name), Some("g"));
+        assert!(abi.function_by_selector([0; 4]).is_none());
         assert_eq!(abi.functions_named("f").len(), 2);
         assert_eq!(
             abi.functions_named("f( uint whatever )").iter().map(|f| &*f.inputs[0].name).collect::<Vec<_>>(),
@@ -196,9 +199,9 @@ mod tests {
         // A well-known pair of signatures with the same selector, 0x42966c68.
         let (burn, clash) = (function("burn(uint256)"), function("collate_propagate_storage(bytes16)"));
         assert_eq!(burn.selector, clash.selector);
-        let abi = Abi::of([burn], []).merge(&Abi::of([clash], []));
+        let abi = Abi::from_items([burn], []).merge(&Abi::from_items([clash], []));
         assert_eq!(abi.functions_of([0x42, 0x96, 0x6c, 0x68]).len(), 2);
-        assert_eq!(abi.function([0x42, 0x96, 0x6c, 0x68]).map(|f| &*f.name), Some("burn"));
+        assert_eq!(abi.function_by_selector([0x42, 0x96, 0x6c, 0x68]).map(|f| &*f.name), Some("burn"));
         assert_eq!(abi.functions_named("burn(uint256)").len(), 1);
     }
 
@@ -206,9 +209,9 @@ mod tests {
     fn one_topic_in_two_layouts_is_told_apart_by_the_number_of_topics() {
         let old = "AddedOwner(address owner)";
         let new = "AddedOwner(address indexed owner)";
-        let abi = Abi::of([], [event(old), event(new), event(old)]);
+        let abi = Abi::from_items([], [event(old), event(new), event(old)]);
         let topic0 = keccak256("AddedOwner(address)");
-        assert_eq!((abi.events(topic0).len(), abi.all_events().len()), (2, 2));
+        assert_eq!((abi.events_by_topic(topic0).len(), abi.all_events().len()), (2, 2));
         assert_eq!(abi.event_for(&[topic0]).map(|e| **e == event(old)), Some(true));
         assert_eq!(abi.event_for(&[topic0, B256::ZERO]).map(|e| **e == event(new)), Some(true));
         assert!(abi.event_for(&[topic0, B256::ZERO, B256::ZERO]).is_none());
@@ -220,19 +223,20 @@ mod tests {
     fn a_log_no_named_event_fits_may_be_the_one_anonymous_event() {
         let note = event("LogNote(bytes4 indexed sig, address indexed guy, bytes data) anonymous");
         let bare = event("Bare(uint256 x) anonymous");
-        let abi = Abi::of([], [note, bare]);
+        let abi = Abi::from_items([], [note, bare]);
         let name = |topics: &[B256]| abi.event_for(topics).map(|e| e.name.to_string());
         assert_eq!(name(&[]).as_deref(), Some("Bare"));
         assert_eq!(name(&[B256::ZERO; 2]).as_deref(), Some("LogNote"));
         assert_eq!(name(&[B256::ZERO]), None);
-        let two = abi.merge(&Abi::of([], [event("Other(bytes b) anonymous")]));
+        let two = abi.merge(&Abi::from_items([], [event("Other(bytes b) anonymous")]));
         assert!(two.event_for(&[]).is_none(), "two candidates are none");
     }
 
     #[test]
     fn a_merge_keeps_what_was_there_first() {
-        let ours = Abi::of([function("f(uint256 amount)")], [event("E(uint256 amount)")]);
-        let both = ours.merge(&Abi::of([function("f(uint256 wad)"), function("g()")], [event("E(uint256 wad)")]));
+        let ours = Abi::from_items([function("f(uint256 amount)")], [event("E(uint256 amount)")]);
+        let both =
+            ours.merge(&Abi::from_items([function("f(uint256 wad)"), function("g()")], [event("E(uint256 wad)")]));
         assert_eq!(both.functions().len(), 2);
         assert_eq!(both.functions().next().map(|f| &*f.inputs[0].name), Some("amount"));
         assert_eq!(both.all_events().len(), 1);

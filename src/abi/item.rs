@@ -106,7 +106,7 @@ impl AbiError {
 
 impl Function {
     pub(super) fn new(name: &str, inputs: Vec<Param>, outputs: Vec<Param>, mutates: bool, payable: bool) -> Self {
-        let signature = signature(name, &inputs);
+        let signature = canonical_signature(name, &inputs);
         let hash = keccak256(signature.as_bytes());
         let selector = [hash[0], hash[1], hash[2], hash[3]];
         Self {
@@ -130,7 +130,7 @@ impl Function {
 
 impl Event {
     pub(super) fn new(name: &str, inputs: Vec<Param>, anonymous: bool) -> Result<Self, AbiError> {
-        let signature = signature(name, &inputs);
+        let signature = canonical_signature(name, &inputs);
         let n_topics = inputs.iter().filter(|input| input.indexed).count() + usize::from(!anonymous);
         if n_topics > TOPICS_MAX {
             return Err(AbiError::new(signature, "more indexed parameters than a log has topics"));
@@ -188,11 +188,11 @@ impl Kind {
     }
 
     /// Rejects a type that is too deep or too wide to be decoded within bounds.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn check_bounds(&self) -> Result<(), &'static str> {
         if self.depth() > TYPE_DEPTH_MAX {
             return Err("the type is nested too deep");
         }
-        if self.words() > HEAD_WORDS_MAX {
+        if self.static_word_count() > HEAD_WORDS_MAX {
             return Err("the type is too large");
         }
         Ok(())
@@ -207,11 +207,13 @@ impl Kind {
     }
 
     /// Returns the number of words of the largest fixed part, with dynamic elements counted as one.
-    fn words(&self) -> u64 {
+    fn static_word_count(&self) -> u64 {
         match self {
-            Self::FixedArray(element, len) => element.words().saturating_mul(u64::from(*len)),
-            Self::Tuple(fields) => fields.iter().map(|field| field.kind.words()).fold(0, u64::saturating_add),
-            Self::Array(element) => element.words().max(1),
+            Self::FixedArray(element, len) => element.static_word_count().saturating_mul(u64::from(*len)),
+            Self::Tuple(fields) => {
+                fields.iter().map(|field| field.kind.static_word_count()).fold(0, u64::saturating_add)
+            }
+            Self::Array(element) => element.static_word_count().max(1),
             _ => 1,
         }
     }
@@ -243,7 +245,7 @@ impl std::fmt::Display for Kind {
     }
 }
 
-fn signature(name: &str, inputs: &[Param]) -> String {
+fn canonical_signature(name: &str, inputs: &[Param]) -> String {
     let types: Vec<&str> = inputs.iter().map(|input| &*input.ty).collect();
     format!("{name}({})", types.join(","))
 }

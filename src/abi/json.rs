@@ -13,7 +13,7 @@ use super::{
     item::{AbiError, Event, Function, Kind, Param, TYPE_DEPTH_MAX},
     shapes,
     structs::Structs,
-    syntax::{arrays, elementary, is_identifier},
+    syntax::{is_identifier, parse_elementary_type, wrap_in_arrays},
 };
 
 /// Contents of an ABI file.
@@ -29,7 +29,7 @@ pub struct AbiFile {
 #[serde(rename_all = "camelCase")]
 struct Entry {
     /// Absent means `function` (ABI specification, "JSON").
-    #[serde(rename = "type", default = "function")]
+    #[serde(rename = "type", default = "default_entry_type")]
     what: String,
     name: Option<String>,
     inputs: Option<Vec<Input>>,
@@ -52,7 +52,7 @@ struct Input {
     indexed: Option<bool>,
 }
 
-fn function() -> String {
+fn default_entry_type() -> String {
     "function".to_owned()
 }
 
@@ -72,8 +72,8 @@ impl Abi {
     /// # Errors
     /// When there is no ABI in it, or when nothing of it can be read, with the first entry's problem.
     pub fn read_file(text: &str, contract: Option<&str>) -> Result<AbiFile, AbiError> {
-        let entries = shapes::entries(text, contract)?;
-        let structs = Structs::of(entries.iter().filter_map(Value::as_str));
+        let entries = shapes::extract_abi_entries(text, contract)?;
+        let structs = Structs::from_lines(entries.iter().filter_map(Value::as_str));
         let (mut abi, mut unread, n_entries) = (Self::default(), Vec::new(), entries.len());
         for (i, json) in entries.into_iter().enumerate() {
             let at = format!("entry {i}");
@@ -109,13 +109,13 @@ fn add_line(abi: &mut Abi, line: &str, structs: &Structs, at: &str) -> Result<()
             abi.takes_ether |= payable;
         }
         "event" => {
-            let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
+            let line = structs.expand_structs(line).map_err(|why| AbiError::new(at, why))?;
             let event = Event::parse(&line).map_err(within)?;
             abi.note_renamed(&event.signature, &event.inputs);
             abi.add_event(event.into());
         }
         _ => {
-            let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
+            let line = structs.expand_structs(line).map_err(|why| AbiError::new(at, why))?;
             let function = Function::parse(&line).map_err(within)?;
             abi.note_renamed(&function.signature, &function.inputs);
             abi.add_function(function.into());
@@ -130,15 +130,15 @@ fn add(abi: &mut Abi, entry: &Entry, at: &str) -> Result<(), AbiError> {
         "function" => {
             let constant =
                 matches!(entry.state_mutability.as_deref(), Some("view" | "pure")) || entry.constant == Some(true);
-            let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
-            let outputs = params(entry.outputs.as_deref(), &format!("{at}, output"))?;
-            let function = Function::new(named(entry, at)?, inputs, outputs, !constant, payable);
+            let inputs = parse_params(entry.inputs.as_deref(), &format!("{at}, input"))?;
+            let outputs = parse_params(entry.outputs.as_deref(), &format!("{at}, output"))?;
+            let function = Function::new(require_name(entry, at)?, inputs, outputs, !constant, payable);
             abi.note_renamed(&function.signature, &function.inputs);
             abi.add_function(function.into());
         }
         "event" => {
-            let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
-            let event = Event::new(named(entry, at)?, inputs, entry.anonymous == Some(true));
+            let inputs = parse_params(entry.inputs.as_deref(), &format!("{at}, input"))?;
+            let event = Event::new(require_name(entry, at)?, inputs, entry.anonymous == Some(true));
             let event = event.map_err(|e| AbiError::new(at, e.why))?;
             abi.note_renamed(&event.signature, &event.inputs);
             abi.add_event(event.into());
@@ -157,23 +157,23 @@ fn add(abi: &mut Abi, entry: &Entry, at: &str) -> Result<(), AbiError> {
     Ok(())
 }
 
-fn named<'a>(entry: &'a Entry, at: &str) -> Result<&'a str, AbiError> {
+fn require_name<'a>(entry: &'a Entry, at: &str) -> Result<&'a str, AbiError> {
     match entry.name.as_deref() {
         Some(name) if !name.is_empty() && is_identifier(name) => Ok(name),
         _ => Err(AbiError::new(at, "a name of letters, digits, `_` and `$` is expected")),
     }
 }
 
-fn params(inputs: Option<&[Input]>, at: &str) -> Result<Vec<Param>, AbiError> {
+fn parse_params(inputs: Option<&[Input]>, at: &str) -> Result<Vec<Param>, AbiError> {
     let params = inputs.unwrap_or_default().iter().enumerate().map(|(i, input)| {
-        let mut param = param(input, 0).map_err(|why| AbiError::new(format!("{at} {i}"), why))?;
+        let mut param = parse_param(input, 0).map_err(|why| AbiError::new(format!("{at} {i}"), why))?;
         param.indexed = input.indexed == Some(true);
         Ok(param)
     });
     params.collect()
 }
 
-fn param(input: &Input, depth: usize) -> Result<Param, String> {
+fn parse_param(input: &Input, depth: usize) -> Result<Param, String> {
     let name = input.name.as_deref().unwrap_or_default();
     if !is_identifier(name) {
         return Err("a name of letters, digits, `_` and `$` is expected".to_owned());
@@ -187,15 +187,16 @@ fn param(input: &Input, depth: usize) -> Result<Param, String> {
     }
     let (base, suffixes) = input.ty.split_at(input.ty.find('[').unwrap_or(input.ty.len()));
     let is_tuple = base == "tuple" || base.starts_with("struct ");
-    let element = match (is_tuple, elementary(base)) {
+    let element = match (is_tuple, parse_elementary_type(base)) {
         (true, _) => {
-            let fields = input.components.as_deref().unwrap_or_default().iter().map(|field| param(field, depth + 1));
+            let fields =
+                input.components.as_deref().unwrap_or_default().iter().map(|field| parse_param(field, depth + 1));
             Named { kind: Kind::Tuple(fields.collect::<Result<Vec<_>, _>>()?.into()), name: None }
         }
         (_, Some(kind)) => Named { kind, name: None },
         (_, None) => by_source(base, input).ok_or_else(|| format!("`{}` is no type of the ABI", input.ty))?,
     };
-    let mut param = Param::new(name, arrays(element.kind, suffixes)?);
+    let mut param = Param::new(name, wrap_in_arrays(element.kind, suffixes)?);
     if let Some(name) = element.name {
         param.ty = format!("{name}{suffixes}").into();
     }
@@ -248,7 +249,7 @@ mod tests {
             [format!("[{TRANSFER}]"), format!(r#"{{"contractName":"Token","abi":[{TRANSFER}],"bytecode":"0x"}}"#)]
         {
             let abi = abi(&text);
-            let transfer = abi.function([0xa9, 0x05, 0x9c, 0xbb]).unwrap_or_else(|| panic!("{text}"));
+            let transfer = abi.function_by_selector([0xa9, 0x05, 0x9c, 0xbb]).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((&*transfer.signature, &*transfer.inputs[1].name), ("transfer(address,uint256)", "amount"));
         }
     }
@@ -340,7 +341,7 @@ mod tests {
         ];
         for (what, text) in cases {
             let file = Abi::read_file(&text, None).unwrap_or_else(|e| panic!("{what}: {e}"));
-            let transfer = file.abi.function([0xa9, 0x05, 0x9c, 0xbb]).unwrap_or_else(|| panic!("{what}"));
+            let transfer = file.abi.function_by_selector([0xa9, 0x05, 0x9c, 0xbb]).unwrap_or_else(|| panic!("{what}"));
             assert_eq!((&*transfer.inputs[1].name, file.unread.len()), ("amount", 0), "{what}");
         }
     }

@@ -38,7 +38,7 @@ pub use self::{
     attribution::attributed_codes,
     budget::{Budget, Opaque},
     decode::Decoded,
-    encode::encode,
+    encode::encode_values,
     flaws::Flaws,
     index::Abi,
     item::{AbiError, Event, Function, Kind, Param},

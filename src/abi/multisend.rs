@@ -40,7 +40,7 @@ pub struct Item {
 ///
 /// # Errors
 /// [`Opaque`] when an item claims more data than any block can pay for, or the budget is spent: a value for each item.
-pub fn items(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>, Flaws), Opaque> {
+pub fn decode_multisend(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>, Flaws), Opaque> {
     budget.take_bytes(list.len())?;
     let mut items = Vec::new();
     let mut flaws = Flaws::NONE;
@@ -63,7 +63,7 @@ pub fn items(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>, Flaws), Op
         }
         let there = start.min(list.len())..end.min(list.len());
         let data = if there.is_empty() { Bytes::new() } else { list.slice(there) };
-        items.push(Item { operation, to, value, data, span: Span::between(at, end) });
+        items.push(Item { operation, to, value, data, span: Span::from_bounds(at, end) });
         at = end;
     }
     if at < list.len() {
@@ -73,7 +73,7 @@ pub fn items(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>, Flaws), Op
 }
 
 /// Packs these calls into a list, each with an operation, a target, a value and calldata: the inverse of [`items`].
-pub fn pack<'a>(calls: impl IntoIterator<Item = (u8, Address, U256, &'a [u8])>) -> Vec<u8> {
+pub fn encode_multisend<'a>(calls: impl IntoIterator<Item = (u8, Address, U256, &'a [u8])>) -> Vec<u8> {
     let mut list = Vec::new();
     for (operation, to, value, data) in calls {
         list.push(operation);
@@ -103,11 +103,11 @@ mod tests {
     const TOKEN: Address = address!("744d70FDBE2Ba4CF95131626614a1763DF805B9E");
 
     fn list(data: [&[u8]; 2]) -> Vec<u8> {
-        pack([(0, TOKEN, U256::from(5), data[0]), (1, Address::ZERO, U256::ZERO, data[1])])
+        encode_multisend([(0, TOKEN, U256::from(5), data[0]), (1, Address::ZERO, U256::ZERO, data[1])])
     }
 
     fn read_list(list: Vec<u8>) -> (Vec<Item>, Flaws) {
-        items(&list.into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"))
+        decode_multisend(&list.into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"))
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn data_is_a_slice_of_the_list() {
         let list: Bytes = list([&[7; 40], &[8]]).into();
-        let (items, _) = items(&list, &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+        let (items, _) = decode_multisend(&list, &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(items[0].data.as_ptr(), list[HEADER..].as_ptr());
     }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_unknown_operation_is_told() {
-        let (items, flaws) = read_list(pack([(2, TOKEN, U256::ZERO, &[][..])]));
+        let (items, flaws) = read_list(encode_multisend([(2, TOKEN, U256::ZERO, &[][..])]));
         assert_eq!((items[0].operation, flaws), (2, Flaws::MALFORMED_ITEM));
     }
 
@@ -164,13 +164,13 @@ mod tests {
     fn a_claim_no_block_can_pay_for_stays_opaque() {
         let mut huge = list([&[], &[]]);
         huge[53..85].fill(0xff);
-        assert_eq!(items(&huge.into(), &mut Budget::default()), Err(Opaque::OutOfBounds { at: 53 }));
+        assert_eq!(decode_multisend(&huge.into(), &mut Budget::default()), Err(Opaque::OutOfBounds { at: 53 }));
     }
 
     #[test]
     fn every_item_is_paid_for() {
-        let many: Bytes = pack((0..5).map(|_| (0, TOKEN, U256::ZERO, &[][..]))).into();
-        assert_eq!(items(&many, &mut Budget::new(4, 1, 10_000)), Err(Opaque::TooManyNodes));
-        assert_eq!(items(&many, &mut Budget::new(5, 1, 100)), Err(Opaque::TooManyBytes));
+        let many: Bytes = encode_multisend((0..5).map(|_| (0, TOKEN, U256::ZERO, &[][..]))).into();
+        assert_eq!(decode_multisend(&many, &mut Budget::new(4, 1, 10_000)), Err(Opaque::TooManyNodes));
+        assert_eq!(decode_multisend(&many, &mut Budget::new(5, 1, 100)), Err(Opaque::TooManyBytes));
     }
 }

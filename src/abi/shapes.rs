@@ -18,11 +18,11 @@ const EXPECTED: &str = "an ABI is expected: a list of entries or of signatures, 
 ///
 /// # Errors
 /// When it is no JSON, holds no ABI, or several of which none is named.
-pub(super) fn entries(text: &str, contract: Option<&str>) -> Result<Vec<Value>, AbiError> {
-    within(text, contract, 0)
+pub(super) fn extract_abi_entries(text: &str, contract: Option<&str>) -> Result<Vec<Value>, AbiError> {
+    parse_abi_entries(text, contract, 0)
 }
 
-fn within(text: &str, contract: Option<&str>, depth: usize) -> Result<Vec<Value>, AbiError> {
+fn parse_abi_entries(text: &str, contract: Option<&str>, depth: usize) -> Result<Vec<Value>, AbiError> {
     // Some editors write a byte order mark at the start.
     let text = text.trim_start_matches('\u{feff}');
     let json = serde_json::from_str(text)
@@ -43,7 +43,7 @@ fn of_value(json: Value, contract: Option<&str>, depth: usize) -> Result<Vec<Val
             }
             _ => Ok(list),
         },
-        Value::String(text) => within(&text, contract, depth + 1)
+        Value::String(text) => parse_abi_entries(&text, contract, depth + 1)
             .map_err(|error| AbiError::new(format!("the text inside, {}", error.at), error.why)),
         Value::Object(object) => of_object(object, contract, depth),
         _ => Err(AbiError::new("file", EXPECTED)),

@@ -14,7 +14,7 @@ pub(super) struct Structs(HashMap<String, String>);
 
 impl Structs {
     /// Reads the structs among `lines`.
-    pub(super) fn of<'l>(lines: impl Iterator<Item = &'l str>) -> Self {
+    pub(super) fn from_lines<'l>(lines: impl Iterator<Item = &'l str>) -> Self {
         let structs = lines.filter_map(|line| {
             let (name, fields) = line.trim().strip_prefix("struct ")?.split_once('{')?;
             let fields = fields.trim().trim_end_matches([';', '}', ' ']);
@@ -29,16 +29,16 @@ impl Structs {
     ///
     /// # Errors
     /// When structs hold each other without an end, or the line gets too long.
-    pub(super) fn spelled(&self, line: &str) -> Result<String, String> {
+    pub(super) fn expand_structs(&self, line: &str) -> Result<String, String> {
         if self.0.is_empty() {
             return Ok(line.to_owned());
         }
         let mut out = String::new();
-        self.spell(line, 0, &mut out)?;
+        self.expand_into(line, 0, &mut out)?;
         Ok(out)
     }
 
-    fn spell(&self, text: &str, depth: usize, out: &mut String) -> Result<(), String> {
+    fn expand_into(&self, text: &str, depth: usize, out: &mut String) -> Result<(), String> {
         if depth > DEPTH_MAX {
             return Err("its structs are nested too deep".to_owned());
         }
@@ -53,7 +53,7 @@ impl Structs {
             match self.0.get(word).filter(|_| type_comes) {
                 Some(fields) => {
                     out.push('(');
-                    self.spell(fields, depth + 1, out)?;
+                    self.expand_into(fields, depth + 1, out)?;
                     out.push(')');
                 }
                 None => out.push_str(word),

@@ -14,25 +14,25 @@ impl Function {
     /// Where the text is no function; the place is a character of it.
     pub fn parse(signature: &str) -> Result<Self, AbiError> {
         let mut cursor = Cursor::new(signature);
-        cursor.keyword("function");
+        cursor.take_keyword("function");
         let name = cursor.name("the name of a function")?;
-        let inputs = cursor.params(0)?;
+        let inputs = cursor.parse_params(0)?;
         let mut outputs = Vec::new();
         let (mut mutates, mut payable) = (true, false);
         loop {
-            match cursor.word() {
+            match cursor.take_word() {
                 "view" | "pure" | "constant" => mutates = false,
                 "payable" => payable = true,
                 "external" | "public" | "internal" | "private" | "virtual" | "override" | "nonpayable" => {}
-                "returns" => outputs = cursor.params(0)?,
+                "returns" => outputs = cursor.parse_params(0)?,
                 "" => break,
                 other => return Err(cursor.fail_before(other, format!("`{other}` is no modifier the ABI knows"))),
             }
         }
-        cursor.end()?;
+        cursor.expect_end()?;
         let refuse = |param: &&Param| param.indexed;
         if let Some(param) = inputs.iter().chain(&outputs).find(refuse) {
-            return Err(cursor.fail(format!("`{}` cannot be indexed: this is a function", param.name)));
+            return Err(cursor.syntax_error(format!("`{}` cannot be indexed: this is a function", param.name)));
         }
         Ok(Self::new(name, inputs, outputs, mutates, payable))
     }
@@ -46,17 +46,17 @@ impl Event {
     /// Where the text is no event; the place is a character of it.
     pub fn parse(signature: &str) -> Result<Self, AbiError> {
         let mut cursor = Cursor::new(signature);
-        cursor.keyword("event");
+        cursor.take_keyword("event");
         let name = cursor.name("the name of an event")?;
-        let inputs = cursor.params(0)?;
-        let anonymous = cursor.keyword("anonymous");
-        cursor.end()?;
+        let inputs = cursor.parse_params(0)?;
+        let anonymous = cursor.take_keyword("anonymous");
+        cursor.expect_end()?;
         Self::new(name, inputs, anonymous)
     }
 }
 
 /// Returns a type without arrays and tuples, by any of its names in Solidity.
-pub(super) fn elementary(name: &str) -> Option<Kind> {
+pub(super) fn parse_elementary_type(name: &str) -> Option<Kind> {
     Some(match name {
         "address" => Kind::Address,
         "bool" => Kind::Bool,
@@ -68,11 +68,11 @@ pub(super) fn elementary(name: &str) -> Option<Kind> {
         "byte" => Kind::FixedBytes(1),
         _ => {
             if let Some(bits) = name.strip_prefix("uint") {
-                Kind::Uint(width(bits)?)
+                Kind::Uint(parse_bit_width(bits)?)
             } else if let Some(bits) = name.strip_prefix("int") {
-                Kind::Int(width(bits)?)
+                Kind::Int(parse_bit_width(bits)?)
             } else {
-                let len = digits(name.strip_prefix("bytes")?)?.try_into().ok()?;
+                let len = parse_decimal(name.strip_prefix("bytes")?)?.try_into().ok()?;
                 (1..=32).contains(&len).then_some(Kind::FixedBytes(len))?
             }
         }
@@ -80,7 +80,7 @@ pub(super) fn elementary(name: &str) -> Option<Kind> {
 }
 
 /// Wraps `element` in the `[k]` and `[]` of `suffixes`, innermost first.
-pub(super) fn arrays(element: Kind, suffixes: &str) -> Result<Kind, String> {
+pub(super) fn wrap_in_arrays(element: Kind, suffixes: &str) -> Result<Kind, String> {
     let mut kind = element;
     let mut rest = suffixes;
     let mut depth = 0;
@@ -94,11 +94,14 @@ pub(super) fn arrays(element: Kind, suffixes: &str) -> Result<Kind, String> {
         kind = if len.is_empty() {
             Kind::Array(kind.into())
         } else {
-            Kind::FixedArray(kind.into(), digits(len).ok_or_else(|| format!("`{len}` is no length of an array"))?)
+            Kind::FixedArray(
+                kind.into(),
+                parse_decimal(len).ok_or_else(|| format!("`{len}` is no length of an array"))?,
+            )
         };
         rest = after;
     }
-    kind.check()?;
+    kind.check_bounds()?;
     Ok(kind)
 }
 
@@ -111,13 +114,13 @@ fn is_identifier_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
 
-fn width(bits: &str) -> Option<u16> {
-    let bits = digits(bits)?.try_into().ok()?;
+fn parse_bit_width(bits: &str) -> Option<u16> {
+    let bits = parse_decimal(bits)?.try_into().ok()?;
     (bits % 8 == 0 && (8..=256).contains(&bits)).then_some(bits)
 }
 
 /// Reads a number as the ABI writes it: digits only, no leading zero.
-fn digits(text: &str) -> Option<u32> {
+fn parse_decimal(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
@@ -134,7 +137,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the next word, which may be empty, and the spaces after it.
-    fn word(&mut self) -> &'a str {
+    fn take_word(&mut self) -> &'a str {
         let end = self.rest.find(|c| !is_identifier_char(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest.trim_start();
@@ -142,9 +145,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips `keyword` where it stands alone. `function(...)`, a type, is not skipped.
-    fn keyword(&mut self, keyword: &str) -> bool {
+    fn take_keyword(&mut self, keyword: &str) -> bool {
         let before = self.rest;
-        let found = self.word() == keyword && !self.rest.starts_with('(');
+        let found = self.take_word() == keyword && !self.rest.starts_with('(');
         if !found {
             self.rest = before;
         }
@@ -153,52 +156,52 @@ impl<'a> Cursor<'a> {
 
     fn name(&mut self, what: &str) -> Result<&'a str, AbiError> {
         let before = self.rest;
-        let name = self.word();
+        let name = self.take_word();
         if name.is_empty() || !is_identifier(name) {
             self.rest = before;
-            return Err(self.fail(format!("{what} is expected")));
+            return Err(self.syntax_error(format!("{what} is expected")));
         }
         Ok(name)
     }
 
-    fn take(&mut self, c: char) -> bool {
+    fn take_char(&mut self, c: char) -> bool {
         let after = self.rest.strip_prefix(c);
         self.rest = after.unwrap_or(self.rest).trim_start();
         after.is_some()
     }
 
     /// Reads a parameter list: `(type name, ...)`.
-    fn params(&mut self, depth: usize) -> Result<Vec<Param>, AbiError> {
-        if !self.take('(') {
-            return Err(self.fail("`(` is expected"));
+    fn parse_params(&mut self, depth: usize) -> Result<Vec<Param>, AbiError> {
+        if !self.take_char('(') {
+            return Err(self.syntax_error("`(` is expected"));
         }
         if depth > TYPE_DEPTH_MAX {
-            return Err(self.fail("the type is nested too deep"));
+            return Err(self.syntax_error("the type is nested too deep"));
         }
         let mut params = Vec::new();
-        if self.take(')') {
+        if self.take_char(')') {
             return Ok(params);
         }
         loop {
-            params.push(self.param(depth)?);
-            if self.take(')') {
+            params.push(self.parse_param(depth)?);
+            if self.take_char(')') {
                 return Ok(params);
             }
-            if !self.take(',') {
-                return Err(self.fail("`,` or `)` is expected"));
+            if !self.take_char(',') {
+                return Err(self.syntax_error("`,` or `)` is expected"));
             }
         }
     }
 
-    fn param(&mut self, depth: usize) -> Result<Param, AbiError> {
+    fn parse_param(&mut self, depth: usize) -> Result<Param, AbiError> {
         let start = self.rest;
-        let base = self.word();
+        let base = self.take_word();
         let element = if self.rest.starts_with('(') && (base.is_empty() || base == "tuple") {
-            Kind::Tuple(self.params(depth + 1)?.into())
+            Kind::Tuple(self.parse_params(depth + 1)?.into())
         } else {
-            elementary(base).ok_or_else(|| {
+            parse_elementary_type(base).ok_or_else(|| {
                 self.rest = start;
-                self.fail(if base.is_empty() {
+                self.syntax_error(if base.is_empty() {
                     "a type is expected".to_owned()
                 } else {
                     format!("`{base}` is no type of the ABI")
@@ -206,36 +209,36 @@ impl<'a> Cursor<'a> {
             })?
         };
         let suffixes = self.rest;
-        while self.take('[') {
-            self.word();
-            if !self.take(']') {
-                return Err(self.fail("`]` is expected"));
+        while self.take_char('[') {
+            self.take_word();
+            if !self.take_char(']') {
+                return Err(self.syntax_error("`]` is expected"));
             }
         }
         let suffixes: String = suffixes[..suffixes.len() - self.rest.len()].split_whitespace().collect();
-        let kind = arrays(element, &suffixes).map_err(|why| self.fail(why))?;
+        let kind = wrap_in_arrays(element, &suffixes).map_err(|why| self.syntax_error(why))?;
 
         let mut param = Param::new("", kind);
         loop {
             let before = self.rest;
-            match self.word() {
+            match self.take_word() {
                 "" => return Ok(param),
                 "indexed" => param.indexed = true,
                 "memory" | "calldata" | "storage" | "payable" => {}
                 name if is_identifier(name) && param.name.is_empty() => param.name = name.into(),
                 _ => {
                     self.rest = before;
-                    return Err(self.fail("`,` or `)` is expected"));
+                    return Err(self.syntax_error("`,` or `)` is expected"));
                 }
             }
         }
     }
 
-    fn end(&self) -> Result<(), AbiError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.fail("the end is expected")) }
+    fn expect_end(&self) -> Result<(), AbiError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.syntax_error("the end is expected")) }
     }
 
-    fn fail(&self, why: impl Into<String>) -> AbiError {
+    fn syntax_error(&self, why: impl Into<String>) -> AbiError {
         let at = self.text.chars().count() - self.rest.chars().count() + 1;
         AbiError::new(format!("`{}`, character {at}", self.text), why)
     }
@@ -244,7 +247,7 @@ impl<'a> Cursor<'a> {
     fn fail_before(&mut self, word: &'a str, why: String) -> AbiError {
         let start = word.as_ptr() as usize - self.text.as_ptr() as usize;
         self.rest = &self.text[start..];
-        self.fail(why)
+        self.syntax_error(why)
     }
 }
 

@@ -81,7 +81,12 @@ pub struct Weekly {
 /// `history` holds the windows before the block of `at`. An expected action counts from the first block that is judged
 /// with it.
 #[must_use]
-pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<WindowEntry>) {
+pub fn find_missed_expectations(
+    rules: &Rules,
+    chain: ChainId,
+    history: &History,
+    at: Moment,
+) -> (Vec<Judged>, Vec<WindowEntry>) {
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
     let timed = rules.timed.iter().filter_map(|watch| rules.watches.get(watch.index()));
     for rules in timed.filter(|rules| rules.chain == chain) {
@@ -99,18 +104,18 @@ pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Ju
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
     let delta = |rule: Arc<str>, amount: U256| WindowEntry { watch: rules.address, rule, amount };
     for rule in rules.rules.iter().filter(|rule| habit::asks_since(rule)) {
-        if history.first(rules.address, &since_key(rule)).is_none() {
+        if history.first_entry_time(rules.address, &since_key(rule)).is_none() {
             deltas.push(delta(since_key(rule), U256::ONE));
         }
     }
     for expected in &rules.expected {
-        let Some(since) = history.first(rules.address, &since_key(&expected.rule)) else {
+        let Some(since) = history.first_entry_time(rules.address, &since_key(&expected.rule)) else {
             deltas.push(delta(since_key(&expected.rule), U256::ONE));
             continue;
         };
-        if let Some(missed) = missed(expected, since, rules.address, &windows) {
+        if let Some(missed) = missed_occurrence(expected, since, rules.address, &windows) {
             deltas.push(delta(missed_key(&expected.rule), U256::from(missed.due)));
-            judged.push(finding(expected, rules, &missed));
+            judged.push(missed_expectation_finding(expected, rules, &missed));
         }
     }
     (judged, deltas)
@@ -124,13 +129,13 @@ pub fn keeps_time(rules: &WatchRules) -> bool {
 
 /// Returns the window entry for a block in which the expected action occurs.
 #[must_use]
-pub fn arrival(expected: &Expected, watch: Address) -> WindowEntry {
+pub fn arrival_entry(expected: &Expected, watch: Address) -> WindowEntry {
     WindowEntry { watch, rule: came_key(&expected.rule), amount: U256::ONE }
 }
 
 /// Returns the window entry for an activity that meets an expectation: late for the missed due time, or in time for the
 /// next.
-pub(crate) fn lesson(
+pub(crate) fn expectation_entry(
     expected: &Expected,
     activity: &Activity,
     watch: Address,
@@ -157,11 +162,11 @@ struct Missed {
     row: u64,
 }
 
-fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>) -> Option<Missed> {
+fn missed_occurrence(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>) -> Option<Missed> {
     let rule = &expected.rule;
     let told = last_amount(windows, watch, &missed_key(rule));
-    let came = windows.last(watch, &came_key(rule));
-    let late = windows.last(watch, &late_key(rule));
+    let came = windows.last_entry_time(watch, &came_key(rule));
+    let late = windows.last_entry_time(watch, &late_key(rule));
     let last = came.max(late);
     let horizon = windows.now.checked_sub(expected.grace.saturating_add(1))?;
     match &expected.due {
@@ -178,25 +183,25 @@ fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>
             // The window starts after the end of the previous grace, which it excludes, and ends with this one's.
             let window = windows.now.saturating_sub(before + expected.grace);
             let until = due + expected.grace;
-            let in_time = windows.within(watch, &came_key(rule), window).any(|(time, _)| time <= until);
+            let in_time = windows.entries_within(watch, &came_key(rule), window).any(|(time, _)| time <= until);
             (!in_time).then_some(Missed { due, last, row: 1 })
         }
     }
 }
 
 /// An absence has no transaction: its cause is the rule and the due time.
-fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
+fn missed_expectation_finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
     let rule = &expected.rule;
     let when = match &expected.due {
         Due::Every { text, .. } => format!("every {text}"),
         Due::By(weekly) => format!("by {}", weekly.text),
     };
-    let last = missed
-        .last
-        .map_or("it was not seen since it is expected".to_owned(), |last| format!("it came last at {}", utc(last)));
+    let last = missed.last.map_or("it was not seen since it is expected".to_owned(), |last| {
+        format!("it came last at {}", format_rfc3339(last))
+    });
     let mut reasons = vec![format!("{}: expected {when}, and {last}", rule.name)];
     if expected.grace > 0 {
-        reasons.push(format!("{}: {} of grace are over", rule.name, span::lasting(expected.grace)));
+        reasons.push(format!("{}: {} of grace are over", rule.name, span::format_duration(expected.grace)));
     }
     if missed.row > 1 {
         reasons.push(format!("{}: {} due times passed without it", rule.name, missed.row));
@@ -214,7 +219,7 @@ fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
             origin: Address::ZERO,
             to: None,
             value: U256::ZERO,
-            deed: DecodedCall::told(Arc::clone(&rule.name), rule.deed.text(), Vec::new()),
+            deed: DecodedCall::without_calldata(Arc::clone(&rule.name), rule.deed.watchlist_text(), Vec::new()),
             operation: Operation::Call,
             signers: Some(Vec::new()),
             via: Vec::new(),
@@ -264,7 +269,7 @@ fn last_amount(windows: &Windows<'_>, watch: Address, key: &Arc<str>) -> Option<
     windows.amounts(watch, key).last().and_then(|amount| u64::try_from(amount).ok())
 }
 
-fn utc(seconds: u64) -> String {
+fn format_rfc3339(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
@@ -297,7 +302,7 @@ mod tests {
     fn last_two(weekly: &Weekly, now: &str) -> (String, String) {
         let now: Timestamp = now.parse().unwrap();
         let (before, due) = weekly.last_two(now.as_second() as u64).unwrap();
-        (utc(before), utc(due))
+        (format_rfc3339(before), format_rfc3339(due))
     }
 
     fn pair(before: &str, due: &str) -> (String, String) {

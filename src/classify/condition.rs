@@ -15,20 +15,20 @@ use jiff::civil::Weekday;
 ///
 /// For a transaction in a Safe's queue, the sender, the time and the full list of signers are known only at execution,
 /// so those conditions are tested then. Until then, only a signer outside the allowed set is refused.
-pub(crate) fn test(
+pub(crate) fn test_condition(
     condition: &Condition,
     elements: Elements,
     activity: &Activity,
     now: u64,
     refusals: &mut Mismatches,
 ) {
-    if activity.progress().is_some() {
+    if activity.proposal_progress().is_some() {
         match condition {
             Condition::Origin(_) | Condition::Hours(_) | Condition::Code { of: Party::Origin, .. } => return,
             Condition::Signers { within, .. } => {
                 let so_far = activity.signers.as_deref().filter(|signers| !signers.is_empty());
                 if so_far.is_some() {
-                    signers(so_far, None, within.as_ref(), None, refusals);
+                    test_signers(so_far, None, within.as_ref(), None, refusals);
                 }
                 return;
             }
@@ -49,29 +49,29 @@ pub(crate) fn test(
         return;
     }
     match condition {
-        Condition::From(test) => party("from", Some(activity.from), test, refusals),
-        Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
-        Condition::To(test) => party("to", activity.to, test, refusals),
+        Condition::From(test) => test_address("from", Some(activity.from), test, refusals),
+        Condition::Origin(test) => test_address("origin", Some(activity.origin), test, refusals),
+        Condition::To(test) => test_address("to", activity.to, test, refusals),
         Condition::Arg { path, label, tests, .. } => match elements {
-            Elements::Every => every(path, label, tests, activity, refusals),
-            Elements::Any => any(path, label, tests, activity, refusals),
+            Elements::Every => test_every_value(path, label, tests, activity, refusals),
+            Elements::Any => test_any_value(path, label, tests, activity, refusals),
         },
         Condition::Signers { at_least, within, include } => {
-            signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
+            test_signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
-        Condition::Tip { max } => tip(*max, activity, refusals),
-        Condition::Via(via) => super::via::test(via, activity, refusals),
+        Condition::Tip { max } => test_priority_fee(*max, activity, refusals),
+        Condition::Via(via) => super::via::test_via(via, activity, refusals),
         Condition::Code { of, hashes, .. } if elements == Elements::Any && is_listed(of, hashes, activity) => {}
-        Condition::Code { of, label, hashes } => code(of, label, hashes, activity, refusals),
+        Condition::Code { of, label, hashes } => test_code_hash(of, label, hashes, activity, refusals),
         Condition::Hours(hours) => {
-            outside(hours, now, refusals);
+            test_hours(hours, now, refusals);
         }
-        Condition::Outcome(outcomes) => outcome(outcomes, elements, activity.fate, refusals),
-        Condition::Stage(stages) => stage(stages, activity.stage, refusals),
+        Condition::Outcome(outcomes) => test_outcome(outcomes, elements, activity.fate, refusals),
+        Condition::Stage(stages) => test_stage(stages, activity.stage, refusals),
     }
 }
 
-fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Mismatches) {
+fn test_outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Mismatches) {
     // A normal rule about executed transactions also vouches for one that still waits. An abnormal rule raises only
     // after the execution.
     let may_come = fate == Fate::Waiting && elements == Elements::Every && outcomes.contains(&Fate::Executed);
@@ -81,7 +81,7 @@ fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Mis
     }
 }
 
-fn stage(stages: &[Stage], stage: Stage, refusals: &mut Mismatches) {
+fn test_stage(stages: &[Stage], stage: Stage, refusals: &mut Mismatches) {
     let stage = if stage == Stage::Reverted { Stage::Included } else { stage };
     if !stages.contains(&stage) {
         let words = || stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>().join(" or ");
@@ -90,12 +90,12 @@ fn stage(stages: &[Stage], stage: Stage, refusals: &mut Mismatches) {
 }
 
 /// Requires that all tests hold for every value, and that there is at least one value.
-fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
+fn test_every_value(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
     let mut missing = true;
-    path.visit(&activity.deed.args, &mut |value| {
+    path.visit_values(&activity.deed.args, &mut |value| {
         missing = false;
         for test in tests {
-            argument(label, value, test, activity, refusals);
+            test_argument(label, value, test, activity, refusals);
         }
     });
     if missing {
@@ -104,23 +104,23 @@ fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, re
 }
 
 /// Requires that all tests hold for one value.
-fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
+fn test_any_value(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Mismatches) {
     let (mut first, mut count, mut found) = (None, 0_usize, false);
-    path.visit(&activity.deed.args, &mut |value| {
+    path.visit_values(&activity.deed.args, &mut |value| {
         first.get_or_insert(value);
         count += 1;
-        found = found || tests.iter().all(|test| passes(value, test));
+        found = found || tests.iter().all(|test| is_value_accepted(value, test));
     });
     match first {
         None => refusals.add(label, || "is not among the arguments".to_owned()),
         Some(_) if found => {}
-        Some(only) if count == 1 => tests.iter().for_each(|test| argument(label, only, test, activity, refusals)),
+        Some(only) if count == 1 => tests.iter().for_each(|test| test_argument(label, only, test, activity, refusals)),
         Some(_) => refusals.add(label, || format!("holds of none of the {count} elements")),
     }
 }
 
 /// Returns the addresses that `of` selects.
-pub(crate) fn addresses(of: &Party, activity: &Activity) -> Vec<Address> {
+pub(crate) fn party_addresses(of: &Party, activity: &Activity) -> Vec<Address> {
     match of {
         Party::From => vec![activity.from],
         Party::Origin => vec![activity.origin],
@@ -128,7 +128,7 @@ pub(crate) fn addresses(of: &Party, activity: &Activity) -> Vec<Address> {
         Party::Function => Vec::new(),
         Party::Arg(path) => {
             let mut found = Vec::new();
-            path.visit(&activity.deed.args, &mut |value| found.extend(value.as_address()));
+            path.visit_values(&activity.deed.args, &mut |value| found.extend(value.as_address()));
             found
         }
     }
@@ -144,11 +144,13 @@ pub(crate) fn code_of(address: Address, activity: &Activity) -> Option<B256> {
 
 /// Returns whether the code of any of the addresses is listed.
 fn is_listed(of: &Party, hashes: &[B256], activity: &Activity) -> bool {
-    addresses(of, activity).iter().any(|address| code_of(*address, activity).is_some_and(|hash| hashes.contains(&hash)))
+    party_addresses(of, activity)
+        .iter()
+        .any(|address| code_of(*address, activity).is_some_and(|hash| hashes.contains(&hash)))
 }
 
-fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Mismatches) {
-    let addresses = addresses(of, activity);
+fn test_code_hash(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Mismatches) {
+    let addresses = party_addresses(of, activity);
     if addresses.is_empty() {
         refusals.add("code", || format!("finds no {label}"));
     }
@@ -164,15 +166,17 @@ fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals:
 }
 
 /// Checks that an unusual payment for inclusion is at most `max`. A usual payment passes, whatever its amount.
-fn tip(max: U256, activity: &Activity, refusals: &mut Mismatches) {
+fn test_priority_fee(max: U256, activity: &Activity, refusals: &mut Mismatches) {
     let paid =
         activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None });
     if let Some(paid) = paid.filter(|paid| *paid > max) {
-        refusals.add("tip", || format!("{} is above {}", Unit::ether().show(paid), Unit::ether().show(max)));
+        refusals.add("tip", || {
+            format!("{} is above {}", Unit::ether().format_amount(paid), Unit::ether().format_amount(max))
+        });
     }
 }
 
-fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Mismatches) {
+fn test_address(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Mismatches) {
     let Some(who) = who else {
         refusals.add(key, || "is nobody".to_owned());
         return;
@@ -189,41 +193,45 @@ fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Mis
 }
 
 /// Returns whether `value` passes `test`.
-fn passes(value: &Value, test: &ArgTest) -> bool {
+fn is_value_accepted(value: &Value, test: &ArgTest) -> bool {
     match test {
-        ArgTest::Eq(scalar) => same(value, scalar),
-        ArgTest::InAddresses(set) => member(value, set),
-        ArgTest::NotInAddresses(set) => !member(value, set),
-        ArgTest::InScalars(list) => list.iter().any(|one| same(value, one)),
-        ArgTest::NotInScalars(list) => !list.iter().any(|one| same(value, one)),
+        ArgTest::Eq(scalar) => is_equal_to_scalar(value, scalar),
+        ArgTest::InAddresses(set) => is_in_address_set(value, set),
+        ArgTest::NotInAddresses(set) => !is_in_address_set(value, set),
+        ArgTest::InScalars(list) => list.iter().any(|one| is_equal_to_scalar(value, one)),
+        ArgTest::NotInScalars(list) => !list.iter().any(|one| is_equal_to_scalar(value, one)),
         ArgTest::Min(bound) => at_least(value, bound),
         ArgTest::Max(bound) => at_most(value, bound),
     }
 }
 
-fn argument(label: &str, value: &Value, test: &ArgTest, activity: &Activity, refusals: &mut Mismatches) {
-    if passes(value, test) {
+fn test_argument(label: &str, value: &Value, test: &ArgTest, activity: &Activity, refusals: &mut Mismatches) {
+    if is_value_accepted(value, test) {
         return;
     }
     refusals.add(label, || match test {
-        ArgTest::Eq(scalar) => format!("{value} is not {}", told(value, scalar)),
+        ArgTest::Eq(scalar) => format!("{value} is not {}", describe_comparand(value, scalar)),
         ArgTest::InAddresses(set) => format!("{value} is not in {}", set.name),
         ArgTest::NotInAddresses(set) => format!("{value} is in {}", set.name),
         ArgTest::InScalars(list) => {
-            let several: Vec<String> = list.iter().map(|scalar| told(value, scalar)).collect();
+            let several: Vec<String> = list.iter().map(|scalar| describe_comparand(value, scalar)).collect();
             format!("{value} is not one of {}", several.join(", "))
         }
         ArgTest::NotInScalars(_) => format!("{value} is not allowed"),
-        ArgTest::Min(bound) => format!("{} is below {}", number(value, bound, activity), limit(bound)),
-        ArgTest::Max(bound) => format!("{} is above {}", number(value, bound, activity), limit(bound)),
+        ArgTest::Min(bound) => {
+            format!("{} is below {}", format_value_in_unit(value, bound, activity), format_bound(bound))
+        }
+        ArgTest::Max(bound) => {
+            format!("{} is above {}", format_value_in_unit(value, bound, activity), format_bound(bound))
+        }
     });
 }
 
-fn member(value: &Value, set: &AddressSet) -> bool {
+fn is_in_address_set(value: &Value, set: &AddressSet) -> bool {
     value.as_address().is_some_and(|address| set.members.contains(&address))
 }
 
-fn same(value: &Value, scalar: &Scalar) -> bool {
+fn is_equal_to_scalar(value: &Value, scalar: &Scalar) -> bool {
     match (value, scalar) {
         (Value::Address(a), Scalar::Address(b)) => a == b,
         (Value::Uint(a), Scalar::Uint(b)) => a == b,
@@ -242,7 +250,7 @@ fn same(value: &Value, scalar: &Scalar) -> bool {
     }
 }
 
-fn shown(scalar: &Scalar) -> String {
+fn format_scalar(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Address(address) => address.to_string(),
         Scalar::Uint(number) => number.to_string(),
@@ -255,16 +263,16 @@ fn shown(scalar: &Scalar) -> String {
 }
 
 /// Describes the scalar that `value` is compared with, and notes a comparison by hash.
-fn told(value: &Value, scalar: &Scalar) -> String {
+fn describe_comparand(value: &Value, scalar: &Scalar) -> String {
     match (value, scalar) {
-        (Value::Hash(_), Scalar::Text(_) | Scalar::Bytes(_)) => format!("that of {}", shown(scalar)),
-        _ => shown(scalar),
+        (Value::Hash(_), Scalar::Text(_) | Scalar::Bytes(_)) => format!("that of {}", format_scalar(scalar)),
+        _ => format_scalar(scalar),
     }
 }
 
 /// A value that is no number is neither at least nor at most anything.
 fn at_least(value: &Value, bound: &Bound) -> bool {
-    magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
+    signed_magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
         (false, false) => size >= bound.value,
         (false, true) => true,
         (true, false) => false,
@@ -273,7 +281,7 @@ fn at_least(value: &Value, bound: &Bound) -> bool {
 }
 
 fn at_most(value: &Value, bound: &Bound) -> bool {
-    magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
+    signed_magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
         (false, false) => size <= bound.value,
         (false, true) => false,
         (true, false) => true,
@@ -281,7 +289,7 @@ fn at_most(value: &Value, bound: &Bound) -> bool {
     })
 }
 
-fn magnitude(value: &Value) -> Option<(bool, U256)> {
+fn signed_magnitude(value: &Value) -> Option<(bool, U256)> {
     match value {
         Value::Uint(number) => Some((false, *number)),
         Value::Int(number) => Some((number.is_negative(), number.unsigned_abs())),
@@ -289,8 +297,8 @@ fn magnitude(value: &Value) -> Option<(bool, U256)> {
     }
 }
 
-fn number(value: &Value, bound: &Bound, activity: &Activity) -> String {
-    magnitude(value).map_or_else(
+fn format_value_in_unit(value: &Value, bound: &Bound, activity: &Activity) -> String {
+    signed_magnitude(value).map_or_else(
         || value.to_string(),
         |(negative, size)| {
             let sign = if negative { "-" } else { "" };
@@ -303,9 +311,9 @@ fn number(value: &Value, bound: &Bound, activity: &Activity) -> String {
 /// base units.
 pub(crate) fn show_amount(amount: U256, unit: &Unit, token: Option<Address>, activity: &Activity) -> String {
     if token.is_some_and(|token| counted_token(activity) != Some(token)) {
-        return format!("{} base units of another token", Unit::none().show(amount));
+        return format!("{} base units of another token", Unit::bare_number().format_amount(amount));
     }
-    unit.show(amount)
+    unit.format_amount(amount)
 }
 
 /// Returns the contract in whose units the amounts among the arguments are counted, if they count a token.
@@ -317,11 +325,11 @@ fn counted_token(activity: &Activity) -> Option<Address> {
     }
 }
 
-fn limit(bound: &Bound) -> String {
-    format!("{}{}", if bound.negative { "-" } else { "" }, bound.unit.show(bound.value))
+fn format_bound(bound: &Bound) -> String {
+    format!("{}{}", if bound.negative { "-" } else { "" }, bound.unit.format_amount(bound.value))
 }
 
-fn signers(
+fn test_signers(
     known: Option<&[Address]>,
     at_least: Option<u32>,
     within: Option<&AddressSet>,
@@ -354,19 +362,19 @@ fn signers(
 }
 
 /// Adds a mismatch if `now` (Unix seconds) is in none of the spans.
-fn outside(hours: &Hours, now: u64, refusals: &mut Mismatches) {
+fn test_hours(hours: &Hours, now: u64, refusals: &mut Mismatches) {
     let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
         return refusals.add("hours", || format!("cannot be told for block time {now}"));
     };
     let local = instant.to_zoned(hours.zone.clone());
     let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap_or(0);
     let weekday = local.weekday();
-    if !hours.spans.iter().any(|span| covers(*span, weekday, minute)) {
+    if !hours.spans.iter().any(|span| is_within_span(*span, weekday, minute)) {
         refusals.add("hours", || format!("{} is outside {}", local.strftime("%a %H:%M"), hours.text));
     }
 }
 
-fn covers(span: Span, weekday: Weekday, minute: u16) -> bool {
+fn is_within_span(span: Span, weekday: Weekday, minute: u16) -> bool {
     let today = 1u8 << weekday.to_monday_zero_offset();
     let yesterday = 1u8 << weekday.previous().to_monday_zero_offset();
     if span.from < span.until {

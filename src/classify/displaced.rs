@@ -4,7 +4,7 @@
 //! verdict to report. Never here: a block. Once one of the two is in a block, nothing can be displaced any more.
 
 use super::builtin::{self, DefaultFinding};
-use super::finding::finding;
+use super::finding::abnormal_verdict;
 use super::history::History;
 use super::rule::{Polarity, Rules};
 use super::trial::{self, Windows};
@@ -16,7 +16,7 @@ use alloy_primitives::B256;
 ///
 /// A rule with `replaces = true` vouches for transactions that may displace another one. A verdict that is already a
 /// finding stays as it is.
-pub fn displaced(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, history: &History, now: u64) {
+pub fn judge_displacement(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, history: &History, now: u64) {
     let activity = &judged.activity;
     let Some(rules) = rules.watches.get(activity.watch.index()) else { return };
     let off = rules.builtins_off.contains(builtin::REPLACED);
@@ -25,7 +25,7 @@ pub fn displaced(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, hi
     }
     let windows = Windows::new(history, now);
     let mut meant = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.replaces);
-    if meant.any(|rule| trial::holds(rule, activity, rules, &windows)) {
+    if meant.any(|rule| trial::is_rule_match(rule, activity, rules, &windows)) {
         return;
     }
     let why = format!(
@@ -33,5 +33,5 @@ pub fn displaced(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, hi
         activity.origin
     );
     let cost = DefaultFinding { name: builtin::REPLACED, severity: Severity::High, reason: Some(why) };
-    judged.verdict = finding(&cost, &[], rules);
+    judged.verdict = abnormal_verdict(&cost, &[], rules);
 }

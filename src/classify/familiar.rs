@@ -5,7 +5,7 @@
 //! tries, which is seconds on one machine. That two honest addresses match in these digits by chance happens in only
 //! one of many configurations with thousands of addresses.
 
-pub use crate::model::likeness::ends;
+pub use crate::model::likeness::lookalike_key;
 use alloy_primitives::Address;
 use alloy_primitives::map::{AddressHashMap, HashMap};
 use std::sync::Arc;
@@ -24,22 +24,22 @@ impl KnownAddresses {
             return;
         }
         self.names.insert(address, Arc::clone(name));
-        self.by_ends.entry(ends(&address)).or_default().push(address);
+        self.by_ends.entry(lookalike_key(&address)).or_default().push(address);
     }
 
     /// Returns whether the configuration names the address.
     #[must_use]
-    pub fn knows(&self, address: &Address) -> bool {
+    pub fn is_named(&self, address: &Address) -> bool {
         self.names.contains_key(address)
     }
 
     /// Returns a named address that `address` looks like, unless `address` is named itself.
     #[must_use]
-    pub fn twin(&self, address: &Address) -> Option<(Address, &Arc<str>)> {
-        if self.knows(address) || address.is_zero() {
+    pub fn find_lookalike(&self, address: &Address) -> Option<(Address, &Arc<str>)> {
+        if self.is_named(address) || address.is_zero() {
             return None;
         }
-        let twin = self.by_ends.get(&ends(address))?.first()?;
+        let twin = self.by_ends.get(&lookalike_key(address))?.first()?;
         Some((*twin, self.names.get(twin)?))
     }
 }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn three_digits_in_front_and_four_behind_make_a_look_alike() {
-        let twin = |address: Address| familiar().twin(&address).map(|(twin, name)| (twin, name.to_string()));
+        let twin = |address: Address| familiar().find_lookalike(&address).map(|(twin, name)| (twin, name.to_string()));
         let alike = Some((PAYEE, "Grantee".to_owned()));
         assert_eq!(twin(address!("709fffffffffffffffffffffffffffffffff79c8")), alike);
         // The fourth digit in front may differ; the third may not, nor any of the last four.
@@ -74,8 +74,8 @@ mod tests {
         let twin = address!("709fffffffffffffffffffffffffffffffff79c8");
         let mut familiar = familiar();
         familiar.insert(twin, &"A second one".into());
-        assert_eq!(familiar.twin(&twin), None);
-        assert_eq!(familiar.twin(&PAYEE), None);
+        assert_eq!(familiar.find_lookalike(&twin), None);
+        assert_eq!(familiar.find_lookalike(&PAYEE), None);
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
         let mut familiar = familiar();
         familiar.insert(address!("0000000000000000000000000000000000010000"), &"Vanity".into());
         familiar.insert(Address::ZERO, &"Nobody".into());
-        assert_eq!(familiar.twin(&Address::ZERO), None);
-        assert!(!familiar.knows(&Address::ZERO));
+        assert_eq!(familiar.find_lookalike(&Address::ZERO), None);
+        assert!(!familiar.is_named(&Address::ZERO));
     }
 }

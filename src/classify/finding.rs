@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Returns a finding for an activity without a verdict. Every activity is a leaf, an envelope or an effect and gets its
 /// verdict elsewhere, so this is only for one that was forgotten.
-pub(crate) fn unjudged() -> Verdict {
+pub(crate) fn unjudged_verdict() -> Verdict {
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(builtin::UNVOUCHED),
         severity: Severity::High,
@@ -21,7 +21,7 @@ pub(crate) fn unjudged() -> Verdict {
 }
 
 /// Returns the same finding as the verdict of an activity that it explains or that wraps it.
-pub(crate) fn repeat(verdict: &Verdict, of: usize) -> Verdict {
+pub(crate) fn repeated_verdict(verdict: &Verdict, of: usize) -> Verdict {
     match verdict {
         Verdict::Abnormal(abnormal) => {
             Verdict::Abnormal(Abnormal { repeats: Some(abnormal.repeats.unwrap_or(of)), ..abnormal.clone() })
@@ -37,7 +37,7 @@ pub(crate) fn repeat(verdict: &Verdict, of: usize) -> Verdict {
 /// For the same reason the nearest rule can raise the severity of such a finding but never lower it: a rule that makes
 /// a transfer above the limit a warning was not written for foreign code that calls itself a transfer. A finding is
 /// observed only where all rules about it are observed: a rule on trial does not silence the mismatches of other rules.
-pub(crate) fn finding(cost: &DefaultFinding, trials: &[(&Rule, RuleResult)], rules: &WatchRules) -> Verdict {
+pub(crate) fn abnormal_verdict(cost: &DefaultFinding, trials: &[(&Rule, RuleResult)], rules: &WatchRules) -> Verdict {
     let refused = trials.iter().filter(|(_, trial)| !trial.holds());
     let (mut about, others): (Vec<_>, Vec<_>) = refused.partition(|(_, trial)| trial.is_about());
     about.sort_by_key(|(_, trial)| trial.refusals.len());
@@ -46,9 +46,9 @@ pub(crate) fn finding(cost: &DefaultFinding, trials: &[(&Rule, RuleResult)], rul
     if nearest.is_none() && cost.reason.is_none() {
         reasons.push("no rule is about this".to_owned());
     }
-    reasons.extend(about.iter().flat_map(|(_, trial)| trial.sentences()));
+    reasons.extend(about.iter().flat_map(|(_, trial)| trial.mismatch_sentences()));
     let near = reasons.len();
-    reasons.extend(others.iter().flat_map(|(_, trial)| trial.sentences()));
+    reasons.extend(others.iter().flat_map(|(_, trial)| trial.mismatch_sentences()));
     let written = nearest.and_then(|rule| rule.severity);
     let severity = match cost.name {
         builtin::UNVOUCHED => written.unwrap_or(cost.severity),

@@ -4,9 +4,9 @@
 //! windows. An activity that meets all other conditions of the rule counts towards the rule, whatever its verdict was.
 
 use super::absence::since_key;
-use super::condition::{addresses, code_of};
+use super::condition::{code_of, party_addresses};
 use super::history::{LASTING, MET_MAX};
-use super::noise::{as_amount, lasting};
+use super::noise::{as_amount, lasting_window_name};
 use super::rule::{Polarity, Rule};
 use super::trial::{Mismatches, Windows};
 use crate::model::arg_path::ArgPath;
@@ -91,7 +91,7 @@ pub enum Party {
 }
 
 /// Window of addresses with their code, and the time since which the watch has dealt with them.
-pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
+pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("code"));
 
 /// Fraction of the dormancy time after which a use is recorded again. A busy function fills at most about a thousand
 /// rows, and dormancy is reported at most a thousandth too early.
@@ -101,7 +101,7 @@ const MARKS: u64 = 1_024;
 const TRIED_MAX: usize = 4_096;
 
 /// Tests one condition and adds each mismatch.
-pub(crate) fn test(
+pub(crate) fn test_baseline(
     habit: &Baseline,
     rule: &Rule,
     activity: &Activity,
@@ -112,42 +112,43 @@ pub(crate) fn test(
     let now = windows.now;
     match habit {
         Baseline::Pause { least, text } => {
-            let last = windows.last(watch, &pause_key(rule));
+            let last = windows.last_entry_time(watch, &pause_key(rule));
             if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| gap < least) {
-                refusals
-                    .add("pause", || format!("is {} after the last, and {text} at least is asked", span::lasting(gap)));
+                refusals.add("pause", || {
+                    format!("is {} after the last, and {text} at least is asked", span::format_duration(gap))
+                });
             }
         }
         Baseline::FirstSeen { what, label } => {
             let key = seen_key(rule, label);
-            let values = values(what, activity);
+            let values = novelty_entries(what, activity);
             if values.is_empty() {
                 refusals.add("first_seen", || format!("finds no {label}"));
-            } else if values.iter().all(|value| windows.knows(watch, &key, *value)) {
+            } else if values.iter().all(|value| windows.has_entry(watch, &key, *value)) {
                 refusals.add("first_seen", || format!("is about another {label}: this one was met before"));
             }
         }
         Baseline::Dormant { longer_than, text } => {
-            let begun = windows.history.first(watch, &since_key(rule));
-            let last = windows.last(watch, &used_key(rule)).max(begun);
+            let begun = windows.history.first_entry_time(watch, &since_key(rule));
+            let last = windows.last_entry_time(watch, &used_key(rule)).max(begun);
             let quiet = begun.and(last).map(|last| now.saturating_sub(last));
             match quiet {
                 None => refusals.add("dormant", || "cannot be told: watching has only begun".to_owned()),
                 Some(quiet) if quiet < *longer_than => refusals.add("dormant", || {
-                    format!("is {text} at least, and it is {} since the last", span::lasting(quiet))
+                    format!("is {text} at least, and it is {} since the last", span::format_duration(quiet))
                 }),
                 Some(_) => {}
             }
         }
         Baseline::Age { of, label, bound, text } => {
-            age(rule, of, label, *bound, text, activity, watch, windows, refusals)
+            test_address_age(rule, of, label, *bound, text, activity, watch, windows, refusals);
         }
         Baseline::Failed { count, share, per, text } => {
             if activity.fate != Fate::Reverted {
                 return refusals.add("failed", || "is about what reverts, and this did not".to_owned());
             }
-            let failed = number(windows, watch, &failed_key(rule), *per, activity);
-            let tried = number(windows, watch, &tried_key(rule), *per, activity);
+            let failed = count_transactions(windows, watch, &failed_key(rule), *per, activity);
+            let tried = count_transactions(windows, watch, &tried_key(rule), *per, activity);
             if failed < *count {
                 refusals.add("failed", || format!("is {count} at least, and {failed} failed within {text}"));
             }
@@ -162,7 +163,7 @@ pub(crate) fn test(
 }
 
 /// Returns the entries that `activity`, for which the rule's other conditions hold, adds to the windows of the rule.
-pub(crate) fn lessons(
+pub(crate) fn baseline_entries(
     rule: &Rule,
     activity: &Activity,
     watch: Address,
@@ -176,26 +177,29 @@ pub(crate) fn lessons(
             Baseline::Pause { .. } => {}
             Baseline::FirstSeen { what, label } if ran => {
                 let key = seen_key(rule, label);
-                for value in values(what, activity) {
+                for value in novelty_entries(what, activity) {
                     let room = windows.len(watch, &key) + lessons.len() < MET_MAX;
                     let lesson = (Arc::clone(&key), value);
-                    if room && !windows.knows(watch, &key, value) && !lessons.contains(&lesson) {
+                    if room && !windows.has_entry(watch, &key, value) && !lessons.contains(&lesson) {
                         lessons.push(lesson);
                     }
                 }
             }
             Baseline::Dormant { longer_than, .. } if ran => {
                 let key = used_key(rule);
-                let last = windows.last(watch, &key).map(|last| windows.now.saturating_sub(last));
+                let last = windows.last_entry_time(watch, &key).map(|last| windows.now.saturating_sub(last));
                 if last.is_none_or(|ago| ago > longer_than / MARKS) {
                     lessons.push((key, U256::ONE));
                 }
             }
             Baseline::Age { of, .. } if ran => {
-                for met in addresses(of, activity).into_iter().filter_map(|address| met(address, activity)) {
+                for met in party_addresses(of, activity)
+                    .into_iter()
+                    .filter_map(|address| address_code_entry(address, activity))
+                {
                     let room = windows.len(watch, &CODES) + lessons.len() < MET_MAX;
                     let lesson = (Arc::clone(&CODES), met);
-                    if room && !windows.knows(watch, &CODES, met) && !lessons.contains(&lesson) {
+                    if room && !windows.has_entry(watch, &CODES, met) && !lessons.contains(&lesson) {
                         lessons.push(lesson);
                     }
                 }
@@ -208,7 +212,7 @@ pub(crate) fn lessons(
                 // A count needs no more failures than its bound. A share needs all transactions.
                 let most = share.map_or(usize::try_from(*count).unwrap_or(TRIED_MAX), |_| TRIED_MAX);
                 let keys = [share.is_some().then(|| tried_key(rule)), failed.then(|| failed_key(rule))];
-                let room = |key: &Arc<str>| windows.within(watch, key, *per).count() < most;
+                let room = |key: &Arc<str>| windows.entries_within(watch, key, *per).count() < most;
                 let keys: Vec<Arc<str>> = keys.into_iter().flatten().collect();
                 if keys.iter().all(room) {
                     let tx: U256 = activity.tx.into();
@@ -225,7 +229,7 @@ pub(crate) fn lessons(
 /// Checks the time since the watch first dealt with these addresses in their present state. The age is zero for an
 /// address that was never met, cannot be read or found no room.
 #[expect(clippy::too_many_arguments, reason = "a condition with its rule, its activity and its windows")]
-fn age(
+fn test_address_age(
     rule: &Rule,
     of: &Party,
     label: &str,
@@ -236,25 +240,29 @@ fn age(
     windows: &Windows<'_>,
     refusals: &mut Mismatches,
 ) {
-    let addresses = addresses(of, activity);
+    let addresses = party_addresses(of, activity);
     let ages = addresses.iter().map(|address| {
-        let since = met(*address, activity).and_then(|met| windows.since(watch, &CODES, met));
+        let since = address_code_entry(*address, activity).and_then(|met| windows.entered_since(watch, &CODES, met));
         since.map_or(0, |since| windows.now.saturating_sub(since))
     });
     let Some(youngest) = ages.min() else { return refusals.add("age", || format!("finds no {label}")) };
     match rule.polarity {
         Polarity::Normal if youngest < bound => {
-            refusals.add("age", || format!("of {label} is {}, and {text} at least is asked", span::lasting(youngest)));
+            refusals.add("age", || {
+                format!("of {label} is {}, and {text} at least is asked", span::format_duration(youngest))
+            });
         }
         Polarity::Abnormal if youngest >= bound => {
-            refusals.add("age", || format!("of {label} is {}, and less than {text} is meant", span::lasting(youngest)));
+            refusals.add("age", || {
+                format!("of {label} is {}, and less than {text} is meant", span::format_duration(youngest))
+            });
         }
         Polarity::Normal | Polarity::Abnormal => {}
     }
 }
 
 /// An address with its code, as an entry of a window.
-fn met(address: Address, activity: &Activity) -> Option<U256> {
+fn address_code_entry(address: Address, activity: &Activity) -> Option<U256> {
     code_of(address, activity).map(|hash| with_code(address, hash))
 }
 
@@ -269,13 +277,13 @@ pub(crate) fn asks_since(rule: &Rule) -> bool {
 }
 
 /// Returns the number of transactions in the window, including that of `activity`. Each counts once.
-fn number(windows: &Windows<'_>, watch: Address, key: &Arc<str>, per: u64, activity: &Activity) -> u64 {
+fn count_transactions(windows: &Windows<'_>, watch: Address, key: &Arc<str>, per: u64, activity: &Activity) -> u64 {
     let counted = windows.is_of_this_block(watch, key, activity.tx.into());
-    windows.within(watch, key, per).count() as u64 + u64::from(!counted)
+    windows.entries_within(watch, key, per).count() as u64 + u64::from(!counted)
 }
 
 /// Returns the values that could be new, as window entries. A value longer than an entry is represented by its hash.
-fn values(what: &Party, activity: &Activity) -> Vec<U256> {
+fn novelty_entries(what: &Party, activity: &Activity) -> Vec<U256> {
     match what {
         Party::From => vec![as_amount(&activity.from)],
         Party::Origin => vec![as_amount(&activity.origin)],
@@ -287,13 +295,13 @@ fn values(what: &Party, activity: &Activity) -> Vec<U256> {
         }
         Party::Arg(path) => {
             let mut values = Vec::new();
-            path.visit(&activity.deed.args, &mut |value| {
+            path.visit_values(&activity.deed.args, &mut |value| {
                 values.push(match value {
                     Value::Address(address) => as_amount(address),
                     Value::Uint(number) => *number,
                     other => {
                         let mut bytes = Vec::new();
-                        spell(other, &mut bytes);
+                        append_canonical_value(other, &mut bytes);
                         keccak256(bytes).into()
                     }
                 });
@@ -305,7 +313,7 @@ fn values(what: &Party, activity: &Activity) -> Vec<U256> {
 
 /// Encodes a value in full, each part with its length, so that different values of one type never have the same
 /// encoding.
-fn spell(value: &Value, into: &mut Vec<u8>) {
+fn append_canonical_value(value: &Value, into: &mut Vec<u8>) {
     let mut part = |bytes: &[u8]| {
         into.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         into.extend_from_slice(bytes);
@@ -319,9 +327,9 @@ fn spell(value: &Value, into: &mut Vec<u8>) {
         Value::Bytes(bytes) | Value::String(bytes) => part(bytes),
         Value::Array(elements) => {
             part(&(elements.len() as u64).to_be_bytes());
-            elements.iter().for_each(|element| spell(element, into));
+            elements.iter().for_each(|element| append_canonical_value(element, into));
         }
-        Value::Tuple(fields) => fields.iter().for_each(|field| spell(&field.value, into)),
+        Value::Tuple(fields) => fields.iter().for_each(|field| append_canonical_value(&field.value, into)),
     }
 }
 
@@ -353,7 +361,7 @@ mod tests {
 
     fn spelled(value: &Value) -> Vec<u8> {
         let mut bytes = Vec::new();
-        spell(value, &mut bytes);
+        append_canonical_value(value, &mut bytes);
         bytes
     }
 

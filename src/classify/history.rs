@@ -53,7 +53,7 @@ impl History {
     /// Adds an entry of a block with the given `time`. Blocks arrive in the order of the chain.
     pub fn add(&mut self, block: B256, time: u64, delta: &WindowEntry) {
         if let Some(fact) = Fact::of_rule(&delta.rule) {
-            return self.known.set(block, delta.watch, fact, delta.amount.into());
+            return self.known.record_value(block, delta.watch, fact, delta.amount.into());
         }
         let entry = Entry { time, block, amount: delta.amount };
         let window = self.windows.entry((delta.watch, delta.rule.clone())).or_default();
@@ -64,7 +64,7 @@ impl History {
     }
 
     /// Removes everything that `block` added.
-    pub fn rewind(&mut self, block: B256) {
+    pub fn rewind_block(&mut self, block: B256) {
         for window in self.windows.values_mut() {
             let before = window.entries.len();
             window.entries.retain(|entry| entry.block != block);
@@ -75,7 +75,7 @@ impl History {
                 }
             }
         }
-        self.known.rewind(block);
+        self.known.rewind_block(block);
     }
 
     /// Makes the state of `watch` be read again with the next block, whatever that block holds.
@@ -85,7 +85,7 @@ impl History {
 
     /// The last known values of watched state.
     #[must_use]
-    pub fn known(&self) -> &Known {
+    pub fn known_state(&self) -> &Known {
         &self.known
     }
 
@@ -106,7 +106,7 @@ impl History {
     ///
     /// Zero for an empty window.
     #[must_use]
-    pub fn sum(&self, watch: Address, rule: &Arc<str>, now: u64, per: u64) -> U256 {
+    pub fn sum_in_window(&self, watch: Address, rule: &Arc<str>, now: u64, per: u64) -> U256 {
         let since = now.saturating_sub(per);
         self.windows
             .get(&(watch, rule.clone()))
@@ -120,13 +120,13 @@ impl History {
 
     /// Block time of the first entry under `rule` of `watch`.
     #[must_use]
-    pub fn first(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
+    pub fn first_entry_time(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
         self.windows.get(&(watch, rule.clone()))?.entries.front().map(|entry| entry.time)
     }
 
     /// Block time of the last entry under `rule` of `watch`.
     #[must_use]
-    pub fn last(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
+    pub fn last_entry_time(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
         self.windows.get(&(watch, rule.clone()))?.entries.back().map(|entry| entry.time)
     }
 
@@ -139,7 +139,7 @@ impl History {
     /// Returns the block time at which exactly this amount was first entered under `rule` of `watch`, for a lasting
     /// window.
     #[must_use]
-    pub fn since(&self, watch: Address, rule: &Arc<str>, amount: U256) -> Option<u64> {
+    pub fn entered_since(&self, watch: Address, rule: &Arc<str>, amount: U256) -> Option<u64> {
         self.windows.get(&(watch, rule.clone()))?.since.get(&amount).copied()
     }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn sum(history: &History, now: u64) -> u64 {
-        history.sum(Address::ZERO, &Arc::from("daily"), now, 100).to()
+        history.sum_in_window(Address::ZERO, &Arc::from("daily"), now, 100).to()
     }
 
     #[test]
@@ -182,11 +182,11 @@ mod tests {
             history.add(B256::with_last_byte(n), u64::from(n) * 1_000, &delta);
         }
         history.prune(1_000_000);
-        history.rewind(B256::with_last_byte(3));
-        let since = |amount: u64| history.since(Address::ZERO, &met, U256::from(amount));
+        history.rewind_block(B256::with_last_byte(3));
+        let since = |amount: u64| history.entered_since(Address::ZERO, &met, U256::from(amount));
         assert_eq!([1, 2, 3].map(since), [Some(1_000), Some(2_000), None]);
         let left: Vec<_> = history.entries(Address::ZERO, &met).map(|(_, amount)| amount.to::<u64>()).collect();
-        assert_eq!((left, history.last(Address::ZERO, &met)), (vec![1, 2], Some(2_000)));
+        assert_eq!((left, history.last_entry_time(Address::ZERO, &met)), (vec![1, 2], Some(2_000)));
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let mut history = History::default();
         history.add(B256::with_last_byte(1), 1_000, &delta(5));
         history.add(B256::with_last_byte(2), 1_010, &delta(7));
-        history.rewind(B256::with_last_byte(2));
+        history.rewind_block(B256::with_last_byte(2));
         assert_eq!(sum(&history, 1_020), 5);
     }
 }

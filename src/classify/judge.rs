@@ -9,7 +9,7 @@ mod views;
 mod wallet;
 
 use super::builtin::{self, DefaultFinding};
-use super::finding::{finding, repeat, unjudged};
+use super::finding::{abnormal_verdict, repeated_verdict, unjudged_verdict};
 use super::history::History;
 use super::rule::{Baseline, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, RuleResult, Windows};
@@ -35,7 +35,7 @@ pub struct Moment {
 /// Returns one verdict for each activity, in the same order, and the entries that the block adds to the windows:
 /// vouched and executed activities, by rule; failed attempts; submissions by id; addresses and functions that were met.
 #[must_use]
-pub fn judge(
+pub fn judge_activities(
     activities: Vec<Activity>,
     rules: &Rules,
     history: &History,
@@ -57,14 +57,14 @@ pub fn judge_after(
     let mut windows = Windows::new(history, at.time);
     for delta in before {
         match Fact::of_rule(&delta.rule) {
-            Some(Fact::Value(item)) => windows.learn(delta.watch, item, delta.amount.into()),
+            Some(Fact::Value(item)) => windows.record_fact(delta.watch, item, delta.amount.into()),
             Some(Fact::Told(_) | Fact::Reading) => {}
             None => windows.add(delta.watch, &delta.rule, delta.amount),
         }
     }
     let mut court = Evaluator {
         all: &activities,
-        changes: Changes::of(&activities, rules),
+        changes: Changes::from_activities(&activities, rules),
         rules,
         windows,
         deltas: Vec::new(),
@@ -81,7 +81,7 @@ pub fn judge_after(
     }
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) && !left_by_itself(activity) {
-            let verdict = court.leaf(index, activity);
+            let verdict = court.judge_leaf(index, activity);
             court.settle(index, verdict);
         }
     }
@@ -90,7 +90,7 @@ pub fn judge_after(
         if let Role::Envelope { carries } = &activity.role
             && !is_leaf(activity)
         {
-            let verdict = court.envelope(index, carries);
+            let verdict = court.judge_envelope(index, carries);
             court.settle(index, verdict);
         }
     }
@@ -98,21 +98,21 @@ pub fn judge_after(
         if let Role::Effect { of } = activity.role
             && !is_remainder(activity)
         {
-            let verdict = court.effect(index, of);
+            let verdict = court.judge_effect(index, of);
             court.settle(index, verdict);
         }
     }
     // Value that left and that nothing explains. It is judged here because the verdict of the call around it is known
     // by now.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| left_by_itself(activity)) {
-        let verdict = court.leaf(index, activity);
+        let verdict = court.judge_leaf(index, activity);
         let verdict = court.named_cause(activity, verdict);
         court.settle(index, verdict);
     }
     // The remainder of an allowance gets the verdict of the transfer that used it, which may come after it in the list.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| is_remainder(activity)) {
         if let Role::Effect { of } = activity.role {
-            let verdict = court.effect(index, of);
+            let verdict = court.judge_effect(index, of);
             court.settle(index, verdict);
         }
     }
@@ -120,7 +120,7 @@ pub fn judge_after(
     let judged = activities
         .into_iter()
         .zip(verdicts)
-        .map(|(activity, verdict)| Judged { activity, verdict: verdict.unwrap_or_else(unjudged) })
+        .map(|(activity, verdict)| Judged { activity, verdict: verdict.unwrap_or_else(unjudged_verdict) })
         .collect();
     (judged, deltas)
 }
@@ -141,7 +141,7 @@ fn is_remainder(activity: &Activity) -> bool {
 
 /// Returns whether an activity is a movement that nothing explains.
 fn left_by_itself(activity: &Activity) -> bool {
-    activity.kind == ActivityKind::Move && activity.role == Role::Leaf && activity.inside().is_some()
+    activity.kind == ActivityKind::Move && activity.role == Role::Leaf && activity.enclosing_calls().is_some()
 }
 
 struct Evaluator<'a> {
@@ -168,32 +168,32 @@ struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    fn of(&self, activity: &Activity) -> Option<&'a WatchRules> {
+    fn rules_for(&self, activity: &Activity) -> Option<&'a WatchRules> {
         self.rules.watches.get(activity.watch.index())
     }
 
-    fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
-        let Some(rules) = self.of(activity) else { return unjudged() };
-        self.raised(activity, rules, |court| court.by_itself(index, activity, rules))
+    fn judge_leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
+        let Some(rules) = self.rules_for(activity) else { return unjudged_verdict() };
+        self.judge_with_raising_rules(activity, rules, |court| court.by_itself(index, activity, rules))
     }
 
     /// Judges a leaf without abnormal rules.
     fn by_itself(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         self.remember_submission(activity, rules);
-        let operation = self.operation(activity, rules);
+        let operation = self.operation_finding(activity, rules);
         if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
-            return finding(&cost, &[], rules);
+            return abnormal_verdict(&cost, &[], rules);
         }
-        if let Some(verdict) = self.foreign(index, activity, rules) {
+        if let Some(verdict) = self.judge_unlisted_code(index, activity, rules) {
             return verdict;
         }
-        let verdict = self.weigh(index, activity, rules);
+        let verdict = self.judge_by_normal_rules(index, activity, rules);
         match verdict {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
-                let mut news = memory::news(activity, rules, &self.windows);
-                news.extend(operation::progress(activity));
+                let mut news = memory::describe_novelty(activity, rules, &self.windows);
+                news.extend(operation::describe_operation_progress(activity));
                 if &*abnormal.rule != builtin::TIP {
-                    news.extend(operation::tip(activity, rules).and_then(|cost| cost.reason));
+                    news.extend(operation::priority_fee_finding(activity, rules).and_then(|cost| cost.reason));
                 }
                 let near = abnormal.near.min(abnormal.reasons.len());
                 abnormal.near = near + news.len();
@@ -205,60 +205,61 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges a leaf by normal rules and built-ins.
-    fn weigh(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
+    fn judge_by_normal_rules(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, RuleResult)> {
-            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, windows))).collect()
+            normal().map(|rule| (rule, trial::evaluate_rule(rule, activity, rules, windows))).collect()
         };
         // A rule that names the address makes it known. A rule that allows payments to any address does not vouch for a
         // look-alike.
         if let Some(cost) = noise::look_alike(activity, rules, &self.windows) {
-            return finding(&cost, &try_all(&self.windows), rules);
+            return abnormal_verdict(&cost, &try_all(&self.windows), rules);
         }
-        let risk = memory::risk(activity, rules, &self.windows);
+        let risk = memory::payment_risk_finding(activity, rules, &self.windows);
         // No rule vouches for an activity that could not be read to its end.
-        if builtin::unreadable(activity, rules).is_none() {
-            if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
+        if builtin::undecodable_finding(activity, rules).is_none() {
+            if let Some(rule) = normal().find(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
                 let tip = self.unmeant_tip(activity, rules);
                 if let Some(cost) = tip.filter(|tip| risk.as_ref().is_none_or(|risk| risk.severity < tip.severity)) {
-                    return finding(&cost, &[], rules);
+                    return abnormal_verdict(&cost, &[], rules);
                 }
                 if let Some(cost) = risk {
-                    return finding(&cost, &[], rules);
+                    return abnormal_verdict(&cost, &[], rules);
                 }
-                self.count(rule, activity, rules);
+                self.record_rule_usage(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
             }
-            if let Some(cost) = noise::dust(activity, rules, &self.windows) {
-                return finding(&cost, &[], rules);
+            if let Some(cost) = noise::poisoning_finding(activity, rules, &self.windows) {
+                return abnormal_verdict(&cost, &[], rules);
             }
-            if let Some(name) = builtin::vouches(activity, rules) {
+            if let Some(name) = builtin::vouching_builtin(activity, rules) {
                 let Some(why) = self.changed_by(index, activity).filter(|_| name == builtin::VIEW) else {
                     if let Some(cost) = self.unmeant_tip(activity, rules) {
-                        return finding(&cost, &[], rules);
+                        return abnormal_verdict(&cost, &[], rules);
                     }
                     return Verdict::Normal { by: Voucher::Builtin(name) };
                 };
-                let mut cost = builtin::cost(activity, rules);
+                let mut cost = builtin::default_finding(activity, rules);
                 cost.reason.get_or_insert_with(|| format!("its ABI says that it changes nothing, and {why}"));
-                return finding(&cost, &try_all(&self.windows), rules);
+                return abnormal_verdict(&cost, &try_all(&self.windows), rules);
             }
         }
-        let cost = noise::weighed(builtin::cost(activity, rules), activity, rules, &self.windows);
+        let cost =
+            noise::adjust_for_token_use(builtin::default_finding(activity, rules), activity, rules, &self.windows);
         // A block may hold thousands of noise activities, and no rule was written for them.
-        if let Some(cost) = noise::recognize(&cost, activity) {
-            return finding(&cost, &[], rules);
+        if let Some(cost) = noise::recognize_noise(&cost, activity) {
+            return abnormal_verdict(&cost, &[], rules);
         }
         let trials = try_all(&self.windows);
         if builtin::is_attempt(activity, rules) {
-            return self.attempt(index, activity, rules, &trials);
+            return self.judge_attempt(index, activity, rules, &trials);
         }
         let found = match risk.filter(|risk| risk.severity > cost.severity) {
-            Some(risk) => finding(&risk, &trials, rules),
-            None => finding(&cost, &trials, rules),
+            Some(risk) => abnormal_verdict(&risk, &trials, rules),
+            None => abnormal_verdict(&cost, &trials, rules),
         };
         match self.unmeant_tip(activity, rules) {
             Some(tip) => operation::with_tip(found, tip),
@@ -269,9 +270,9 @@ impl<'a> Evaluator<'a> {
     /// Returns the default finding for an unusual payment for inclusion, unless a rule that vouches for the activity
     /// allows that amount.
     fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
-        let cost = operation::tip(activity, rules)?;
+        let cost = operation::priority_fee_finding(activity, rules)?;
         let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
-        let meant = minding.any(|rule| trial::holds(rule, activity, rules, &self.windows));
+        let meant = minding.any(|rule| trial::is_rule_match(rule, activity, rules, &self.windows));
         (!meant).then_some(cost)
     }
 
@@ -282,31 +283,32 @@ impl<'a> Evaluator<'a> {
             let unraised = self.unraised.take();
             // A rule on trial changes nothing of what is remembered.
             let taught = unraised.as_ref().filter(|unraised| unraised.on_trial).map_or(&verdict, |own| &own.verdict);
-            self.learn(activity, taught);
+            self.record_window_entries(activity, taught);
             self.plain.extend(unraised.map(|unraised| (index, unraised)));
             self.verdicts[index] = Some(verdict);
         }
     }
 
     /// Records what the activity adds to the windows, after it was judged.
-    fn learn(&mut self, activity: &Activity, verdict: &Verdict) {
-        let Some(rules) = self.of(activity) else { return };
-        for (key, amount) in memory::lessons(activity, verdict, rules, &self.windows) {
+    fn record_window_entries(&mut self, activity: &Activity, verdict: &Verdict) {
+        let Some(rules) = self.rules_for(activity) else { return };
+        for (key, amount) in memory::first_seen_entries(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
         }
-        if let Some((key, amount)) = code::lesson(activity, verdict, rules, &self.windows) {
+        if let Some((key, amount)) = code::vouched_code_entry(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
         }
         for expected in &rules.expected {
             if trial::is_of(&expected.rule, activity, rules, &self.windows)
-                && let Some((key, amount)) = absence::lesson(expected, activity, rules.address, &self.windows)
+                && let Some((key, amount)) =
+                    absence::expectation_entry(expected, activity, rules.address, &self.windows)
             {
                 self.add(rules, key, amount);
             }
         }
         for rule in rules.rules.iter().filter(|rule| !rule.habits.is_empty()) {
             if trial::is_of(rule, activity, rules, &self.windows) {
-                for (key, amount) in habit::lessons(rule, activity, rules.address, &self.windows) {
+                for (key, amount) in habit::baseline_entries(rule, activity, rules.address, &self.windows) {
                     self.add(rules, key, amount);
                 }
             }
@@ -314,7 +316,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Adds an executed activity that a rule vouched for to the rule's windows.
-    fn count(&mut self, rule: &Rule, activity: &Activity, rules: &WatchRules) {
+    fn record_rule_usage(&mut self, rule: &Rule, activity: &Activity, rules: &WatchRules) {
         if self.is_raised || activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
@@ -326,7 +328,7 @@ impl<'a> Evaluator<'a> {
         let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
             let key = trial::window_key(&rule.name, &limit.measure);
-            if let Some(amount) = trial::measured(&limit.measure, activity)
+            if let Some(amount) = trial::measured_amount(&limit.measure, activity)
                 && !filled.contains(&key)
             {
                 self.add(rules, key.clone(), amount);
@@ -341,28 +343,28 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges an envelope. It is normal when its own conditions hold and everything that it carries is normal.
-    fn envelope(&mut self, index: usize, carries: &[usize]) -> Verdict {
+    fn judge_envelope(&mut self, index: usize, carries: &[usize]) -> Verdict {
         let all = self.all;
-        let Some(activity) = all.get(index) else { return unjudged() };
-        let Some(rules) = self.of(activity) else { return unjudged() };
-        self.raised(activity, rules, |court| court.wrapping(index, carries, rules))
+        let Some(activity) = all.get(index) else { return unjudged_verdict() };
+        let Some(rules) = self.rules_for(activity) else { return unjudged_verdict() };
+        self.judge_with_raising_rules(activity, rules, |court| court.wrapping(index, carries, rules))
     }
 
     /// Judges an envelope without abnormal rules.
     fn wrapping(&mut self, index: usize, carries: &[usize], rules: &WatchRules) -> Verdict {
         let all = self.all;
-        let Some(activity) = all.get(index) else { return unjudged() };
+        let Some(activity) = all.get(index) else { return unjudged_verdict() };
         self.remember_submission(activity, rules);
         // The sender of the transaction may append bytes to the calldata, where a rule about the envelope allows that.
         let lets_be = || {
             let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.suffix.is_some());
-            let mut holding = normal.filter(|rule| trial::holds(rule, activity, rules, &self.windows));
-            builtin::unreadable(activity, rules).is_none() && holding.next().is_some()
+            let mut holding = normal.filter(|rule| trial::is_rule_match(rule, activity, rules, &self.windows));
+            builtin::undecodable_finding(activity, rules).is_none() && holding.next().is_some()
         };
-        if builtin::trouble(activity, rules).is_some() && !lets_be() {
-            return finding(&builtin::cost(activity, rules), &[], rules);
+        if builtin::decoding_finding(activity, rules).is_some() && !lets_be() {
+            return abnormal_verdict(&builtin::default_finding(activity, rules), &[], rules);
         }
-        if let Some(verdict) = self.foreign(index, activity, rules) {
+        if let Some(verdict) = self.judge_unlisted_code(index, activity, rules) {
             return verdict;
         }
         let loudest = carries
@@ -376,25 +378,25 @@ impl<'a> Evaluator<'a> {
         let lives = !matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed);
         let carries_finding = carries.iter().any(|at| matches!(self.plain(*at), Some(Verdict::Abnormal(_))));
         if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, carries_finding) {
-            return finding(&cost, &[], rules);
+            return abnormal_verdict(&cost, &[], rules);
         }
-        if lives && let Some(verdict) = self.haste(activity, rules) {
+        if lives && let Some(verdict) = self.judge_hasty_confirmation(activity, rules) {
             return verdict;
         }
         match loudest {
             Some((_, at)) => match &self.verdicts[at] {
-                Some(verdict) => repeat(verdict, at),
-                None => unjudged(),
+                Some(verdict) => repeated_verdict(verdict, at),
+                None => unjudged_verdict(),
             },
             // A pending transaction has no confirmation yet, and everything that it carries is vouched for.
             None if activity.stage == Stage::Pending && !rules.builtins_off.contains(builtin::ENVELOPE) => {
                 Verdict::Normal { by: Voucher::Envelope }
             }
             None if activity.fate == Fate::Unconfirmed && builtin::is_attempt(activity, rules) => {
-                self.attempt(index, activity, rules, &[])
+                self.judge_attempt(index, activity, rules, &[])
             }
             None if rules.builtins_off.contains(builtin::ENVELOPE) || activity.fate == Fate::Unconfirmed => {
-                finding(&builtin::cost(activity, rules), &[], rules)
+                abnormal_verdict(&builtin::default_finding(activity, rules), &[], rules)
             }
             None => Verdict::Normal { by: Voucher::Envelope },
         }

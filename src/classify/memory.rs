@@ -5,10 +5,10 @@
 //! Memory is part of the windows: it is committed with its block, and a reorg removes it. It holds no addresses that
 //! the configuration names, since those are known, and at most [`MET_MAX`] entries of each sort for each watch.
 
-use super::builtin::{DefaultFinding, SWEEP, TEST_THEN_DRAIN, because};
+use super::builtin::{DefaultFinding, SWEEP, TEST_THEN_DRAIN, finding_with_reason};
 use super::habit::{CODES, with_code};
 use super::history::MET_MAX;
-use super::noise::{as_address, as_amount, lasting, named};
+use super::noise::{as_address, as_amount, lasting_window_name, mentioned_addresses};
 use super::rule::WatchRules;
 use super::trial::Windows;
 use crate::model::activity::Note;
@@ -18,15 +18,15 @@ use alloy_primitives::{Address, U256};
 use std::sync::{Arc, LazyLock};
 
 /// Payees that a rule vouched for. An address that looks like one of them is meant to attract their payments.
-static PAID: LazyLock<Arc<str>> = LazyLock::new(|| lasting("paid"));
+static PAID: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("paid"));
 /// Payees, whatever the verdict on the payment was.
-static PAYEES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("payee"));
+static PAYEES: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("payee"));
 /// Callers of the subject.
-static CALLERS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("caller"));
+static CALLERS: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("caller"));
 /// Selectors that were called on the subject, or that it called.
-static FUNCTIONS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("function"));
+static FUNCTIONS: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("function"));
 /// Contracts that the subject called.
-static CONTRACTS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("contract"));
+static CONTRACTS: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("contract"));
 
 /// Time in seconds within which a payment after a test payment counts as a drain: 24 hours, the longest distance
 /// observed between the two.
@@ -52,35 +52,39 @@ struct Payment {
 
 /// Returns whether the subject is remembered to have called `contract`.
 pub(crate) fn has_called(contract: Address, rules: &WatchRules, windows: &Windows<'_>) -> bool {
-    windows.knows(rules.address, &CONTRACTS, as_amount(&contract))
+    windows.has_entry(rules.address, &CONTRACTS, as_amount(&contract))
 }
 
 /// Payees of the subject that a rule vouched for.
-pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> impl Iterator<Item = Address> {
+pub(crate) fn vouched_payees(rules: &WatchRules, windows: &Windows<'_>) -> impl Iterator<Item = Address> {
     windows.amounts(rules.address, &PAID).map(as_address)
 }
 
 /// Returns the default finding that memory supports against a payment to an address that the configuration does not
 /// name.
-pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<DefaultFinding> {
+pub(crate) fn payment_risk_finding(
+    activity: &Activity,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+) -> Option<DefaultFinding> {
     if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
         return None;
     }
-    let payment = payment(activity, rules)?;
+    let payment = payment_to_unnamed(activity, rules)?;
     let on = |name| !rules.builtins_off.contains(name);
     if on(TEST_THEN_DRAIN)
-        && let Some((when, first)) = windows.within(rules.address, &test_key(&payment), TEST_WINDOW).next()
+        && let Some((when, first)) = windows.entries_within(rules.address, &test_key(&payment), TEST_WINDOW).next()
         && payment.amount >= first.saturating_mul(U256::from(TEST_RATIO))
     {
         let why = format!(
             "{} before, a payment no larger than a tenth of this was the first ever to {}: a test, and then the rest",
-            span::lasting(windows.now.saturating_sub(when)),
+            span::format_duration(windows.now.saturating_sub(when)),
             payment.to
         );
-        return Some(because(TEST_THEN_DRAIN, Severity::Critical, why));
+        return Some(finding_with_reason(TEST_THEN_DRAIN, Severity::Critical, why));
     }
     let mut assets: Vec<U256> =
-        windows.within(rules.address, &sweep_key(&payment), SWEEP_WINDOW).map(|(_, asset)| asset).collect();
+        windows.entries_within(rules.address, &sweep_key(&payment), SWEEP_WINDOW).map(|(_, asset)| asset).collect();
     assets.push(as_amount(&payment.asset));
     assets.sort_unstable();
     assets.dedup();
@@ -90,35 +94,35 @@ pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
             assets.len(),
             payment.to
         );
-        because(SWEEP, Severity::Critical, why)
+        finding_with_reason(SWEEP, Severity::Critical, why)
     })
 }
 
 /// Returns the novelties of an activity, one sentence each; empty while memory is young or full.
-pub(crate) fn news(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Vec<String> {
+pub(crate) fn describe_novelty(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Vec<String> {
     let mut news = Vec::new();
     let mut tell = |key: &Arc<str>, amount: U256, what: String| {
-        let Some(began) = windows.history.first(rules.address, key) else { return };
+        let Some(began) = windows.history.first_entry_time(rules.address, key) else { return };
         let age = windows.now.saturating_sub(began);
         let full = windows.len(rules.address, key) >= MET_MAX;
-        if age >= NEWS_AFTER && !full && !windows.knows(rules.address, key, amount) {
-            news.push(format!("first time in {} that {what}", span::lasting(age)));
+        if age >= NEWS_AFTER && !full && !windows.has_entry(rules.address, key, amount) {
+            news.push(format!("first time in {} that {what}", span::format_duration(age)));
         }
     };
-    if activity.kind == ActivityKind::Call && !rules.familiar.knows(&activity.from) {
+    if activity.kind == ActivityKind::Call && !rules.familiar.is_named(&activity.from) {
         tell(&CALLERS, as_amount(&activity.from), format!("{} calls", activity.from));
     }
-    if let Some(payment) = payment(activity, rules) {
+    if let Some(payment) = payment_to_unnamed(activity, rules) {
         tell(&PAYEES, as_amount(&payment.to), format!("{} is paid", payment.to));
     }
-    if let Some(selector) = selector(activity) {
+    if let Some(selector) = selector_entry(activity) {
         tell(&FUNCTIONS, selector, format!("{} is used", activity.deed.signature));
     }
     news
 }
 
 /// Returns the entries to remember of an activity that ran: windows, each with its entry.
-pub(crate) fn lessons(
+pub(crate) fn first_seen_entries(
     activity: &Activity,
     verdict: &Verdict,
     rules: &WatchRules,
@@ -136,18 +140,18 @@ pub(crate) fn lessons(
     }
     let mut lessons = Vec::new();
     let mut meet = |key: &Arc<str>, amount: U256| {
-        let known = windows.knows(rules.address, key, amount) || windows.len(rules.address, key) >= MET_MAX;
+        let known = windows.has_entry(rules.address, key, amount) || windows.len(rules.address, key) >= MET_MAX;
         if !known && !lessons.contains(&(Arc::clone(key), amount)) {
             lessons.push((Arc::clone(key), amount));
         }
         !known
     };
     let stranger =
-        |address: &Address| !rules.familiar.knows(address) && *address != rules.address && !address.is_zero();
+        |address: &Address| !rules.familiar.is_named(address) && *address != rules.address && !address.is_zero();
     if activity.kind == ActivityKind::Call && stranger(&activity.from) {
         meet(&CALLERS, as_amount(&activity.from));
     }
-    if let Some(selector) = selector(activity) {
+    if let Some(selector) = selector_entry(activity) {
         meet(&FUNCTIONS, selector);
     }
     if activity.kind == ActivityKind::Act {
@@ -160,12 +164,12 @@ pub(crate) fn lessons(
             }
         }
         if by_rule {
-            for address in named(activity).iter().filter(|address| stranger(address)) {
+            for address in mentioned_addresses(activity).iter().filter(|address| stranger(address)) {
                 meet(&PAID, as_amount(address));
             }
         }
     }
-    let Some(payment) = payment(activity, rules) else { return lessons };
+    let Some(payment) = payment_to_unnamed(activity, rules) else { return lessons };
     if by_rule {
         meet(&PAID, as_amount(&payment.to));
     }
@@ -176,7 +180,7 @@ pub(crate) fn lessons(
     }
     // An address that was first paid within the hour is still a new one.
     let asset = as_amount(&payment.asset);
-    let left: Vec<U256> = windows.within(rules.address, &sweep, SWEEP_WINDOW).map(|(_, asset)| asset).collect();
+    let left: Vec<U256> = windows.entries_within(rules.address, &sweep, SWEEP_WINDOW).map(|(_, asset)| asset).collect();
     if (first || !left.is_empty()) && !left.contains(&asset) {
         lessons.push((sweep, asset));
     }
@@ -184,7 +188,7 @@ pub(crate) fn lessons(
 }
 
 /// Returns the payment, if ether or tokens leave the subject for an address that the configuration does not name.
-fn payment(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
+fn payment_to_unnamed(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
     let args = &activity.deed.args;
     let address = |at: usize| args.get(at).and_then(|arg| arg.value.as_address());
     let uint = |at: usize| args.get(at).and_then(|arg| arg.value.as_uint());
@@ -204,11 +208,11 @@ fn payment(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
         }
         _ => return None,
     };
-    let stranger = !rules.familiar.knows(&payment.to) && payment.to != rules.address && !payment.to.is_zero();
+    let stranger = !rules.familiar.is_named(&payment.to) && payment.to != rules.address && !payment.to.is_zero();
     (stranger && !payment.amount.is_zero()).then_some(payment)
 }
 
-fn selector(activity: &Activity) -> Option<U256> {
+fn selector_entry(activity: &Activity) -> Option<U256> {
     let called = matches!(activity.kind, ActivityKind::Act | ActivityKind::Call);
     activity.deed.selector.filter(|_| called).map(|selector| U256::from(u32::from_be_bytes(selector)))
 }

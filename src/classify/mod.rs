@@ -27,8 +27,8 @@ pub mod rule;
 mod trial;
 mod via;
 
-pub use absence::{absences, absences_of, arrival, keeps_time};
-pub use displaced::displaced;
+pub use absence::{absences_of, arrival_entry, find_missed_expectations, keeps_time};
+pub use displaced::judge_displacement;
 pub use history::History;
-pub use judge::{Moment, judge, judge_after};
-pub use trial::{Mismatch, RuleResult, trials};
+pub use judge::{Moment, judge_activities, judge_after};
+pub use trial::{Mismatch, RuleResult, evaluate_rules};

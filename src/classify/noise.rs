@@ -4,8 +4,8 @@
 //! that looks like one of its payees. Such findings are kept and counted and page no one. A payment to such an address
 //! is critical.
 
-use super::builtin::{self, DefaultFinding, LOOK_ALIKE, because};
-use super::familiar::ends;
+use super::builtin::{self, DefaultFinding, LOOK_ALIKE, finding_with_reason};
+use super::familiar::lookalike_key;
 use super::memory;
 use super::rule::WatchRules;
 use super::trial::Windows;
@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 /// Returns `cost`, or the cost for a token in use where memory shows that the subject called the token: a subject that
 /// gave an allowance can lose the token through it.
-pub(crate) fn weighed(
+pub(crate) fn adjust_for_token_use(
     cost: DefaultFinding,
     activity: &Activity,
     rules: &WatchRules,
     windows: &Windows<'_>,
 ) -> DefaultFinding {
-    if cost.name != POISONING || activity.kind != ActivityKind::Move || amount(activity).is_zero() {
+    if cost.name != POISONING || activity.kind != ActivityKind::Move || movement_amount(activity).is_zero() {
         return cost;
     }
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
@@ -33,14 +33,18 @@ pub(crate) fn weighed(
 
 /// Returns `cost` if its only source is a token that the subject never used: noise, or a warning whose severity no rule
 /// raises.
-pub(crate) fn recognize(cost: &DefaultFinding, activity: &Activity) -> Option<DefaultFinding> {
+pub(crate) fn recognize_noise(cost: &DefaultFinding, activity: &Activity) -> Option<DefaultFinding> {
     let said = cost.name == POISONING && activity.kind == ActivityKind::Move;
     said.then(|| cost.clone())
 }
 
 /// Returns the cost of value from an address that looks like one the subject knows: it is sent so that the address is
 /// copied.
-pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<DefaultFinding> {
+pub(crate) fn poisoning_finding(
+    activity: &Activity,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+) -> Option<DefaultFinding> {
     let received = match activity.kind {
         ActivityKind::Move => &*activity.deed.name == "transfer" && activity.to == Some(rules.address),
         ActivityKind::Call => activity.deed.decoding == Decoding::Ether,
@@ -49,10 +53,10 @@ pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
     if !received || activity.from == rules.address || rules.builtins_off.contains(POISONING) {
         return None;
     }
-    let like = twin(&activity.from, rules, windows)?;
+    let like = describe_lookalike(&activity.from, rules, windows)?;
     let why =
         format!("it comes from {}, which looks like {like} and is not: dust, to be copied by mistake", activity.from);
-    Some(because(POISONING, Severity::Info, why))
+    Some(finding_with_reason(POISONING, Severity::Info, why))
 }
 
 /// Returns the cost of a payment, an allowance or any other act that names an address which only looks like one the
@@ -64,50 +68,52 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
         return None;
     }
     let named = match activity.kind {
-        ActivityKind::Act => named(activity),
-        ActivityKind::Move if leaves(activity, rules) => activity.to.into_iter().collect(),
+        ActivityKind::Act => mentioned_addresses(activity),
+        ActivityKind::Move if is_known_token_outflow(activity, rules) => activity.to.into_iter().collect(),
         ActivityKind::Move | ActivityKind::Call | ActivityKind::Event | ActivityKind::State => return None,
     };
     named.iter().find_map(|address| {
-        let like = twin(address, rules, windows)?;
+        let like = describe_lookalike(address, rules, windows)?;
         let why =
             format!("{address} looks like {like} and is not: their first three and last four digits are the same");
-        Some(because(LOOK_ALIKE, Severity::Critical, why))
+        Some(finding_with_reason(LOOK_ALIKE, Severity::Critical, why))
     })
 }
 
 /// Returns whether a movement sends or allows something of worth: a non-zero amount of a token that the configuration
 /// knows.
-fn leaves(activity: &Activity, rules: &WatchRules) -> bool {
+fn is_known_token_outflow(activity: &Activity, rules: &WatchRules) -> bool {
     let args = &activity.deed.args;
     let token = args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
-    activity.from == rules.address && rules.known_tokens.contains(&token) && amount(activity) > U256::ZERO
+    activity.from == rules.address && rules.known_tokens.contains(&token) && movement_amount(activity) > U256::ZERO
 }
 
 /// Returns the amount of a movement.
-fn amount(activity: &Activity) -> U256 {
+fn movement_amount(activity: &Activity) -> U256 {
     activity.deed.args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default()
 }
 
 /// Returns the address that the configuration names, or that the subject paid under a rule, and that `address` looks
 /// like.
-fn twin(address: &Address, rules: &WatchRules, windows: &Windows<'_>) -> Option<String> {
+fn describe_lookalike(address: &Address, rules: &WatchRules, windows: &Windows<'_>) -> Option<String> {
     if *address == rules.address || address.is_zero() {
         return None;
     }
-    if let Some((twin, name)) = rules.familiar.twin(address) {
+    if let Some((twin, name)) = rules.familiar.find_lookalike(address) {
         return Some(format!("{twin} ({name})"));
     }
-    if rules.familiar.knows(address) {
+    if rules.familiar.is_named(address) {
         return None;
     }
-    let alike = memory::paid(rules, windows).filter(|paid| ends(paid) == ends(address)).collect::<Vec<_>>();
+    let alike = memory::vouched_payees(rules, windows)
+        .filter(|paid| lookalike_key(paid) == lookalike_key(address))
+        .collect::<Vec<_>>();
     let twin = alike.first().filter(|_| !alike.contains(address))?;
     Some(format!("{twin}, which was paid before"))
 }
 
 /// The target of an act and every address among its arguments. The decoder bounds how many there can be.
-pub(crate) fn named(activity: &Activity) -> Vec<Address> {
+pub(crate) fn mentioned_addresses(activity: &Activity) -> Vec<Address> {
     let mut named: Vec<Address> = activity.to.into_iter().collect();
     let mut open: Vec<&Value> = activity.deed.args.iter().map(|arg: &Arg| &arg.value).collect();
     while let Some(value) = open.pop() {
@@ -132,6 +138,6 @@ pub(crate) fn as_address(amount: U256) -> Address {
 }
 
 /// The name of a lasting window.
-pub(crate) fn lasting(name: &str) -> Arc<str> {
+pub(crate) fn lasting_window_name(name: &str) -> Arc<str> {
     format!("{}{name}", super::history::LASTING).into()
 }

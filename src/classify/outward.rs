@@ -114,17 +114,19 @@ static BY_SELECTOR: LazyLock<HashMap<[u8; 4], OutwardEffect>> = LazyLock::new(||
 pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
     match activity.kind {
         ActivityKind::Act => {
-            ends(activity)
+            is_self_destruct(activity)
                 || activity.notes.contains(&Note::Delegation)
-                || pays(activity)
+                || is_ether_outflow(activity)
                 || activity.operation == Operation::Create
                 || runs_foreign_code(activity)
                 || builtin::changes_control(activity, rules)
-                || gives(&activity.deed, rules.address)
+                || is_asset_outflow(&activity.deed, rules.address)
                 || names_somebody(activity, rules)
         }
         ActivityKind::Move => {
-            activity.from == rules.address && activity.to != Some(rules.address) && moves(&activity.deed)
+            activity.from == rules.address
+                && activity.to != Some(rules.address)
+                && is_effective_movement(&activity.deed)
         }
         ActivityKind::Call | ActivityKind::Event | ActivityKind::State => false,
     }
@@ -132,12 +134,12 @@ pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
 
 /// Returns whether the subject destroys itself by the activity. No rule for a call vouches for that, whatever it states
 /// about effects.
-pub(crate) fn ends(activity: &Activity) -> bool {
+pub(crate) fn is_self_destruct(activity: &Activity) -> bool {
     activity.notes.contains(&Note::Destroyed)
 }
 
 /// Returns whether ether leaves the subject.
-fn pays(activity: &Activity) -> bool {
+fn is_ether_outflow(activity: &Activity) -> bool {
     let itself = activity.to == Some(activity.from);
     !activity.value.is_zero() && activity.operation != Operation::Delegatecall && !itself
 }
@@ -168,7 +170,7 @@ fn names_somebody(activity: &Activity, rules: &WatchRules) -> bool {
         *address == to
             || *address == activity.from
             || rules.known_tokens.contains(address)
-            || rules.familiar.knows(address)
+            || rules.familiar.is_named(address)
     };
     let words = activity.notes.iter().find_map(|note| if let Note::Names(words) = note { Some(words) } else { None });
     let strange = words.is_some_and(|words| words.as_ref().is_none_or(|words| !words.iter().all(is_known)));
@@ -179,7 +181,7 @@ fn names_somebody(activity: &Activity, rules: &WatchRules) -> bool {
 /// that the call does not name.
 ///
 /// A deposit into a vault gives the caller shares, and a withdrawal burns them.
-pub(crate) fn issues(event: &Activity, call: &Activity, rules: &WatchRules) -> bool {
+pub(crate) fn issues_own_tokens(event: &Activity, call: &Activity, rules: &WatchRules) -> bool {
     let address = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_address());
     let (from, to, approval) = match &*event.deed.name {
         "Transfer" => (address(0), address(1), false),
@@ -193,7 +195,10 @@ pub(crate) fn issues(event: &Activity, call: &Activity, rules: &WatchRules) -> b
         return to != from && !nothing;
     }
     let named = |who: &Address| {
-        *who == rules.address || *who == call.from || rules.familiar.knows(who) || noise::named(call).contains(who)
+        *who == rules.address
+            || *who == call.from
+            || rules.familiar.is_named(who)
+            || noise::mentioned_addresses(call).contains(who)
     };
     !approval && (from.is_zero() && !named(&to) || to.is_zero() && !named(&from))
 }
@@ -206,12 +211,12 @@ pub(crate) fn is_token_act(activity: &Activity) -> bool {
 }
 
 /// Returns whether a movement moves or allows a non-zero amount.
-fn moves(deed: &DecodedCall) -> bool {
+fn is_effective_movement(deed: &DecodedCall) -> bool {
     deed.args.get(3).and_then(|arg| arg.value.as_uint()).is_none_or(|amount| amount > U256::ZERO)
 }
 
 /// Returns whether a call gives away something of `own`. Arguments that cannot be read count as giving.
-fn gives(deed: &DecodedCall, own: Address) -> bool {
+fn is_asset_outflow(deed: &DecodedCall, own: Address) -> bool {
     let Some(gives) = deed.selector.and_then(|selector| BY_SELECTOR.get(&selector)) else { return false };
     let number = |at: usize| deed.args.get(at).and_then(|arg| arg.value.as_uint());
     let is_some_amount = |at: usize| number(at).is_none_or(|amount| amount > U256::ZERO);

@@ -77,7 +77,7 @@ pub enum Lookup {
 
 /// Checks each of `listed`, which all belong to one Safe, and returns the results in the same order.
 #[must_use]
-pub fn weigh(
+pub fn assess_proposals(
     listed: &[ListedProposal<'_>],
     state: &SafeState,
     remembered: &[Remembered],
@@ -99,17 +99,20 @@ pub fn weigh(
                 next: one.queued.nonce == state.nonce,
             };
             let mut matters: Vec<ProposalIssue> = [
-                forged(one.checked),
-                claimed(one),
-                proposer(one.queued, state, rules),
-                replaces(one, listed, &waiting, remembered, &known),
-                old(one, before, progress, look),
+                forged_signature(one.checked),
+                mismatched_hash(one),
+                unexpected_proposer(one.queued, state, rules),
+                replaced_proposal(one, listed, &waiting, remembered, &known),
+                stale_proposal(one, before, progress, look),
             ]
             .into_iter()
             .flatten()
             .collect();
             let doubts: Vec<ProposalIssue> =
-                [unproven(one.checked), gap(one.queued.nonce, base, &nonces)].into_iter().flatten().collect();
+                [unproven_approval(one.checked), nonce_gap(one.queued.nonce, base, &nonces)]
+                    .into_iter()
+                    .flatten()
+                    .collect();
             let doubtful = !doubts.is_empty();
             if before.is_some_and(|before| before.doubtful) {
                 matters.extend(doubts);
@@ -121,7 +124,7 @@ pub fn weigh(
 }
 
 /// Returns a finding for each of `matters`, in addition to the envelope's own verdict.
-pub fn raise<'a>(
+pub fn proposal_findings<'a>(
     envelope: &'a Activity,
     matters: &'a [ProposalIssue],
     rules: &'a WatchRules,
@@ -129,14 +132,20 @@ pub fn raise<'a>(
     matters.iter().map(|matter| {
         let mut activity = Activity { role: Role::Leaf, ..envelope.clone() };
         activity.notes.push(Note::Queue(matter.what.clone()));
-        Judged { activity, verdict: verdict(matter, rules) }
+        Judged { activity, verdict: matter_verdict(matter, rules) }
     })
 }
 
 /// Returns the finding that the proposals support against a log of the Safe; `None` unless the transaction was never
 /// proposed. `displaced`: another transaction was queued at the nonce that was used meanwhile.
 #[must_use]
-pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, rules: &WatchRules) -> Option<Judged> {
+pub fn judge_safe_log(
+    trace: &Trace,
+    lookup: Lookup,
+    displaced: bool,
+    watch: WatchId,
+    rules: &WatchRules,
+) -> Option<Judged> {
     if lookup != Lookup::Never {
         return None;
     }
@@ -163,15 +172,15 @@ pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, r
     if rules.builtins_off.contains(matter.name) {
         return None;
     }
-    let mut activity = logged(trace, watch, rules.address);
+    let mut activity = safe_log_activity(trace, watch, rules.address);
     activity.notes.push(Note::Queue(matter.what.clone()));
-    Some(Judged { activity, verdict: verdict(&matter, rules) })
+    Some(Judged { activity, verdict: matter_verdict(&matter, rules) })
 }
 
 /// Updates the remembered transactions, given the hashes in `listed` that wait and the hashes in `executed` that the
 /// Safe has logged. Returns those that changed.
 #[must_use]
-pub fn settle(
+pub fn resolve_remembered(
     remembered: &[Remembered],
     listed: &BTreeSet<B256>,
     executed: &BTreeSet<B256>,
@@ -189,7 +198,7 @@ pub fn settle(
     changed.zip(remembered).filter(|(after, before)| after.waits != before.waits).map(|(after, _)| after).collect()
 }
 
-fn verdict(matter: &ProposalIssue, rules: &WatchRules) -> Verdict {
+fn matter_verdict(matter: &ProposalIssue, rules: &WatchRules) -> Verdict {
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(matter.name),
         severity: matter.severity,
@@ -201,7 +210,7 @@ fn verdict(matter: &ProposalIssue, rules: &WatchRules) -> Verdict {
     })
 }
 
-fn forged(checked: &Checked) -> Option<ProposalIssue> {
+fn forged_signature(checked: &Checked) -> Option<ProposalIssue> {
     let (owner, signer) = checked.forged.first()?;
     let signed = match signer {
         Some(signer) => format!("over this transaction it is the signature of {signer}"),
@@ -219,7 +228,7 @@ fn forged(checked: &Checked) -> Option<ProposalIssue> {
     })
 }
 
-fn unproven(checked: &Checked) -> Option<ProposalIssue> {
+fn unproven_approval(checked: &Checked) -> Option<ProposalIssue> {
     let owner = checked.unproven.first()?;
     Some(ProposalIssue {
         name: builtin::QUEUE_SIGNATURE,
@@ -229,7 +238,7 @@ fn unproven(checked: &Checked) -> Option<ProposalIssue> {
     })
 }
 
-fn claimed(one: &ListedProposal<'_>) -> Option<ProposalIssue> {
+fn mismatched_hash(one: &ListedProposal<'_>) -> Option<ProposalIssue> {
     (one.queued.claimed != one.checked.hash).then(|| ProposalIssue {
         name: builtin::QUEUE_HASH,
         severity: Severity::Critical,
@@ -239,7 +248,7 @@ fn claimed(one: &ListedProposal<'_>) -> Option<ProposalIssue> {
 }
 
 /// Checks the proposer. Owners may propose, and so may the delegates of `registry.delegates`.
-fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<ProposalIssue> {
+fn unexpected_proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<ProposalIssue> {
     let owns = |who: &Address| {
         rules.owners.as_ref().map_or_else(|| state.owners.contains(who), |set| set.members.contains(who))
     };
@@ -254,14 +263,14 @@ fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Pr
 }
 
 /// Finds an earlier transaction for the same nonce. Owners withdraw a transaction by a rejection.
-fn replaces(
+fn replaced_proposal(
     one: &ListedProposal<'_>,
     listed: &[ListedProposal<'_>],
     waiting: &HashSet<B256>,
     remembered: &[Remembered],
     known: &HashMap<B256, &Remembered>,
 ) -> Option<ProposalIssue> {
-    if one.queued.rejects() {
+    if one.queued.is_rejection() {
         return None;
     }
     let own = one.checked.hash;
@@ -270,7 +279,7 @@ fn replaces(
     // the service's submission time decides; then a rejection comes after the transaction it rejects; then the hash
     // decides, so that every look gives the same order.
     let age = |one: &ListedProposal<'_>| {
-        (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash)
+        (seen_at(&one.checked.hash), one.queued.submitted, one.queued.is_rejection(), one.checked.hash)
     };
     let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
     let beside = beside.filter(|other| age(other) < age(one)).map(|other| other.checked.hash);
@@ -287,7 +296,7 @@ fn replaces(
 }
 
 /// Returns a problem if no proposal has the preceding nonce, so that an unseen transaction has to be executed first.
-fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<ProposalIssue> {
+fn nonce_gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<ProposalIssue> {
     let before = nonce.checked_sub(U256::ONE).filter(|before| *before >= base && !nonces.contains(before))?;
     Some(ProposalIssue {
         name: builtin::QUEUE_GAP,
@@ -297,7 +306,7 @@ fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<ProposalIssue
     })
 }
 
-fn old(
+fn stale_proposal(
     one: &ListedProposal<'_>,
     before: Option<&Remembered>,
     progress: Progress,
@@ -316,7 +325,7 @@ fn old(
 }
 
 /// Returns a log of the Safe as an activity, as far as it is remembered.
-fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
+fn safe_log_activity(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
     let name = if trace.executed { "ExecutionSuccess" } else { "ApproveHash" };
     let signature = if trace.executed { "ExecutionSuccess(bytes32,uint256)" } else { "ApproveHash(bytes32,address)" };
     let arg = |name: &str, ty: &str, value| Arg { name: name.into(), ty: ty.into(), value, span: None };
@@ -334,7 +343,7 @@ fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
         origin: trace.origin,
         to: None,
         value: U256::ZERO,
-        deed: DecodedCall::told(name, signature, args),
+        deed: DecodedCall::without_calldata(name, signature, args),
         operation: Operation::Call,
         signers: None,
         via: vec![],
@@ -420,7 +429,7 @@ mod tests {
         let look = ProposalSnapshot { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
         let name = |matter: &ProposalIssue| matter.name.trim_start_matches("builtin/queue-").to_owned();
         let names = |one: JudgedProposals| one.matters.iter().map(name).collect::<Vec<_>>().join(" ");
-        weigh(&listed, &state(5), known, &rules(), look).into_iter().map(names).collect()
+        assess_proposals(&listed, &state(5), known, &rules(), look).into_iter().map(names).collect()
     }
 
     #[test]
@@ -458,7 +467,7 @@ mod tests {
         let (queued, checked) = item(1, 6);
         let listed = [ListedProposal { queued: &queued, checked: &checked }];
         let look = ProposalSnapshot { now_ms: 0, stale_after: 0, service_nonce: U256::from(6) };
-        assert!(weigh(&listed, &state(5), &[ahead], &rules(), look)[0].matters.is_empty());
+        assert!(assess_proposals(&listed, &state(5), &[ahead], &rules(), look)[0].matters.is_empty());
     }
 
     #[test]
@@ -486,19 +495,19 @@ mod tests {
         queued.proposer = None;
         let listed = [ListedProposal { queued: &queued, checked: &checked }];
         let look = ProposalSnapshot { now_ms: 0, stale_after: 1, service_nonce: U256::ZERO };
-        let told = |rules: &WatchRules| weigh(&listed, &state(5), &[], rules, look)[0].matters.len();
+        let told = |rules: &WatchRules| assess_proposals(&listed, &state(5), &[], rules, look)[0].matters.len();
         assert_eq!((told(&rules()), told(&off)), (1, 0));
     }
 
     #[test]
     fn what_becomes_of_a_queued_transaction_is_seen_from_the_chain_and_from_the_list() {
         let known = [remembered(1, 5, 1), remembered(2, 5, 2), remembered(3, 6, 3), remembered(4, 7, 4)];
-        let settled = settle(&known, &[hash(4)].into(), &[hash(1)].into(), &state(6));
+        let settled = resolve_remembered(&known, &[hash(4)].into(), &[hash(1)].into(), &state(6));
         let became: Vec<_> = settled.iter().map(|one| (one.hash, one.waits)).collect();
         assert_eq!(became, [(hash(1), Waits::Executed), (hash(2), Waits::Replaced), (hash(3), Waits::Withdrawn)]);
         // A reorg undoes the execution, and the service lists the transaction again.
         let executed = Remembered { waits: Waits::Executed, ..remembered(1, 5, 1) };
-        let again = settle(&[executed], &[hash(1)].into(), &BTreeSet::new(), &state(5));
+        let again = resolve_remembered(&[executed], &[hash(1)].into(), &BTreeSet::new(), &state(5));
         assert_eq!(again[0].waits, Waits::Queued);
     }
 
@@ -516,7 +525,7 @@ mod tests {
             time: 1,
         };
         let told = |executed, lookup, displaced| {
-            let judged = account(&trace(executed), lookup, displaced, WatchId(0), &rules())?;
+            let judged = judge_safe_log(&trace(executed), lookup, displaced, WatchId(0), &rules())?;
             let Verdict::Abnormal(abnormal) = judged.verdict else { panic!("a finding") };
             assert_eq!((judged.activity.tx, &judged.activity.position), (hash(9), &Position::Log(3)));
             Some((abnormal.rule.to_string(), abnormal.severity))

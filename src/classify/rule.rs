@@ -147,7 +147,7 @@ pub struct Rule {
 
 impl Rule {
     /// Returns the sets of addresses that the rule names. Addresses in them count as known.
-    pub fn lists(&self) -> impl Iterator<Item = &AddressSet> {
+    pub fn address_sets(&self) -> impl Iterator<Item = &AddressSet> {
         self.conditions.iter().flat_map(|condition| {
             let (one, tests): (Option<&AddressSet>, &[ArgTest]) = match condition {
                 Condition::From(AddressTest::In(set))
@@ -185,7 +185,7 @@ impl Rule {
     }
 
     /// Returns the single addresses that the rule names.
-    pub fn singles(&self) -> impl Iterator<Item = Address> {
+    pub fn single_addresses(&self) -> impl Iterator<Item = Address> {
         self.conditions.iter().flat_map(|condition| {
             let tests: &[ArgTest] = if let Condition::Arg { tests, .. } = condition { tests } else { &[] };
             tests.iter().filter_map(|test| match test {
@@ -297,7 +297,7 @@ impl CallMatch {
 
     /// Returns its text, as a watchlist writes it.
     #[must_use]
-    pub fn text(&self) -> Arc<str> {
+    pub fn watchlist_text(&self) -> Arc<str> {
         match self {
             Self::Any => "*".into(),
             Self::Ether => "ether".into(),
@@ -307,7 +307,7 @@ impl CallMatch {
             Self::MoveOut => "out".into(),
             Self::Approval => "approval".into(),
             Self::Item(name) => (*name).into(),
-            Self::OneOf(several) => several.iter().map(Self::text).collect::<Vec<_>>().join(" or ").into(),
+            Self::OneOf(several) => several.iter().map(Self::watchlist_text).collect::<Vec<_>>().join(" or ").into(),
         }
     }
 }

@@ -42,7 +42,7 @@ impl RuleResult {
     }
 
     /// Returns one sentence for each mismatch: `friday-grants: amount 60,000 SNT is above 50,000 SNT`.
-    pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
+    pub fn mismatch_sentences(&self) -> impl Iterator<Item = String> + '_ {
         self.refusals.iter().map(|refusal| format!("{}: {} {}", self.rule, refusal.condition, refusal.text))
     }
 }
@@ -70,12 +70,12 @@ impl<'a> Windows<'a> {
     }
 
     /// Returns the known value of an item of a watch's state.
-    pub(crate) fn known(&self, watch: Address, item: Item) -> Option<B256> {
-        self.facts.get(&(watch, item)).copied().or_else(|| self.history.known().value(watch, item))
+    pub(crate) fn known_state_value(&self, watch: Address, item: Item) -> Option<B256> {
+        self.facts.get(&(watch, item)).copied().or_else(|| self.history.known_state().last_value(watch, item))
     }
 
     /// Records a fact that this block added.
-    pub(crate) fn learn(&mut self, watch: Address, item: Item, value: B256) {
+    pub(crate) fn record_fact(&mut self, watch: Address, item: Item, value: B256) {
         self.facts.insert((watch, item), value);
     }
 
@@ -88,7 +88,7 @@ impl<'a> Windows<'a> {
         set.insert(amount);
     }
 
-    fn fresh(&self, watch: Address, key: &Arc<str>) -> &[U256] {
+    fn entries_in_block(&self, watch: Address, key: &Arc<str>) -> &[U256] {
         self.entries.get(&(watch, Arc::clone(key))).map_or(&[], |(list, _)| list.as_slice())
     }
 
@@ -99,38 +99,45 @@ impl<'a> Windows<'a> {
 
     /// Returns the amounts of all entries.
     pub(crate) fn amounts(&self, watch: Address, key: &Arc<str>) -> impl Iterator<Item = U256> {
-        self.history.entries(watch, key).map(|(_, amount)| amount).chain(self.fresh(watch, key).iter().copied())
+        self.history
+            .entries(watch, key)
+            .map(|(_, amount)| amount)
+            .chain(self.entries_in_block(watch, key).iter().copied())
     }
 
     /// Returns whether this exact entry of a lasting window exists.
-    pub(crate) fn knows(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
-        self.since(watch, key, amount).is_some() || self.is_of_this_block(watch, key, amount)
+    pub(crate) fn has_entry(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
+        self.entered_since(watch, key, amount).is_some() || self.is_of_this_block(watch, key, amount)
     }
 
     /// Returns the time at which this exact entry of a lasting window was first made, before this block.
-    pub(crate) fn since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
-        self.history.since(watch, key, amount)
+    pub(crate) fn entered_since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
+        self.history.entered_since(watch, key, amount)
     }
 
     /// Returns the number of entries.
     pub(crate) fn len(&self, watch: Address, key: &Arc<str>) -> usize {
-        self.history.len(watch, key) + self.fresh(watch, key).len()
+        self.history.len(watch, key) + self.entries_in_block(watch, key).len()
     }
 
     /// Returns the time of the last entry.
-    pub(crate) fn last(&self, watch: Address, key: &Arc<str>) -> Option<u64> {
-        if self.fresh(watch, key).is_empty() { self.history.last(watch, key) } else { Some(self.now) }
+    pub(crate) fn last_entry_time(&self, watch: Address, key: &Arc<str>) -> Option<u64> {
+        if self.entries_in_block(watch, key).is_empty() {
+            self.history.last_entry_time(watch, key)
+        } else {
+            Some(self.now)
+        }
     }
 
     /// Entries of the `per` seconds up to now with their times, oldest first.
-    pub(crate) fn within(&self, watch: Address, key: &Arc<str>, per: u64) -> impl Iterator<Item = (u64, U256)> {
+    pub(crate) fn entries_within(&self, watch: Address, key: &Arc<str>, per: u64) -> impl Iterator<Item = (u64, U256)> {
         let (now, since) = (self.now, self.now.saturating_sub(per));
         let old = self.history.entries(watch, key).skip_while(move |(time, _)| *time <= since && per <= now);
-        old.chain(self.fresh(watch, key).iter().map(move |amount| (now, *amount)))
+        old.chain(self.entries_in_block(watch, key).iter().map(move |amount| (now, *amount)))
     }
 
-    pub(crate) fn sum(&self, watch: Address, key: &Arc<str>, per: u64) -> U256 {
-        let committed = self.history.sum(watch, key, self.now, per);
+    pub(crate) fn sum_in_window(&self, watch: Address, key: &Arc<str>, per: u64) -> U256 {
+        let committed = self.history.sum_in_window(watch, key, self.now, per);
         let added = self.added.get(&(watch, key.clone())).copied().unwrap_or_default();
         committed.saturating_add(added)
     }
@@ -140,24 +147,24 @@ impl<'a> Windows<'a> {
 ///
 /// `history` is the windows as committed before the activity's block, `now` the block's time.
 #[must_use]
-pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<RuleResult> {
+pub fn evaluate_rules(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<RuleResult> {
     let windows = Windows::new(history, now);
-    rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
+    rules.rules.iter().map(|rule| evaluate_rule(rule, activity, rules, &windows)).collect()
 }
 
 /// Tries all conditions of `rule` on `activity`.
-pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> RuleResult {
+pub(crate) fn evaluate_rule(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> RuleResult {
     let mut refusals = Mismatches { told: Some(Vec::new()), any: false };
-    examine(rule, activity, rules, windows, &mut refusals);
+    collect_mismatches(rule, activity, rules, windows, &mut refusals);
     look_back(rule, activity, rules.address, windows, &mut refusals);
     RuleResult { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
 }
 
 /// Returns whether `rule` holds in full. It composes no texts, since most rules of a long list are about something
 /// else.
-pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
+pub(crate) fn is_rule_match(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     let mut refusals = Mismatches { told: None, any: false };
-    examine(rule, activity, rules, windows, &mut refusals);
+    collect_mismatches(rule, activity, rules, windows, &mut refusals);
     look_back(rule, activity, rules.address, windows, &mut refusals);
     !refusals.any
 }
@@ -165,7 +172,7 @@ pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, window
 /// Returns whether all conditions of `rule` on the activity alone hold, regardless of earlier activity.
 pub(crate) fn is_of(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     let mut refusals = Mismatches { told: None, any: false };
-    examine(rule, activity, rules, windows, &mut refusals);
+    collect_mismatches(rule, activity, rules, windows, &mut refusals);
     !refusals.any
 }
 
@@ -190,7 +197,13 @@ impl Mismatches {
     }
 }
 
-fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>, refusals: &mut Mismatches) {
+fn collect_mismatches(
+    rule: &Rule,
+    activity: &Activity,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+    refusals: &mut Mismatches,
+) {
     if !is_about(rule, activity, rules.address) {
         refusals.add(FUNCTION, || other_deed(rule, activity));
         return;
@@ -210,17 +223,19 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         }
     }
     if !rule.operations.contains(&activity.operation) {
-        refusals.add("operation", || format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations)));
+        refusals.add("operation", || {
+            format!("is {}, {}", activity.operation.as_str(), describe_allowed_operations(&rule.operations))
+        });
     }
-    suffix(rule, activity, refusals);
-    value(rule, activity, refusals);
+    test_suffix(rule, activity, refusals);
+    test_sent_value(rule, activity, refusals);
     for condition in &rule.conditions {
         if refusals.is_settled() {
             return;
         }
         let unknown = |measure: &Unit| wrong.iter().any(|(unit, _)| unit.unit == *measure);
         if !condition.units().iter().any(unknown) {
-            condition::test(condition, rule.elements, activity, windows.now, refusals);
+            condition::test_condition(condition, rule.elements, activity, windows.now, refusals);
         }
     }
 }
@@ -228,7 +243,7 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
 /// Returns the units of the rule that the token's own decimals contradict, with the decimals that the token reports.
 fn wrong_units<'r>(rule: &'r Rule, watch: Address, windows: &Windows<'_>) -> Vec<(&'r TokenUnit, B256)> {
     let denied = rule.units.iter().filter_map(|unit| {
-        let is = windows.known(watch, Item::decimals_of(unit.token))?;
+        let is = windows.known_state_value(watch, Item::decimals_of(unit.token))?;
         // A token that does not report its decimals contradicts nothing.
         (![B256::with_last_byte(unit.unit.decimals), UNSAID].contains(&is)).then_some((unit, is))
     });
@@ -254,14 +269,14 @@ fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows
         if refusals.is_settled() {
             return;
         }
-        habit::test(habit, rule, activity, watch, windows, refusals);
+        habit::test_baseline(habit, rule, activity, watch, windows, refusals);
     }
     let wrong = wrong_units(rule, watch, windows);
     for limit in rule.limits.iter().filter(|limit| !wrong.iter().any(|(unit, _)| unit.unit == limit.unit)) {
         if refusals.is_settled() {
             return;
         }
-        within(limit, rule, activity, watch, windows, refusals);
+        test_limit(limit, rule, activity, watch, windows, refusals);
     }
 }
 
@@ -297,7 +312,9 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
         CallMatch::Any => "anything".to_owned(),
         CallMatch::Ether => "plain ether".to_owned(),
         CallMatch::Creation => "contract creations".to_owned(),
-        CallMatch::Function { .. } | CallMatch::Event { .. } | CallMatch::OneOf(_) => rule.deed.text().to_string(),
+        CallMatch::Function { .. } | CallMatch::Event { .. } | CallMatch::OneOf(_) => {
+            rule.deed.watchlist_text().to_string()
+        }
         CallMatch::MoveIn => "value received".to_owned(),
         CallMatch::MoveOut => "value that left".to_owned(),
         CallMatch::Approval => "allowances given".to_owned(),
@@ -316,7 +333,7 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
 }
 
 /// Checks the bytes after the arguments: a normal rule has to allow them, an abnormal one may require them.
-fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
+fn test_suffix(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
     let bytes = match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => Some(bytes),
         _ => None,
@@ -338,28 +355,30 @@ fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
     }
 }
 
-fn value(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
+fn test_sent_value(rule: &Rule, activity: &Activity, refusals: &mut Mismatches) {
     let ether = Unit::ether();
     let sent = activity.value;
     match &rule.value {
         ValueRule::Unsaid => {
             let pays = matches!(rule.deed, CallMatch::Ether);
             if !pays && !sent.is_zero() {
-                refusals.add("value", || format!("{} goes along, the rule lets none", ether.show(sent)));
+                refusals.add("value", || format!("{} goes along, the rule lets none", ether.format_amount(sent)));
             }
         }
         ValueRule::Within { min, max } => {
             if let Some(min) = min.filter(|min| sent < *min) {
-                refusals.add("value", || format!("{} is below {}", ether.show(sent), ether.show(min)));
+                refusals
+                    .add("value", || format!("{} is below {}", ether.format_amount(sent), ether.format_amount(min)));
             }
             if let Some(max) = max.filter(|max| sent > *max) {
-                refusals.add("value", || format!("{} is above {}", ether.show(sent), ether.show(max)));
+                refusals
+                    .add("value", || format!("{} is above {}", ether.format_amount(sent), ether.format_amount(max)));
             }
         }
     }
 }
 
-fn within(
+fn test_limit(
     limit: &Limit,
     rule: &Rule,
     activity: &Activity,
@@ -367,21 +386,21 @@ fn within(
     windows: &Windows<'_>,
     refusals: &mut Mismatches,
 ) {
-    let Some(more) = measured(&limit.measure, activity) else {
+    let Some(more) = measured_amount(&limit.measure, activity) else {
         refusals.add("limit", || "cannot be added up: the argument is missing".to_owned());
         return;
     };
-    let sum = windows.sum(watch, &window_key(&rule.name, &limit.measure), limit.per).saturating_add(more);
+    let sum = windows.sum_in_window(watch, &window_key(&rule.name, &limit.measure), limit.per).saturating_add(more);
     if sum > limit.max {
         refusals.add("limit", || {
             let sum = condition::show_amount(sum, &limit.unit, limit.token, activity);
-            format!("{sum} in {} is above {}", limit.per_text, limit.unit.show(limit.max))
+            format!("{sum} in {} is above {}", limit.per_text, limit.unit.format_amount(limit.max))
         });
     }
 }
 
 /// Returns the amount that `activity` adds to a window; `None` if the argument is absent.
-pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
+pub(crate) fn measured_amount(measure: &Measure, activity: &Activity) -> Option<U256> {
     match measure {
         Measure::Count => Some(U256::ONE),
         Measure::Value => Some(activity.value),
@@ -389,7 +408,7 @@ pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
             // A missing value and a value that is not a number cannot be added up.
             let mut sum = None;
             let mut sound = true;
-            path.visit(&activity.deed.args, &mut |value| match value.as_uint() {
+            path.visit_values(&activity.deed.args, &mut |value| match value.as_uint() {
                 Some(number) => sum = Some(sum.unwrap_or(U256::ZERO).saturating_add(number)),
                 None => sound = false,
             });
@@ -407,7 +426,7 @@ pub(crate) fn window_key(rule: &str, measure: &Measure) -> Arc<str> {
     }
 }
 
-fn allowed(operations: &[Operation]) -> String {
+fn describe_allowed_operations(operations: &[Operation]) -> String {
     let words: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();
     format!("the rule lets {} only", words.join(" and "))
 }

@@ -13,8 +13,8 @@ use alloy_primitives::Address;
 const NAMED_MAX: usize = 4;
 
 /// Tests one `via` condition and adds each mismatch.
-pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Mismatches) {
-    let calls = activity.inside().map_or(&[][..], |calls| calls);
+pub(super) fn test_via(via: &Via, activity: &Activity, refusals: &mut Mismatches) {
+    let calls = activity.enclosing_calls().map_or(&[][..], |calls| calls);
     // The call that entered the subject lies between its caller and the acts of the subject.
     let entry = calls.iter().find(|call| call.to == Some(activity.from) && call.from != activity.from);
     let is_in = |set: &AddressSet, who: Option<Address>| who.is_some_and(|who| set.members.contains(&who));
@@ -22,18 +22,20 @@ pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Mismatches) {
         Via::Party(set) => {
             let through = |call: &Around| is_in(set, Some(call.from)) || is_in(set, call.to);
             if !calls.iter().any(through) {
-                refusals.add("via", || format!("{}, and not through {}", shown(calls), set.name));
+                refusals.add("via", || format!("{}, and not through {}", format_outer_calls(calls), set.name));
             }
         }
         Via::Call { deed, of } => {
             let holds = |call: &Around| is_in(of, call.to) && is_call(deed, call);
             if !calls.iter().any(holds) {
-                refusals.add("via", || format!("{}, and not inside {} of {}", shown(calls), deed.text(), of.name));
+                refusals.add("via", || {
+                    format!("{}, and not inside {} of {}", format_outer_calls(calls), deed.watchlist_text(), of.name)
+                });
             }
         }
         Via::Module { module, role } => {
             if !entry.is_some_and(|call| is_in(module, Some(call.from))) {
-                refusals.add("via", || format!("{}, and not by the module {}", shown(calls), module.name));
+                refusals.add("via", || format!("{}, and not by the module {}", format_outer_calls(calls), module.name));
             } else if let Some(role) = role
                 && !asked_as(calls, module, role)
             {
@@ -63,7 +65,7 @@ fn is_call(deed: &CallMatch, call: &Around) -> bool {
 }
 
 /// Returns the calls around an activity as text, at most [`NAMED_MAX`] of them.
-fn shown(calls: &[Around]) -> String {
+fn format_outer_calls(calls: &[Around]) -> String {
     if calls.is_empty() {
         return "is not known: nothing shows a call that it happened inside of".to_owned();
     }

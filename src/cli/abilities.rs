@@ -1,8 +1,8 @@
 //! Abilities of endpoints as text: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
-use crate::source::abilities::{Support, blind_to, unheard};
-use crate::source::{Capabilities, FinalityRule, Node, probe};
+use crate::source::abilities::{Support, blind_to, mempool_gap};
+use crate::source::{Capabilities, FinalityRule, Node, probe_node};
 use crate::watchlist::{ChainBook, Config};
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -26,13 +26,13 @@ pub(crate) struct Gap<'b> {
 }
 
 /// Asks all nodes at once.
-pub(crate) async fn ask(nodes: impl Iterator<Item = Node>) -> Vec<Found> {
-    join_all(nodes.map(one)).await
+pub(crate) async fn probe_nodes(nodes: impl Iterator<Item = Node>) -> Vec<Found> {
+    join_all(nodes.map(probe_endpoint)).await
 }
 
 /// Asks one.
-pub(crate) async fn one(node: Node) -> Found {
-    let abilities = Box::pin(probe(&node)).await.map_err(|error| error.to_string());
+pub(crate) async fn probe_endpoint(node: Node) -> Found {
+    let abilities = Box::pin(probe_node(&node)).await.map_err(|error| error.to_string());
     Found { endpoint: node.name().into(), abilities }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn by_tags(chain: &ChainBook) -> bool {
 }
 
 /// Returns one line about one endpoint.
-pub(crate) fn summary(chain: &str, found: &Found) -> String {
+pub(crate) fn capability_summary(chain: &str, found: &Found) -> String {
     let name = format!("{} of {chain}", found.endpoint);
     let abilities = match &found.abilities {
         Ok(abilities) => abilities,
@@ -65,10 +65,10 @@ pub(crate) fn summary(chain: &str, found: &Found) -> String {
 
 /// Returns what the endpoints leave unseen for the watches of a chain, with watches that have the same gaps grouped
 /// together.
-pub(crate) fn gaps<'b>(book: &'b Config, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
+pub(crate) fn capability_gaps<'b>(book: &'b Config, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
     let able: Vec<_> =
         found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();
-    let unheard = if chain.pending && !able.is_empty() { unheard(&able) } else { None };
+    let unheard = if chain.pending && !able.is_empty() { mempool_gap(&able) } else { None };
     let mut gaps: BTreeMap<Vec<String>, Vec<&WatchInfo>> = BTreeMap::new();
     for watch in book.watches.iter().filter(|watch| watch.chain.id == chain.info.id) {
         let mut blind = blind_to(watch.kind, by_tags(chain), chain.traces, &able);

@@ -1,12 +1,12 @@
 //! `watchfire chain`: state of each chain in the store, and the decision on a reorg of final blocks, which only a
 //! person can make.
 
-use super::explain::chosen;
-use super::{Global, Outcome, Printer, opened};
-use crate::escalate::utc;
+use super::explain::select_chain;
+use super::{Global, Outcome, Printer, load_config_and_store};
+use crate::escalate::format_rfc3339;
 use crate::model::BlockRef;
 use crate::model::record::{ChainLine, Line};
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use crate::runtime::{self, SystemClock};
 use crate::store::{OverrideEnd, ReorgOverride, Store};
 use crate::watchlist::ChainBook;
@@ -60,44 +60,45 @@ pub(crate) struct ForbidReorg {
     by: String,
 }
 
-pub(crate) async fn chain(command: &ChainCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let (book, store) = match opened(global, printer).await? {
+pub(crate) async fn run_chain(command: &ChainCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let (book, store) = match load_config_and_store(global, printer).await? {
         Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
-    let now = runtime::millis(&SystemClock);
+    let now = runtime::steady_millis(&SystemClock);
     match command {
         ChainCommand::Status(args) => {
-            let only = args.chain.as_deref().map(|name| chosen(&book, Some(name))).transpose()?;
+            let only = args.chain.as_deref().map(|name| select_chain(&book, Some(name))).transpose()?;
             for chain in only.map_or_else(|| book.chains.iter().collect(), |only| vec![only]) {
-                status(&store, chain, now, printer).await?;
+                print_chain_status(&store, chain, now, printer).await?;
             }
         }
         ChainCommand::AllowReorg(args) => {
-            let chain = chosen(&book, Some(&args.chain))?;
-            store.allow(chain.info.id, args.block, &args.by, now).await.context("failed to allow it")?;
-            status(&store, chain, now, printer).await?;
+            let chain = select_chain(&book, Some(&args.chain))?;
+            store.allow_reorg(chain.info.id, args.block, &args.by, now).await.context("failed to allow it")?;
+            print_chain_status(&store, chain, now, printer).await?;
             printer
                 .progress("a running `watchfire run` makes use of it within seconds, if that block is on the branch");
         }
         ChainCommand::ForbidReorg(args) => {
-            let chain = chosen(&book, Some(&args.chain))?;
-            let withdrawn = store.withdraw(chain.info.id, &args.by, now).await.context("failed to take it back")?;
+            let chain = select_chain(&book, Some(&args.chain))?;
+            let withdrawn =
+                store.withdraw_reorg_override(chain.info.id, &args.by, now).await.context("failed to take it back")?;
             if withdrawn.is_none() {
                 anyhow::bail!("nothing is allowed on {}", chain.info.name);
             }
-            status(&store, chain, now, printer).await?;
+            print_chain_status(&store, chain, now, printer).await?;
         }
     }
     Ok(Outcome::Calm)
 }
 
-async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer) -> anyhow::Result<()> {
+async fn print_chain_status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer) -> anyhow::Result<()> {
     let id = chain.info.id;
-    let tip = store.tip(id).await.context("failed to read the newest block")?;
-    let settled = store.finality(id).await.context("failed to read what is final")?;
-    let allowances = store.allowances(id, LISTED_MAX).await.context("failed to read what was allowed")?;
-    let open = store.allowance(id).await.context("failed to read what is allowed")?;
+    let tip = store.chain_tip(id).await.context("failed to read the newest block")?;
+    let settled = store.settled_finality(id).await.context("failed to read what is final")?;
+    let allowances = store.list_reorg_overrides(id, LISTED_MAX).await.context("failed to read what was allowed")?;
+    let open = store.open_reorg_override(id).await.context("failed to read what is allowed")?;
     let lag_seconds = tip.map(|tip| (now_ms / 1_000).saturating_sub(tip.time));
     if printer.is_json() {
         let hash = |at: Option<BlockRef>| at.map(|at| format!("{:#x}", at.hash));
@@ -106,10 +107,10 @@ async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer
         printer.json(&Line::Chain(Box::new(ChainLine {
             chain: chain.info.name.to_string(),
             chain_id: id.0,
-            first: store.first(id).await.context("failed to read where watching began")?,
+            first: store.first_block_number(id).await.context("failed to read where watching began")?,
             block: number(at),
             block_hash: hash(at),
-            time: tip.map(|tip| utc(tip.time)),
+            time: tip.map(|tip| format_rfc3339(tip.time)),
             lag_seconds,
             safe: number(settled.safe),
             safe_hash: hash(settled.safe),
@@ -117,7 +118,7 @@ async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer
             finalized_hash: hash(settled.finalized),
             allowed: open.as_ref().map(|open| format!("{:#x}", open.block)),
             allowed_by: open.as_ref().map(|open| open.by.clone()),
-            allowed_at: open.as_ref().map(|open| utc(open.at_ms / 1_000)),
+            allowed_at: open.as_ref().map(|open| format_rfc3339(open.at_ms / 1_000)),
         })));
         return Ok(());
     }
@@ -137,21 +138,25 @@ async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer
         }
     }
     for allowance in &allowances {
-        printer.text(&format!("  {}", told(allowance)));
+        printer.text(&format!("  {}", describe_reorg_override(allowance)));
     }
     Ok(())
 }
 
-fn told(allowance: &ReorgOverride) -> String {
-    let name = |name: &str| printable(name, 80);
+fn describe_reorg_override(allowance: &ReorgOverride) -> String {
+    let name = |name: &str| escape_unprintable(name, 80);
     let end = match &allowance.end {
         None => "not used yet".to_owned(),
         Some(OverrideEnd::Used { at_ms, undone }) => {
-            format!("used at {}: block {undone} was undone", utc(at_ms / 1_000))
+            format!("used at {}: block {undone} was undone", format_rfc3339(at_ms / 1_000))
         }
-        Some(OverrideEnd::Replaced { by, at_ms }) => format!("replaced by {} at {}", name(by), utc(at_ms / 1_000)),
-        Some(OverrideEnd::Withdrawn { by, at_ms }) => format!("taken back by {} at {}", name(by), utc(at_ms / 1_000)),
+        Some(OverrideEnd::Replaced { by, at_ms }) => {
+            format!("replaced by {} at {}", name(by), format_rfc3339(at_ms / 1_000))
+        }
+        Some(OverrideEnd::Withdrawn { by, at_ms }) => {
+            format!("taken back by {} at {}", name(by), format_rfc3339(at_ms / 1_000))
+        }
     };
-    let since = utc(allowance.at_ms / 1_000);
+    let since = format_rfc3339(allowance.at_ms / 1_000);
     format!("reorg      to the branch with {}, allowed by {} at {since}, {end}", allowance.block, name(&allowance.by))
 }

@@ -1,13 +1,13 @@
 //! `watchfire check`: all problems of a configuration, the watchlists' own tests, and the verdict for each function.
 
-use super::printer::count;
-use super::{Global, Outcome, Printer, book};
+use super::printer::format_count;
+use super::{Global, Outcome, Printer, load_config};
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{Due, Rules};
 use crate::model::{Severity, Verdict, WatchId};
-use crate::queue::takes;
+use crate::queue::monthly_requests;
 use crate::settings::{Secrets, show_duration};
-use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
+use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, config_notes, coverage_rows, run_tests};
 use crate::watchlist::{Config, QueueBook};
 use anstyle::AnsiColor;
 use clap::Args;
@@ -26,36 +26,36 @@ pub(crate) struct Check {
     coverage: bool,
 }
 
-pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome {
+pub(crate) fn run_check(args: &Check, global: &Global, printer: &Printer) -> Outcome {
     let secrets = if args.secrets { Secrets::Resolve } else { Secrets::NamesOnly };
-    let book = match book(global, secrets, printer) {
+    let book = match load_config(global, secrets, printer) {
         Ok(book) => book,
         Err(outcome) => return outcome,
     };
     let outcomes = run_tests(&book);
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    let failed = outcomes.iter().filter(|outcome| !outcome.has_passed()).count();
     for outcome in &outcomes {
-        told(&book, outcome, printer);
+        print_test_outcome(&book, outcome, printer);
     }
     if args.coverage {
-        covered(&book, printer);
+        print_coverage(&book, printer);
     }
     for queue in &book.queues {
-        queued(&book, queue, printer);
+        print_proposal_watches(&book, queue, printer);
     }
-    spoken(&book, printer);
-    for note in notes(&book) {
-        noted(&note, printer);
+    print_proxy_abis(&book, printer);
+    for note in config_notes(&book) {
+        print_note(&note, printer);
     }
     if !printer.is_json() {
         printer.text(&format!(
             "{} on {}, {}{}, {}, {}; {} of {} tests pass",
-            count(book.watches.len(), "watch", "watches"),
-            count(book.chains.len(), "chain", "chains"),
-            count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(), "rule", "rules"),
-            expected(&book),
-            count(book.roster.paths.len(), "path", "paths"),
-            count(book.destinations.len(), "destination", "destinations"),
+            format_count(book.watches.len(), "watch", "watches"),
+            format_count(book.chains.len(), "chain", "chains"),
+            format_count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(), "rule", "rules"),
+            describe_expected(&book),
+            format_count(book.roster.paths.len(), "path", "paths"),
+            format_count(book.destinations.len(), "destination", "destinations"),
             outcomes.len() - failed,
             outcomes.len()
         ));
@@ -64,23 +64,23 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
 }
 
 /// Returns the number of expectations as text; empty if there are none.
-fn expected(book: &Config) -> String {
+fn describe_expected(book: &Config) -> String {
     let n: usize = book.rules.watches.iter().map(|watch| watch.expected.len()).sum();
-    if n == 0 { String::new() } else { format!(", {}", count(n, "expectation", "expectations")) }
+    if n == 0 { String::new() } else { format!(", {}", format_count(n, "expectation", "expectations")) }
 }
 
-fn label(book: &Config, watch: WatchId) -> &str {
+fn watch_label(book: &Config, watch: WatchId) -> &str {
     book.watch(watch).map_or("?", |watch| &watch.label)
 }
 
-fn told(book: &Config, outcome: &TestOutcome, printer: &Printer) {
-    let watch = label(book, outcome.watch);
+fn print_test_outcome(book: &Config, outcome: &TestOutcome, printer: &Printer) {
+    let watch = watch_label(book, outcome.watch);
     if printer.is_json() {
         return printer.json(&json!({
-            "type": "test", "watch": watch, "name": &*outcome.name, "passed": outcome.passed(), "failures": outcome.failures,
+            "type": "test", "watch": watch, "name": &*outcome.name, "passed": outcome.has_passed(), "failures": outcome.failures,
         }));
     }
-    if outcome.passed() {
+    if outcome.has_passed() {
         return printer.text(&format!(
             "{}  {watch}: {}",
             printer.paint(AnsiColor::Green.on_default(), "pass"),
@@ -101,13 +101,14 @@ fn told(book: &Config, outcome: &TestOutcome, printer: &Printer) {
 }
 
 /// Prints the Safes whose queues are read, and how often.
-fn queued(book: &Config, queue: &QueueBook, printer: &Printer) {
+fn print_proposal_watches(book: &Config, queue: &QueueBook, printer: &Printer) {
     let (service, chain) = (&queue.service, &queue.chain.name);
-    let safes: Vec<&str> = queue.safes.iter().map(|id| label(book, *id)).collect();
+    let safes: Vec<&str> = queue.safes.iter().map(|id| watch_label(book, *id)).collect();
     let (hot, cold) = (show_duration(service.hot), show_duration(service.cold));
     // The traffic is not known in advance. The quota used without activity, and the quota added by one busy hour of a
     // Safe, are known.
-    let (quiet, hour) = (takes(safes.len(), service.cold), takes(1, service.hot).div_ceil(30 * 24));
+    let (quiet, hour) =
+        (monthly_requests(safes.len(), service.cold), monthly_requests(1, service.hot).div_ceil(30 * 24));
     if printer.is_json() {
         return printer.json(&json!({
             "type": "queues", "service": &*service.name, "chain": &**chain, "watches": safes, "hot": hot, "cold": cold,
@@ -117,14 +118,14 @@ fn queued(book: &Config, queue: &QueueBook, printer: &Printer) {
     printer.text(&format!(
         "queue {chain}: {} through {}, every {cold}, and every {hot} while something happens; {quiet} of {} requests a month while \
          nothing does, {hour} for an hour in which something does at one",
-        count(safes.len(), "Safe", "Safes"),
+        format_count(safes.len(), "Safe", "Safes"),
         service.name,
         service.requests_per_month
     ));
 }
 
 /// Prints the ABI used for the code behind each proxy, where a watch names one.
-fn spoken(book: &Config, printer: &Printer) {
+fn print_proxy_abis(book: &Config, printer: &Printer) {
     for watch in &*book.watches {
         let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
         let Some(versions) = chain.and_then(|chain| chain.subjects.versions_of(&watch.address)) else { continue };
@@ -142,7 +143,7 @@ fn spoken(book: &Config, printer: &Printer) {
 }
 
 /// Prints a note: a possible improvement, not a mistake.
-fn noted(note: &Note, printer: &Printer) {
+fn print_note(note: &Note, printer: &Printer) {
     if printer.is_json() {
         return printer.json_object(json!({
             "type": "note", "chain": note.chain.as_deref(), "place": note.place.as_deref(), "note": note.text,
@@ -153,26 +154,30 @@ fn noted(note: &Note, printer: &Printer) {
 }
 
 /// Prints what would happen for each function, and the list of built-ins.
-fn covered(book: &Config, printer: &Printer) {
+fn print_coverage(book: &Config, printer: &Printer) {
     let heading = |text: &str| printer.text(&format!("\n{}", printer.paint(AnsiColor::Cyan.on_default().bold(), text)));
     let mut shown = None;
-    for row in coverage(book) {
+    for row in coverage_rows(book) {
         if printer.is_json() {
             printer.json(&json!({
-                "type": "coverage", "watch": label(book, row.watch), "activity": row.kind.as_str(), "function": &*row.function,
-                "to_itself": row.to_itself, "vouched_by": names(&row.vouched_by), "raised_by": names(&row.raised_by),
-                "otherwise": otherwise(&row),
+                "type": "coverage", "watch": watch_label(book, row.watch), "activity": row.kind.as_str(), "function": &*row.function,
+                "to_itself": row.to_itself, "vouched_by": rule_names(&row.vouched_by), "raised_by": rule_names(&row.raised_by),
+                "otherwise": describe_default_verdict(&row),
             }));
             continue;
         }
         if shown != Some(row.watch) {
-            heading(label(book, row.watch));
+            heading(watch_label(book, row.watch));
             shown = Some(row.watch);
         }
         let own = if row.to_itself { " on itself" } else { "" };
         let mut says: Vec<String> = row.raised_by.iter().map(|rule| format!("raised by {rule}")).collect();
         says.extend(row.vouched_by.iter().map(|rule| format!("vouched for by {rule}")));
-        says.push(if says.is_empty() { otherwise(&row) } else { format!("else {}", otherwise(&row)) });
+        says.push(if says.is_empty() {
+            describe_default_verdict(&row)
+        } else {
+            format!("else {}", describe_default_verdict(&row))
+        });
         printer.text(&format!(
             "  {:<5} {:<60} {}",
             row.kind.as_str(),
@@ -180,7 +185,7 @@ fn covered(book: &Config, printer: &Printer) {
             says.join(", ")
         ));
     }
-    awaited(&book.rules, book, printer);
+    print_expected(&book.rules, book, printer);
     if printer.is_json() {
         return;
     }
@@ -193,7 +198,7 @@ fn covered(book: &Config, printer: &Printer) {
 }
 
 /// Prints each expected action and the severity of the finding if it does not come.
-fn awaited(rules: &Rules, book: &Config, printer: &Printer) {
+fn print_expected(rules: &Rules, book: &Config, printer: &Printer) {
     for (rules, expected) in rules.watches.iter().flat_map(|rules| rules.expected.iter().map(move |e| (rules, e))) {
         let due = match &expected.due {
             Due::Every { text, .. } => format!("every {text}"),
@@ -201,7 +206,7 @@ fn awaited(rules: &Rules, book: &Config, printer: &Printer) {
         };
         let grace = show_duration(Duration::from_secs(expected.grace));
         let rule = &expected.rule;
-        let (watch, function) = (label(book, rules.watch), rule.deed.text());
+        let (watch, function) = (watch_label(book, rules.watch), rule.deed.watchlist_text());
         let severity = rule.severity.unwrap_or(Severity::High);
         if printer.is_json() {
             printer.json(&json!({
@@ -215,11 +220,11 @@ fn awaited(rules: &Rules, book: &Config, printer: &Printer) {
     }
 }
 
-fn names(rules: &[Arc<str>]) -> Vec<&str> {
+fn rule_names(rules: &[Arc<str>]) -> Vec<&str> {
     rules.iter().map(|rule| &**rule).collect()
 }
 
-fn otherwise(row: &CoverageRow) -> String {
+fn describe_default_verdict(row: &CoverageRow) -> String {
     match &row.otherwise {
         Otherwise::Normal(builtin) => format!("normal by {builtin}"),
         Otherwise::Envelope => "judged by what it carries".to_owned(),

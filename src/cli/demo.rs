@@ -32,22 +32,22 @@ const WATCHLIST: &str = include_str!("../../examples/demo/treasury.toml");
 /// Time between two blocks: long enough to read a line.
 const PACE: Duration = Duration::from_millis(900);
 
-pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(crate) async fn run_demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outcome> {
     let files = watchlist::Memory::new([("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST), ("box.json", BOX)]);
-    let book = watchlist::compile(Path::new("watchfire.toml"), &files, Secrets::Resolve);
+    let book = watchlist::compile_config(Path::new("watchfire.toml"), &files, Secrets::Resolve);
     let book = match book {
         Ok(book) => Arc::new(book),
         Err(problems) => {
-            super::tell(&problems, printer);
+            super::print_problems(&problems, printer);
             return Ok(Outcome::Unknown);
         }
     };
-    let tape = Tape::collect(Reader::new(TAPE).context("failed to open the bundled tape")?)
+    let tape = Tape::from_reader(Reader::new(TAPE).context("failed to open the bundled tape")?)
         .context("failed to read the bundled tape")?;
     let chain = book.chains.first().cloned().map(Arc::new).context("the bundled configuration has no chain")?;
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     let session = App::new(book, store, printer.clone());
-    let worker = session.worker();
+    let worker = session.delivery_worker();
     let pace = if args.fast { Pace::AtOnce } else { Pace::Every(PACE) };
     let heading = AnsiColor::Cyan.on_default().bold();
     play_through(&session, &chain, tape, pace, Some(worker), |caption| {
@@ -60,8 +60,8 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
         printer.text("");
     }
     let told = session.store.counts().await.context("failed to count what was told")?;
-    session.end();
-    ensure!(session.found() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
+    session.print_summary();
+    ensure!(session.finding_count() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
     if !printer.is_json() {
         printer.text(
             "\nNothing left this machine. To watch your own Safe: examples/minimal and the README's five minutes.",

@@ -1,14 +1,14 @@
 //! `watchfire drift`: current differences between the chain and the configuration, and the closed and live incidents
 //! about them that still apply.
 
-use super::explain::chosen;
-use super::session::{exposures, pool_of};
-use super::{Global, Outcome, Printer, book};
+use super::explain::select_chain;
+use super::session::{find_exposures, pool_of};
+use super::{Global, Outcome, Printer, load_config};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Incident;
 use crate::model::{Difference, difference};
-use crate::pipeline::{Survey, remembered, survey};
+use crate::pipeline::{Survey, detect_registry_drift, load_history};
 use crate::settings::Secrets;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -25,22 +25,22 @@ pub(crate) struct Drift {
     chain: Option<String>,
 }
 
-pub(crate) async fn drift(args: &Drift, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::Resolve, printer) {
+pub(crate) async fn run_drift(args: &Drift, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match load_config(global, Secrets::Resolve, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(outcome),
     };
     let chains: Vec<&ChainBook> = match &args.chain {
-        Some(name) => vec![chosen(&book, Some(name))?],
+        Some(name) => vec![select_chain(&book, Some(name))?],
         None => book.chains.iter().collect(),
     };
     let (mut differs, mut unknown) = (false, false);
     for chain in chains {
-        let surveyed = now(&book, chain).await?;
+        let surveyed = survey_newest_block(&book, chain).await?;
         differs |= !surveyed.told.is_empty();
         unknown |= !surveyed.unread.is_empty();
-        tell(chain, &surveyed, printer);
-        allowances(&book, chain, printer).await?;
+        print_registry_drift(chain, &surveyed, printer);
+        print_allowances(&book, chain, printer).await?;
     }
     Ok(match (unknown, differs) {
         (true, _) => Outcome::Unknown,
@@ -50,12 +50,12 @@ pub(crate) async fn drift(args: &Drift, global: &Global, printer: &Printer) -> a
 }
 
 /// Lists standing allowances of tokens that the configuration knows. They do not count as differences.
-async fn allowances(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
+async fn print_allowances(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
     let pool = pool_of(chain, &Metrics::default())?;
-    let (found, unlisted) = exposures(book, chain, |_| vec![], &pool).await;
+    let (found, unlisted) = find_exposures(book, chain, |_| vec![], &pool).await;
     for exposure in &found {
         if printer.is_json() {
-            printer.json(&exposure.record(book));
+            printer.json(&exposure.json_record(book));
         } else {
             printer.text(&format!("allowance  {}", exposure.sentence(book)));
         }
@@ -67,15 +67,15 @@ async fn allowances(book: &Config, chain: &ChainBook, printer: &Printer) -> anyh
 }
 
 /// Surveys the state at the newest block of a chain.
-pub(super) async fn now<'b>(book: &'b Config, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
+pub(super) async fn survey_newest_block<'b>(book: &'b Config, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
     let pool = pool_of(chain, &Metrics::default())?;
     let name = &chain.info.name;
-    let head = pool.newest().await.with_context(|| format!("failed to ask {name} for its newest block"))?;
+    let head = pool.fetch_newest_head().await.with_context(|| format!("failed to ask {name} for its newest block"))?;
     let head = head.with_context(|| format!("{name} has no block yet"))?;
-    Ok(survey(book, chain, head, &pool).await)
+    Ok(detect_registry_drift(book, chain, head, &pool).await)
 }
 
-pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) {
+pub(super) fn print_registry_drift(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) {
     let Survey { at, told, unread } = surveyed;
     for one in told {
         if printer.is_json() {
@@ -88,7 +88,7 @@ pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) 
                 "chain_says": is, "configuration_says": should, "headline": one.headline,
             }));
         } else {
-            let loud = super::printer::loud(one.severity.as_str());
+            let loud = super::printer::severity_style(one.severity.as_str());
             let severity = printer.paint(loud, &format!("{:<9}", one.severity));
             printer.text(&format!("{severity} {}", one.headline));
         }
@@ -107,7 +107,7 @@ pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) 
 
 /// Returns the registry drift of the watch of an incident, as last read; `None` if the incident is about something
 /// else.
-pub(super) async fn standing(
+pub(super) async fn incident_differences(
     store: &Store,
     book: &Config,
     incident: &Incident,
@@ -116,14 +116,14 @@ pub(super) async fn standing(
     let watch = book.watches.iter().find(|watch| watch.address == incident.watch && watch.chain.id == incident.chain);
     let is_about = incident.rules.iter().any(|rule| rule == difference::DRIFT);
     let (Some(chain), Some(watch), true) = (chain, watch, is_about) else { return Ok(None) };
-    let history = remembered(store, chain).await?;
+    let history = load_history(store, chain).await?;
     let at = crate::model::BlockRef { number: 0, hash: alloy_primitives::B256::ZERO };
-    let differences = decode::differences(&chain.subjects, history.known(), watch.address).into_iter();
+    let differences = decode::registry_differences(&chain.subjects, history.known_state(), watch.address).into_iter();
     Ok(Some(
         differences
             .map(|difference| {
                 let activity = decode::activity_of(&difference, watch.id, at);
-                let headline = escalate::headline(&activity, watch, &book.roster);
+                let headline = escalate::activity_headline(&activity, watch, &book.roster);
                 (difference, headline)
             })
             .collect(),

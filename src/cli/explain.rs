@@ -1,8 +1,8 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and the result of every rule.
 
-use super::session::{checks_of, pool_of, stored};
-use super::tape::{load, refuse_false};
-use super::{Global, Outcome, Printer, book};
+use super::session::{checks_of, pool_of, stored_window};
+use super::tape::{load_tape, refuse_false};
+use super::{Global, Outcome, Printer, load_config};
 use crate::classify::{self, History};
 use crate::escalate::{self, StepJudged};
 use crate::model::record::Line;
@@ -73,31 +73,32 @@ struct Found<'a> {
 }
 
 /// The endpoints of the chain, or the tape, that the arguments name.
-async fn found<'a>(args: &Explain, book: &'a Config, printer: &Printer) -> anyhow::Result<Found<'a>> {
+async fn resolve_source<'a>(args: &Explain, book: &'a Config, printer: &Printer) -> anyhow::Result<Found<'a>> {
     let Some(file) = &args.tape else {
-        let by_explorer = args.tx.explorer.as_deref().and_then(|host| explored(book, host));
+        let by_explorer = args.tx.explorer.as_deref().and_then(|host| find_explorer_chain(book, host));
         let chain = match by_explorer.filter(|_| args.chain.is_none()) {
             Some(chain) => chain,
-            None => chosen(book, args.chain.as_deref())?,
+            None => select_chain(book, args.chain.as_deref())?,
         };
         return Ok(Found { chain, pool: pool_of(chain, &Metrics::default())?, _server: None });
     };
-    let tape = load(file, printer)?;
+    let tape = load_tape(file, printer)?;
     let Some(chain) = book.chains.iter().find(|chain| chain.info.id == tape.head.chain) else {
         bail!("the tape is of chain {}, which the configuration does not have", tape.head.chain);
     };
     if checks_of(chain).verify {
         refuse_false(&tape, printer)?;
     }
-    let server =
-        TapeServer::start(chain.info.id, tape.joined(), Pace::AtOnce).await.context("failed to serve the tape")?;
+    let server = TapeServer::start(chain.info.id, tape.join_stretches(), Pace::AtOnce)
+        .await
+        .context("failed to serve the tape")?;
     let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
     let node = Node::new(&endpoint, chain.info.id, Deadlines::default()).context("failed to use the tape's server")?;
-    Ok(Found { chain, pool: node.checked(checks_of(chain)).into(), _server: Some(server) })
+    Ok(Found { chain, pool: node.with_checks(checks_of(chain)).into(), _server: Some(server) })
 }
 
 /// Returns the only chain whose explorer is at this host.
-fn explored<'a>(book: &'a Config, host: &str) -> Option<&'a ChainBook> {
+fn find_explorer_chain<'a>(book: &'a Config, host: &str) -> Option<&'a ChainBook> {
     let at = |chain: &&ChainBook| {
         let explorer = chain.info.explorer.as_deref().and_then(|text| Url::parse(text).ok());
         explorer.is_some_and(|url| url.host_str() == Some(host))
@@ -106,25 +107,24 @@ fn explored<'a>(book: &'a Config, host: &str) -> Option<&'a ChainBook> {
     chains.next().filter(|_| chains.next().is_none())
 }
 
-pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::OnUse, printer) {
+pub(crate) async fn run_explain(args: &Explain, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match load_config(global, Secrets::OnUse, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(outcome),
     };
     let tx = args.tx.hash;
-    let Found { chain, pool, _server } = found(args, &book, printer).await?;
-    let hash =
-        pool.block_of(tx).await.context("failed to ask for the transaction")?.with_context(|| {
-            format!("{} does not know the transaction {tx}, or it is not in a block yet", pool.names())
-        })?;
+    let Found { chain, pool, _server } = resolve_source(args, &book, printer).await?;
+    let hash = pool.block_of(tx).await.context("failed to ask for the transaction")?.with_context(|| {
+        format!("{} does not know the transaction {tx}, or it is not in a block yet", pool.endpoint_names())
+    })?;
     let fetched = Box::pin(pool.get(hash)).await.context("failed to fetch the transaction's block")?;
     // The windows are the current ones: they also count what the same rule vouched for since then, and the output says
     // so.
-    let history = if args.tape.is_some() { History::default() } else { windows(&book, chain).await? };
+    let history = if args.tape.is_some() { History::default() } else { load_history(&book, chain).await? };
     // Known state is today's and says nothing about a past block.
     let subjects = Arc::new((*chain.subjects).clone().without_state());
     let chain = &ChainBook { subjects, ..chain.clone() };
-    let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
+    let judged = pipeline::examine_block(&fetched.block, chain, &book, &history, &pool).await.judged;
     let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == tx).collect();
     if ours.is_empty() {
         printer.progress("the transaction touches none of the watched addresses");
@@ -132,16 +132,16 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     }
     for at in &ours {
         if printer.is_json() {
-            json(&judged, *at, &book, chain, printer);
+            print_verdict_json(&judged, *at, &book, chain, printer);
         } else {
-            show(&judged, *at, &book, &history, printer);
+            print_activity(&judged, *at, &book, &history, printer);
         }
     }
     let found = ours.iter().any(|at| matches!(judged.judged[*at].verdict, Verdict::Abnormal(_)));
     Ok(if found { Outcome::Findings } else { Outcome::Calm })
 }
 
-pub(crate) fn chosen<'a>(book: &'a Config, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
+pub(crate) fn select_chain<'a>(book: &'a Config, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
     let known = || book.chains.iter().map(|chain| &*chain.info.name).collect::<Vec<_>>().join(", ");
     match (name, book.chains.as_slice()) {
         (Some(name), _) => {
@@ -152,18 +152,18 @@ pub(crate) fn chosen<'a>(book: &'a Config, name: Option<&str>) -> anyhow::Result
     }
 }
 
-async fn windows(book: &Config, chain: &ChainBook) -> anyhow::Result<History> {
+async fn load_history(book: &Config, chain: &ChainBook) -> anyhow::Result<History> {
     if Store::is_first_start(&book.store) {
         return Ok(History::default());
     }
     let store = Store::open(&book.store).await.context("failed to open the store")?;
-    if stored(&store, chain.info.id).await?.is_none() {
+    if stored_window(&store, chain.info.id).await?.is_none() {
         return Ok(History::default());
     }
-    pipeline::remembered(&store, chain).await
+    pipeline::load_history(&store, chain).await
 }
 
-fn json(block: &JudgedBlock, at: usize, book: &Config, chain: &ChainBook, printer: &Printer) {
+fn print_verdict_json(block: &JudgedBlock, at: usize, book: &Config, chain: &ChainBook, printer: &Printer) {
     let judged = &block.judged[at];
     let Some(watch) = book.watch(judged.activity.watch) else { return };
     let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block) };
@@ -172,11 +172,11 @@ fn json(block: &JudgedBlock, at: usize, book: &Config, chain: &ChainBook, printe
 }
 
 /// Prints one activity: a description, the verdict, and the result of every rule.
-fn show(block: &JudgedBlock, at: usize, book: &Config, history: &History, printer: &Printer) {
+fn print_activity(block: &JudgedBlock, at: usize, book: &Config, history: &History, printer: &Printer) {
     let Judged { activity, verdict } = &block.judged[at];
     let Some(watch) = book.watch(activity.watch) else { return };
-    let headline = escalate::headline(activity, watch, &book.roster);
-    let indent = "  ".repeat(depth(activity));
+    let headline = escalate::activity_headline(activity, watch, &book.roster);
+    let indent = "  ".repeat(via_depth(activity));
     let (tag, by) = match verdict {
         Verdict::Normal { by } => (printer.paint(AnsiColor::Green.on_default(), "normal   "), by.to_string()),
         Verdict::Abnormal(abnormal) => {
@@ -184,7 +184,7 @@ fn show(block: &JudgedBlock, at: usize, book: &Config, history: &History, printe
             let told = abnormal.repeats.map_or(abnormal.rule.to_string(), |of| {
                 format!("{} of {}", abnormal.rule, block.judged[of].activity.position)
             });
-            (printer.paint(super::printer::loud(abnormal.severity.as_str()), &severity), told)
+            (printer.paint(super::printer::severity_style(abnormal.severity.as_str()), &severity), told)
         }
     };
     let dim = Style::new().dimmed();
@@ -197,7 +197,7 @@ fn show(block: &JudgedBlock, at: usize, book: &Config, history: &History, printe
     for arg in &activity.deed.args {
         printer.text(&format!("{:12}{indent}{}", "", printer.paint(dim, &arg.to_string())));
     }
-    if let Some((code, abi)) = activity.runs() {
+    if let Some((code, abi)) = activity.executed_code() {
         let read_by = abi.map_or_else(String::new, |abi| format!(", read by {abi}"));
         let text = format!("runs the code of {code}{read_by}");
         printer.text(&format!("{:12}{indent}{}", "", printer.paint(dim, &text)));
@@ -212,8 +212,8 @@ fn show(block: &JudgedBlock, at: usize, book: &Config, history: &History, printe
     if is_judged_by_rules(activity, verdict)
         && let Some(rules) = book.rules.watches.get(activity.watch.index())
     {
-        for trial in classify::trials(activity, rules, history, block.time) {
-            let held = if trial.holds() { "holds".to_owned() } else { refusals(&trial) };
+        for trial in classify::evaluate_rules(activity, rules, history, block.time) {
+            let held = if trial.holds() { "holds".to_owned() } else { describe_mismatches(&trial) };
             printer.text(&format!("{:12}{indent}rule `{}` {held}", "", trial.rule));
         }
     }
@@ -230,13 +230,13 @@ fn is_judged_by_rules(activity: &Activity, verdict: &Verdict) -> bool {
     }
 }
 
-fn refusals(trial: &classify::RuleResult) -> String {
+fn describe_mismatches(trial: &classify::RuleResult) -> String {
     let refusals: Vec<String> =
         trial.refusals.iter().map(|refusal| format!("{} {}", refusal.condition, refusal.text)).collect();
     format!("does not: {}", refusals.join("; "))
 }
 
-fn depth(activity: &Activity) -> usize {
+fn via_depth(activity: &Activity) -> usize {
     activity.via.len()
 }
 

@@ -1,15 +1,15 @@
 //! `watchfire incidents`: list, show, acknowledge, resolve. All changes are made in the store, so a running `watchfire
 //! run` sees them at once and notifies everyone who was paged.
 
-use super::printer::count;
-use super::{Global, Outcome, Printer, drift, opened};
+use super::printer::format_count;
+use super::{Global, Outcome, Printer, drift, load_config_and_store};
 use crate::deliver::{render_page_in, screen_columns};
 use crate::escalate;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use crate::model::{Confidence, DeliveryKey, FindingId};
-use crate::runtime::{self, SystemClock, command, quoted};
+use crate::runtime::{self, SystemClock, command_line, quoted_word};
 use crate::store::{Filter, Pages, Store, StoreError};
 use crate::watchlist::Config;
 use anstyle::AnsiColor;
@@ -71,42 +71,43 @@ pub(crate) struct Resolve {
     false_alarm: bool,
 }
 
-pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let (book, store) = match opened(global, printer).await? {
+pub(crate) async fn run_incidents(command: &Incidents, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let (book, store) = match load_config_and_store(global, printer).await? {
         Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
     match command {
-        Incidents::List(args) => list(&book, &store, args, printer).await?,
-        Incidents::Show(args) => show(&book, &store, &args.id, printer).await?,
-        Incidents::Resend(args) => resend(&store, &args.key, printer).await?,
-        Incidents::Ack(args) => return answer(&store, args, Verb::Acknowledge, printer).await,
+        Incidents::List(args) => list_incidents(&book, &store, args, printer).await?,
+        Incidents::Show(args) => show_incident(&book, &store, &args.id, printer).await?,
+        Incidents::Resend(args) => resend_dead_letter(&store, &args.key, printer).await?,
+        Incidents::Ack(args) => return respond_to_incident(&store, args, Verb::Acknowledge, printer).await,
         Incidents::Resolve(args) => {
             let verb = if args.false_alarm { Verb::FalseAlarm } else { Verb::Resolve };
-            return answer(&store, &args.answer, verb, printer).await;
+            return respond_to_incident(&store, &args.answer, verb, printer).await;
         }
     }
     Ok(Outcome::Calm)
 }
 
-async fn list(book: &Config, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
-    let filter = if args.all { Filter::default() } else { Filter::live() };
-    let incidents = store.incidents(filter).await.context("failed to read incidents")?;
+async fn list_incidents(book: &Config, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
+    let filter = if args.all { Filter::default() } else { Filter::live_only() };
+    let incidents = store.list_incidents(filter).await.context("failed to read incidents")?;
     for incident in &incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
-            printer.json(&escalate::incident_line(incident, &ids(&findings)));
+            printer.json(&escalate::incident_line(incident, &finding_ids(&findings)));
             continue;
         }
-        let severity =
-            printer.paint(super::printer::loud(incident.severity.as_str()), &format!("{:<9}", incident.severity));
+        let severity = printer
+            .paint(super::printer::severity_style(incident.severity.as_str()), &format!("{:<9}", incident.severity));
         let state = incident
             .acked_by
             .as_ref()
             .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
-        let stands = incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", footing(known)));
-        let unpaged = unpaged(store, incident).await?;
-        let differs = match drift::standing(store, book, incident).await? {
+        let stands =
+            incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", describe_confidence(known)));
+        let unpaged = unpaged_remark(store, incident).await?;
+        let differs = match drift::incident_differences(store, book, incident).await? {
             None => "",
             Some(left) if left.is_empty() => ", and the chain is as the configuration says now",
             Some(_) => ", and the chain still differs",
@@ -125,7 +126,7 @@ async fn list(book: &Config, store: &Store, args: &List, printer: &Printer) -> a
 }
 
 /// Returns a remark if no page for an incident was sent.
-async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static str> {
+async fn unpaged_remark(store: &Store, incident: &Incident) -> anyhow::Result<&'static str> {
     if !incident.paging {
         return Ok(", paged nobody");
     }
@@ -152,57 +153,60 @@ async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
         if printer.is_json() {
             printer.json(&Line::Delivery(line));
         } else {
-            let error = printable(&letter.error, 160);
+            let error = escape_unprintable(&letter.error, 160);
             printer.text(&format!("undelivered {}  {} to {}: {error}", line.key, line.kind, line.destination));
         }
     }
     if let Some(first) = dead.first() {
-        let messages = count(dead.len(), "message", "messages");
-        let resend = command(&format!("incidents resend {}", quoted(first.delivery.key.as_str())));
+        let messages = format_count(dead.len(), "message", "messages");
+        let resend = command_line(&format!("incidents resend {}", quoted_word(first.delivery.key.as_str())));
         printer.progress(&format!("{messages} could not be delivered; `{resend}` tries the first again"));
     }
     Ok(())
 }
 
-async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn resend_dead_letter(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
     let key = DeliveryKey(key.to_owned());
-    if !store.revive(&key, runtime::millis(&SystemClock)).await.context("failed to write it down")? {
-        let list = command("incidents list");
+    if !store.revive_dead_letter(&key, runtime::steady_millis(&SystemClock)).await.context("failed to write it down")? {
+        let list = command_line("incidents list");
         anyhow::bail!("there is no undelivered message {key}: `{list}` shows those there are");
     }
-    printer.progress(&format!("{key} is due again: `{}` sends it", command("run")));
+    printer.progress(&format!("{key} is due again: `{}` sends it", command_line("run")));
     Ok(())
 }
 
 /// The incident with this id, or beginning of one.
 async fn found(store: &Store, id: &str) -> anyhow::Result<Incident> {
-    match store.incident(id).await {
+    match store.find_incident(id).await {
         Err(StoreError::NoIncident(id)) => {
-            anyhow::bail!("there is no incident `{id}`: `{}` shows those there are", command("incidents list --all"))
+            anyhow::bail!(
+                "there is no incident `{id}`: `{}` shows those there are",
+                command_line("incidents list --all")
+            )
         }
         found => Ok(found?),
     }
 }
 
-async fn show(book: &Config, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn show_incident(book: &Config, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
     let incident = found(store, id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
-        printer.json(&escalate::incident_line(&incident, &ids(&findings)));
+        printer.json(&escalate::incident_line(&incident, &finding_ids(&findings)));
         findings.iter().for_each(|finding| printer.json(&escalate::finding_line(finding, &book.roster)));
         return Ok(());
     }
-    printer.text(&render_page_in(&incident.page, printer.colors(), screen_columns(std::io::stdout())));
+    printer.text(&render_page_in(&incident.page, printer.has_color(), screen_columns(std::io::stdout())));
     for finding in &findings {
         let stands = match (finding.orphaned, finding.pending) {
             (true, None) => "taken back by a reorg".to_owned(),
             (true, Some(_)) => "pending no longer".to_owned(),
             (false, Some(_)) => "pending".to_owned(),
-            (false, None) => footing(&finding.footing),
+            (false, None) => describe_confidence(&finding.footing),
         };
         printer.text(&format!("{:<9} {}  {}  ({stands})", finding.severity, finding.id, finding.headline));
     }
-    if let Some(left) = drift::standing(store, book, &incident).await? {
+    if let Some(left) = drift::incident_differences(store, book, &incident).await? {
         printer.text("chain against configuration, as read last:");
         for (_, headline) in &left {
             printer.text(&format!("  {headline}"));
@@ -215,13 +219,13 @@ async fn show(book: &Config, store: &Store, id: &str, printer: &Printer) -> anyh
 }
 
 /// Returns the confidence as text: `safe`, `included, unconfirmed`.
-fn footing(footing: &Confidence) -> String {
+fn describe_confidence(footing: &Confidence) -> String {
     let doubts = [(footing.is_unconfirmed(), ", unconfirmed"), (footing.is_unverified(), ", unverified")];
     let doubts: String = doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
     format!("{}{doubts}", footing.finality.as_str())
 }
 
-fn ids(findings: &[Finding]) -> Vec<FindingId> {
+fn finding_ids(findings: &[Finding]) -> Vec<FindingId> {
     findings.iter().map(|finding| finding.id.clone()).collect()
 }
 
@@ -251,15 +255,15 @@ impl Verb {
     }
 }
 
-async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<Outcome> {
+async fn respond_to_incident(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<Outcome> {
     let incident = found(store, &args.id).await?;
-    let now = runtime::millis(&SystemClock);
+    let now = runtime::steady_millis(&SystemClock);
     let by = args.by.clone();
     let word = verb.as_str();
     let answered = store
-        .answer(incident.id.clone(), now, args.seen, move |incident| match verb {
-            Verb::Acknowledge => escalate::acknowledge(incident, &by, now),
-            Verb::Resolve => escalate::resolve(incident, &by, now),
+        .commit_response(incident.id.clone(), now, args.seen, move |incident| match verb {
+            Verb::Acknowledge => escalate::acknowledge_incident(incident, &by, now),
+            Verb::Resolve => escalate::resolve_incident(incident, &by, now),
             Verb::FalseAlarm => escalate::false_alarm(incident, &by, now),
         })
         .await?
@@ -267,7 +271,7 @@ async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> 
     for incident in &answered.plan.incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
-            printer.json(&escalate::incident_line(incident, &ids(&findings)));
+            printer.json(&escalate::incident_line(incident, &finding_ids(&findings)));
         } else {
             printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
         }
@@ -278,11 +282,15 @@ async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> 
     printer.progress("it stays open: no page was delivered that says");
     for unseen in &answered.unseen {
         let to: Vec<&str> = unseen.destinations.iter().map(String::as_str).collect();
-        let why = unseen.error.as_ref().map_or(String::new(), |error| format!(": {}", printable(error, 160)));
+        let why = unseen.error.as_ref().map_or(String::new(), |error| format!(": {}", escape_unprintable(error, 160)));
         printer.progress(&format!("  {}: {} (to {}{why})", unseen.severity, unseen.headline, to.join(", ")));
     }
-    let all =
-        command(&format!("incidents {word} {} --by {} --seen {}", incident.id, quoted(&args.by), incident.revision));
+    let all = command_line(&format!(
+        "incidents {word} {} --by {} --seen {}",
+        incident.id,
+        quoted_word(&args.by),
+        incident.revision
+    ));
     printer.progress(&format!("`{all}` answers for that too"));
     Ok(Outcome::Findings)
 }

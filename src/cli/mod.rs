@@ -19,7 +19,7 @@ mod store;
 mod tape;
 mod test_page;
 
-use crate::runtime::command;
+use crate::runtime::command_line;
 use crate::settings::{Problems, Secrets};
 use crate::store::Store;
 use crate::telemetry::{Form, Outlet};
@@ -164,7 +164,7 @@ pub fn main() -> ExitCode {
         Format::Text => Form::Text,
         Format::Json => Form::Json,
     };
-    let logs = match crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
+    let logs = match crate::telemetry::start_logging(&cli.global.log, form, printer.colors_stderr()) {
         Ok(logs) => logs,
         Err(error) => {
             printer.error(&error);
@@ -179,12 +179,12 @@ pub fn main() -> ExitCode {
             return Outcome::Unknown.into();
         }
     };
-    let outcome = runtime.block_on(dispatch(&cli, &printer, &logs));
+    let outcome = runtime.block_on(run_command(&cli, &printer, &logs));
     // A pending name lookup or a pending read of a terminal must not keep the process alive.
     runtime.shutdown_timeout(FAREWELL);
     // Unread log output must not keep the process alive either.
-    let _ = logs.finish(FAREWELL);
-    let outcome = outcome.and_then(|outcome| match printer.failure() {
+    let _ = logs.finish_within(FAREWELL);
+    let outcome = outcome.and_then(|outcome| match printer.write_failure() {
         Some(error) => anyhow::bail!("failed to write answers to stdout: {error}"),
         None => Ok(outcome),
     });
@@ -197,28 +197,28 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
+async fn run_command(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
         Command::Run(args) => Box::pin(run::run(args, global, printer, logs)).await,
-        Command::Demo(args) => Box::pin(demo::demo(args, printer)).await,
-        Command::Check(args) => Ok(check::check(args, global, printer)),
-        Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
-        Command::Incidents(command) => incidents::incidents(command, global, printer).await,
-        Command::Drift(args) => Box::pin(drift::drift(args, global, printer)).await,
-        Command::Queue(args) => queue::queue(args, global, printer).await,
-        Command::Chain(command) => chain::chain(command, global, printer).await,
-        Command::Store(command) => store::store(command, global, printer).await,
-        Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
-        Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,
+        Command::Demo(args) => Box::pin(demo::run_demo(args, printer)).await,
+        Command::Check(args) => Ok(check::run_check(args, global, printer)),
+        Command::Explain(args) => Box::pin(explain::run_explain(args, global, printer)).await,
+        Command::Incidents(command) => incidents::run_incidents(command, global, printer).await,
+        Command::Drift(args) => Box::pin(drift::run_drift(args, global, printer)).await,
+        Command::Queue(args) => queue::run_proposals(args, global, printer).await,
+        Command::Chain(command) => chain::run_chain(command, global, printer).await,
+        Command::Store(command) => store::run_store(command, global, printer).await,
+        Command::Tape(command) => Box::pin(tape::run_tape(command, global, printer)).await,
+        Command::Probe(args) => Box::pin(probe::run_probe(args, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,
     }
 }
 
 /// Returns the compiled configuration. Prints its problems, if there are any.
-fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Config, Outcome> {
-    let book = watchlist::load(&global.config, secrets).map_err(|problems| {
-        tell(&problems, printer);
+fn load_config(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Config, Outcome> {
+    let book = watchlist::load_config(&global.config, secrets).map_err(|problems| {
+        print_problems(&problems, printer);
         Outcome::Unknown
     });
     book.map(|book| match &global.store {
@@ -228,8 +228,8 @@ fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Config, 
 }
 
 /// Opens the configuration and its store for commands that read or answer incidents. Creates neither.
-async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Config, Store), Outcome>> {
-    let book = match book(global, Secrets::NamesOnly, printer) {
+async fn load_config_and_store(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Config, Store), Outcome>> {
+    let book = match load_config(global, Secrets::NamesOnly, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(Err(outcome)),
     };
@@ -237,7 +237,7 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Co
     let store =
         Store::open(&book.store).await.with_context(|| format!("failed to open the store {}", book.store.display()))?;
     // The sending process reads the deadlines that are written here, so both must use the same clock.
-    if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
+    if let Some(noted) = store.last_moment().await.context("failed to read the clock of the store")? {
         crate::runtime::carry_on(&noted);
     }
     Ok(Ok((book, store)))
@@ -246,11 +246,11 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Co
 /// Refuses a store that no run has made yet.
 fn require_store(path: &Path) -> anyhow::Result<()> {
     if Store::is_first_start(path) {
-        anyhow::bail!("there is no store at {} yet: `{}` makes it", path.display(), command("run"));
+        anyhow::bail!("there is no store at {} yet: `{}` makes it", path.display(), command_line("run"));
     }
     Ok(())
 }
 
-fn tell(problems: &Problems, printer: &Printer) {
+fn print_problems(problems: &Problems, printer: &Printer) {
     printer.problems(problems);
 }

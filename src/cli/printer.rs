@@ -2,7 +2,7 @@
 
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
-use crate::runtime::{command, error_chain};
+use crate::runtime::{command_line, error_chain};
 use crate::settings::{Problem, Problems};
 use crate::store::StoreError;
 use crate::telemetry::Outlet;
@@ -45,7 +45,7 @@ impl Printer {
 
     /// Returns a printer for a watch, which must continue even if its output is not read, and the outlet to wait for at
     /// the end. `aside` is the outlet to stderr.
-    pub(crate) fn detached(&self, aside: &Outlet) -> std::io::Result<(Self, Outlet)> {
+    pub(crate) fn detach_output(&self, aside: &Outlet) -> std::io::Result<(Self, Outlet)> {
         let outlet = Outlet::new(std::io::stdout())?;
         let out = Arc::new(Mutex::new(outlet.clone()));
         Ok((Self { out, aside: Some(aside.clone()), ..self.clone() }, outlet))
@@ -55,7 +55,7 @@ impl Printer {
         self.format == Format::Json
     }
 
-    pub(crate) fn colors(&self) -> bool {
+    pub(crate) fn has_color(&self) -> bool {
         self.color
     }
 
@@ -75,15 +75,15 @@ impl Printer {
 
     /// Returns the reason why answers could not be written, such as a full disk behind stdout. A closed pipe is not a
     /// failure.
-    pub(crate) fn failure(&self) -> Option<&std::io::Error> {
+    pub(crate) fn write_failure(&self) -> Option<&std::io::Error> {
         self.failure.get()
     }
 
     /// Prints one line of the record as JSON.
     pub(crate) fn json(&self, line: &impl serde::Serialize) {
-        match crate::model::json::line(line) {
+        match crate::model::json::to_json_line(line) {
             Ok(text) => self.text(&text),
-            Err(error) => aside(&format!("error: failed to write a line as JSON: {error}")),
+            Err(error) => write_stderr_line(&format!("error: failed to write a line as JSON: {error}")),
         }
     }
 
@@ -118,14 +118,14 @@ impl Printer {
                     let findings = line.late.iter().map(|late| late.findings).sum::<u64>();
                     format!(
                         ", {} seen late, {} in them",
-                        count(blocks, "block", "blocks"),
-                        count(findings, "finding", "findings")
+                        format_count(blocks, "block", "blocks"),
+                        format_count(findings, "finding", "findings")
                     )
                 });
                 self.text(&format!("{tag}  {}{chain}{through} since {}{until}{late}", line.kind, line.since));
                 line.ways
                     .iter()
-                    .for_each(|way| self.text(&format!("           {}: {}", way.to, command(&way.command))));
+                    .for_each(|way| self.text(&format!("           {}: {}", way.to, command_line(&way.command))));
             }
             // People do not need to read that a finding remains; programs want to know its confidence.
             Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}
@@ -143,15 +143,15 @@ impl Printer {
             }
             let tag = self.paint(AnsiColor::Green.on_default(), "normal   ");
             let by = self.paint(Style::new().dimmed(), &format!("({}: {})", verdict.watch, verdict.by));
-            self.text(&format!("{tag}  {}  {}  {by}", clock(&verdict.time), verdict.headline));
+            self.text(&format!("{tag}  {}  {}  {by}", format_clock_time(&verdict.time), verdict.headline));
             return;
         }
         if verdict.finding_id.is_none() {
             return;
         }
         let severity = verdict.severity.as_deref().unwrap_or("high");
-        let tag = self.paint(loud(severity), &format!("{severity:<9}"));
-        self.text(&format!("{tag}  {}  {}", clock(&verdict.time), verdict.headline));
+        let tag = self.paint(severity_style(severity), &format!("{severity:<9}"));
+        self.text(&format!("{tag}  {}  {}", format_clock_time(&verdict.time), verdict.headline));
         for reason in verdict.reasons.iter().take(verdict.near) {
             self.text(&format!("{:32}{}", "", self.paint(Style::new().dimmed(), reason)));
         }
@@ -162,17 +162,17 @@ impl Printer {
         match &self.aside {
             // The outlet takes whole lines and never waits.
             Some(aside) => drop(aside.clone().write_all(format!("{text}\n").as_bytes())),
-            None => aside(text),
+            None => write_stderr_line(text),
         }
     }
 
     /// Prints an error on stderr.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
-        aside(&format!("{tag}error{tag:#}: {}", error_chain(error)));
+        write_stderr_line(&format!("{tag}error{tag:#}: {}", error_chain(error)));
         let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
-        for way in of_store.map(StoreError::ways).unwrap_or_default() {
-            aside(&format!("{}: {}", way.to, command(&way.command)));
+        for way in of_store.map(StoreError::recovery_commands).unwrap_or_default() {
+            write_stderr_line(&format!("{}: {}", way.to, command_line(&way.command)));
         }
     }
 
@@ -180,14 +180,14 @@ impl Printer {
     /// too.
     pub(crate) fn problems(&self, problems: &Problems) {
         if self.is_json() {
-            for problem in problems.sorted() {
+            for problem in problems.sorted_by_position() {
                 self.json(&problem_line(problem));
             }
         }
-        aside(&format!(
+        write_stderr_line(&format!(
             "{}{}; nothing is started on a configuration with problems",
             problems.render(self.color_stderr),
-            count(problems.len(), "problem", "problems")
+            format_count(problems.len(), "problem", "problems")
         ));
     }
 
@@ -197,21 +197,21 @@ impl Printer {
 }
 
 /// Writes a line to stderr. An unread or closed stderr ends nothing.
-fn aside(text: &str) {
+fn write_stderr_line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn summed_up(s: &SummaryLine) -> String {
     format!(
         "{}, {}: {} normal, {} abnormal; {} ({} retracted), {}, {} sent, {} dead",
-        count(s.blocks, "block", "blocks"),
-        count(s.activities, "activity", "activities"),
+        format_count(s.blocks, "block", "blocks"),
+        format_count(s.activities, "activity", "activities"),
         s.normal,
         s.activities - s.normal,
-        count(s.findings, "finding", "findings"),
+        format_count(s.findings, "finding", "findings"),
         s.retracted,
-        count(s.incidents, "incident", "incidents"),
-        count(s.deliveries, "message", "messages"),
+        format_count(s.incidents, "incident", "incidents"),
+        format_count(s.deliveries, "message", "messages"),
         s.dead
     )
 }
@@ -229,7 +229,7 @@ fn problem_line(problem: &Problem) -> serde_json::Value {
     told
 }
 
-pub(crate) fn loud(severity: &str) -> Style {
+pub(crate) fn severity_style(severity: &str) -> Style {
     match severity {
         "critical" => AnsiColor::White.on(AnsiColor::Red).bold(),
         "high" => AnsiColor::Red.on_default().bold(),
@@ -239,13 +239,13 @@ pub(crate) fn loud(severity: &str) -> Style {
 }
 
 /// Formats a count with its noun: `1 rule`, `2 rules`.
-pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+pub(crate) fn format_count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
     let word = if n == N::from(1) { one } else { many };
     format!("{n} {word}")
 }
 
 /// Formats an RFC 3339 time as `2026-11-02 10:00:24`.
-fn clock(time: &str) -> String {
+fn format_clock_time(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_program_gets_a_problems_place_in_fields_of_their_own() {
-        let mut problem = SourceFile::new("a.toml", "x = 1\ncolour = 2\n").spot(6..12).problem("unknown key `colour`");
+        let mut problem =
+            SourceFile::new("a.toml", "x = 1\ncolour = 2\n").spot_at(6..12).problem("unknown key `colour`");
         let told = serde_json::json!({
             "type": "problem", "file": "a.toml", "line": 2, "column": 1, "message": "unknown key `colour`",
         });
@@ -273,6 +274,6 @@ mod tests {
             summed_up(&one),
             "1 block, 1 activity: 0 normal, 1 abnormal; 1 finding (0 retracted), 1 incident, 1 message sent, 0 dead"
         );
-        assert_eq!(count(0, "rule", "rules"), "0 rules");
+        assert_eq!(format_count(0, "rule", "rules"), "0 rules");
     }
 }

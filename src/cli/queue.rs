@@ -2,7 +2,7 @@
 //!
 //! All data comes from the store. No service and no node is asked, so a responder can read it wherever the file is.
 
-use super::{Global, Outcome, Printer, opened};
+use super::{Global, Outcome, Printer, load_config_and_store};
 use crate::model::queue::{Remembered, Waits};
 use crate::model::record::VerdictLine;
 use crate::model::{BlindnessKind, Severity, WatchInfo};
@@ -33,8 +33,8 @@ struct Shown {
     severity: Option<Severity>,
 }
 
-pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let (book, store) = match opened(global, printer).await? {
+pub(crate) async fn run_proposals(args: &Queue, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let (book, store) = match load_config_and_store(global, printer).await? {
         Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
@@ -46,13 +46,14 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
     }
     let (mut n, mut unseen) = (0, unseen_services(&book, &store, &wanted).await?);
     for watch in &wanted {
-        let kept = store.queue(watch.chain.id, watch.address).await.context("failed to read what is queued")?;
+        let kept =
+            store.load_proposals(watch.chain.id, watch.address).await.context("failed to read what is queued")?;
         let mut shown: Vec<Remembered> = kept.remembered;
         shown.retain(|one| args.all || one.waits == Waits::Queued);
         shown.sort_by_key(|one| (one.waits != Waits::Queued, one.nonce));
         n += shown.len();
         for one in shown {
-            tell(watch, &thought(&store, watch, one).await?, printer);
+            print_proposal(watch, &load_last_verdict(&store, watch, one).await?, printer);
         }
         if kept.looked_at.is_none() {
             unseen.push(format!("{}: its queue was not looked at yet", watch.label));
@@ -80,8 +81,8 @@ async fn unseen_services(book: &Config, store: &Store, wanted: &[&WatchInfo]) ->
     let mut unseen = Vec::new();
     let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
     for queue in queues {
-        let live = Filter { chain: Some(queue.chain.id), ..Filter::live() };
-        for incident in store.incidents(live).await.context("failed to read whether services answer")? {
+        let live = Filter { chain: Some(queue.chain.id), ..Filter::live_only() };
+        for incident in store.list_incidents(live).await.context("failed to read whether services answer")? {
             let Some(blindness) = &incident.blindness else { continue };
             if BlindnessKind::OF_SERVICES.contains(&blindness.kind) && blindness.over.is_none() {
                 unseen.push(incident.page.headline.clone());
@@ -92,7 +93,7 @@ async fn unseen_services(book: &Config, store: &Store, wanted: &[&WatchInfo]) ->
 }
 
 /// Returns the latest judgement on a transaction, part by part.
-async fn thought(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::Result<Shown> {
+async fn load_last_verdict(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::Result<Shown> {
     let lines = store.lines_of(watch.chain.id, one.hash).await.context("failed to read what was judged")?;
     let findings = store.findings_by(watch.chain.id, one.hash).await.context("failed to read findings")?;
     let severity = findings.iter().map(|finding| finding.severity).max();
@@ -111,7 +112,7 @@ async fn thought(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::R
     Ok(Shown { one, said, findings, severity })
 }
 
-fn tell(watch: &WatchInfo, shown: &Shown, printer: &Printer) {
+fn print_proposal(watch: &WatchInfo, shown: &Shown, printer: &Printer) {
     let Shown { one, said, findings, severity } = shown;
     let progress = one.progress;
     if printer.is_json() {
@@ -125,7 +126,7 @@ fn tell(watch: &WatchInfo, shown: &Shown, printer: &Printer) {
         }));
     }
     let word = match severity {
-        Some(severity) => printer.paint(super::printer::loud(severity.as_str()), &format!("{severity:<9}")),
+        Some(severity) => printer.paint(super::printer::severity_style(severity.as_str()), &format!("{severity:<9}")),
         None => printer.paint(AnsiColor::Green.on_default(), &format!("{:<9}", "normal")),
     };
     let state = if one.waits == Waits::Queued {

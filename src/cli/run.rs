@@ -1,9 +1,9 @@
 //! `watchfire run`: runs the whole pipeline for every chain of the configuration.
 
-use super::printer::count;
+use super::printer::format_count;
 use super::session::{App, Recording};
-use super::store::stamp;
-use super::{Global, Outcome, Printer, book};
+use super::store::timestamp_suffix;
+use super::{Global, Outcome, Printer, load_config};
 use crate::console::Console;
 use crate::runtime::Stop;
 use crate::settings::Secrets;
@@ -64,26 +64,26 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::Resolve, printer) {
+    let book = match load_config(global, Secrets::Resolve, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
-    let (aside, answers) = printer.detached(logs).context("failed to start to print")?;
+    let (aside, answers) = printer.detach_output(logs).context("failed to start to print")?;
     ignore_hangup(&aside)?;
     if args.new_store
         && let Some(before) =
-            Store::begin_anew(&book.store, &stamp()).await.context("failed to begin with a new store")?
+            Store::begin_anew(&book.store, &timestamp_suffix()).await.context("failed to begin with a new store")?
     {
         printer.progress(&format!("the earlier store was moved to {}", before.display()));
     }
     let Some(session) = App::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
-    let session = session.recorded(recording);
-    session.signs.outlet("answers", answers.clone());
-    session.signs.outlet("log", logs.clone());
+    let session = session.with_recording(recording);
+    session.signs.register_outlet("answers", answers.clone());
+    session.signs.register_outlet("log", logs.clone());
     let console = match book.console {
         Some(address) => {
             Some(Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?)
@@ -91,26 +91,29 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         None => None,
     };
     if let Some(console) = &console {
-        printer.progress(&format!("metrics and readiness at http://{}", console.address()));
+        printer.progress(&format!("metrics and readiness at http://{}", console.listen_address()));
     }
     for note in &book.notes {
-        printer.progress(&format!("note: {}", check::told(note)));
+        printer.progress(&format!("note: {}", check::format_note(note)));
     }
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",
-            count(chain.subjects.len(), "address", "addresses"),
+            format_count(chain.subjects.len(), "address", "addresses"),
             chain.info.name,
             chain.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(", ")
         ));
     }
     let until = args.until_block;
     let from = args.from_block;
-    let outcome = session.live(console, &stop, from, until).await;
-    if !answers.finish(super::FAREWELL) || answers.dropped() > 0 {
-        warn!("nobody read all of the answers; {} lines were dropped, the store has what they said", answers.dropped());
+    let outcome = session.follow_chains(console, &stop, from, until).await;
+    if !answers.finish_within(super::FAREWELL) || answers.dropped_lines() > 0 {
+        warn!(
+            "nobody read all of the answers; {} lines were dropped, the store has what they said",
+            answers.dropped_lines()
+        );
     }
-    match answers.failure() {
+    match answers.write_failure() {
         Some(error) => bail!("failed to write answers to stdout: {error}; the store has what they said"),
         None => outcome,
     }

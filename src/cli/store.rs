@@ -1,6 +1,6 @@
 //! `watchfire store`: backup of the store while a run is active, and its restoration.
 
-use super::{Global, Outcome, Printer, book, require_store};
+use super::{Global, Outcome, Printer, load_config, require_store};
 use crate::model::ChainId;
 use crate::runtime::{self, Clock, SystemClock, quoted_path};
 use crate::settings::Secrets;
@@ -28,8 +28,8 @@ pub(crate) enum StoreCommand {
     },
 }
 
-pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::NamesOnly, printer) {
+pub(crate) async fn run_store(command: &StoreCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match load_config(global, Secrets::NamesOnly, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(outcome),
     };
@@ -38,15 +38,17 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
         StoreCommand::Backup { file, replace } => {
             require_store(&path)?;
             let (from, to, replace) = (path.clone(), file.clone(), *replace);
-            let copied = tokio::task::spawn_blocking(move || store::backup(&from, &to, replace)).await?;
-            copied
-                .with_context(|| format!("failed to back up {} to {}{}", path.display(), file.display(), hint(file)))?;
-            let restore = runtime::command(&format!("store restore {}", quoted_path(file)));
+            let copied = tokio::task::spawn_blocking(move || store::backup_store(&from, &to, replace)).await?;
+            copied.with_context(|| {
+                format!("failed to back up {} to {}{}", path.display(), file.display(), replace_hint(file))
+            })?;
+            let restore = runtime::command_line(&format!("store restore {}", quoted_path(file)));
             printer.progress(&format!("wrote {}; `{restore}` brings it back", file.display()));
         }
         StoreCommand::Restore { file } => {
             let (from, to) = (file.clone(), path.clone());
-            let restored = tokio::task::spawn_blocking(move || store::restore(&from, &to, &stamp())).await?;
+            let restored =
+                tokio::task::spawn_blocking(move || store::restore_store(&from, &to, &timestamp_suffix())).await?;
             let restored =
                 restored.with_context(|| format!("failed to restore {} to {}", file.display(), path.display()))?;
             if let Some(before) = restored.before {
@@ -55,16 +57,17 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
             printer.progress(&format!(
                 "restored {}: `{}` goes on from where it stood",
                 path.display(),
-                runtime::command("run")
+                runtime::command_line("run")
             ));
             let store = Store::open(&path).await.context("failed to open the store")?;
             let chains: Vec<(String, ChainId)> =
                 book.chains.iter().map(|chain| (chain.info.name.to_string(), chain.info.id)).collect();
             for (name, id) in chains {
-                let stands = match store.cursor(id).await.context("failed to read where the chain stands")? {
-                    Some(at) => format!("judged up to block {}", at.number),
-                    None => "nothing judged yet".to_owned(),
-                };
+                let stands =
+                    match store.last_committed_block(id).await.context("failed to read where the chain stands")? {
+                        Some(at) => format!("judged up to block {}", at.number),
+                        None => "nothing judged yet".to_owned(),
+                    };
                 printer.progress(&format!("{name}: {stands}"));
             }
         }
@@ -73,10 +76,10 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
 }
 
 /// Returns the current time as used in the name of a store that was moved aside.
-pub(crate) fn stamp() -> String {
+pub(crate) fn timestamp_suffix() -> String {
     SystemClock.now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn hint(file: &Path) -> &'static str {
+fn replace_hint(file: &Path) -> &'static str {
     if file.exists() { " (`--replace` writes over it)" } else { "" }
 }

@@ -1,8 +1,8 @@
 //! `watchfire test-page PATH`: sends a page marked TEST to a path, through the ordinary delivery.
 
-use super::printer::count;
+use super::printer::format_count;
 use super::session::App;
-use super::{Global, Outcome, Printer, book};
+use super::{Global, Outcome, Printer, load_config};
 use crate::escalate;
 use crate::model::DeliveryKey;
 use crate::runtime;
@@ -26,7 +26,7 @@ pub(crate) struct TestPage {
 }
 
 pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::OnUse, printer) {
+    let book = match load_config(global, Secrets::OnUse, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
@@ -35,22 +35,22 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         anyhow::bail!("there is no path `{}`; the configuration has {}", args.path, known.join(", "));
     }
     let store = Store::open(&book.store).await.context("failed to open the store")?;
-    if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
+    if let Some(noted) = store.last_moment().await.context("failed to read the clock of the store")? {
         runtime::carry_on(&noted);
     }
     let session = App::new(book, store, printer.clone());
-    let now = runtime::millis(&*session.clock);
+    let now = runtime::steady_millis(&*session.clock);
     let (roster, path) = (session.book.roster.clone(), args.path.clone());
     let plan = session
         .store
-        .change(now, move |_| escalate::test_page(&roster.path(&path), &roster, now))
+        .commit_change(now, move |_| escalate::test_page(&roster.path(&path), &roster, now))
         .await
         .context("failed to write the test page down")?;
     for incident in &plan.incidents {
         printer.progress(&format!(
             "{} opened: acknowledge it with `{}`",
             incident.id,
-            runtime::command(&format!("incidents ack {}", incident.id))
+            runtime::command_line(&format!("incidents ack {}", incident.id))
         ));
     }
     let ours: Vec<_> = plan.deliveries.iter().map(|delivery| delivery.key.clone()).collect();
@@ -61,21 +61,21 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         printer.progress(&format!("{}: not delivered, {then}: {why}", letter.destination));
     }
     let sent = ours.len().saturating_sub(unsent.len());
-    printer.progress(&format!("{sent} of {} delivered", count(ours.len(), "message", "messages")));
+    printer.progress(&format!("{sent} of {} delivered", format_count(ours.len(), "message", "messages")));
     Ok(if unsent.is_empty() { Outcome::Calm } else { Outcome::Unknown })
 }
 
 /// Sends `ours` and returns those that failed at the first attempt. A `run` on the same store may be sending some of
 /// them; the function waits for them as long as one attempt may take.
 async fn sent_once(session: &App, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
-    let mut worker = session.worker();
+    let mut worker = session.delivery_worker();
     for _ in 0..LOOKS_MAX {
         worker.drain().await.context("failed to deliver")?;
-        let unsent = session.store.unsent(ours.to_vec()).await.context("failed to look for what was sent")?;
+        let unsent = session.store.unsent_messages(ours.to_vec()).await.context("failed to look for what was sent")?;
         if unsent.iter().all(|letter| letter.error.is_some()) {
             return Ok(unsent);
         }
         tokio::time::sleep(LOOK).await;
     }
-    session.store.unsent(ours.to_vec()).await.context("failed to look for what was sent")
+    session.store.unsent_messages(ours.to_vec()).await.context("failed to look for what was sent")
 }

@@ -90,7 +90,7 @@ impl Console {
 
     /// Returns the address on which the console listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn listen_address(&self) -> SocketAddr {
         self.address
     }
 
@@ -108,7 +108,7 @@ impl Console {
             match accepted {
                 Ok((stream, client)) => {
                     guests.make_room(CONNECTIONS_MAX);
-                    let talk = converse(stream, self.signs.clone(), self.patience, stop.clone());
+                    let talk = serve_connection(stream, self.signs.clone(), self.patience, stop.clone());
                     guests.0.push_back((client.ip(), tokio::spawn(talk).abort_handle()));
                     // Let the task of the accepted connection run before another connection can replace it.
                     tokio::task::yield_now().await;
@@ -146,9 +146,9 @@ impl OpenConnections {
 }
 
 /// Answers one request, within bounds.
-async fn converse(stream: TcpStream, signs: WebState, patience: ConnectionLimits, stop: Stop) {
+async fn serve_connection(stream: TcpStream, signs: WebState, patience: ConnectionLimits, stop: Stop) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(&request, &signs);
+        let answer = handle_request(&request, &signs);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -169,7 +169,7 @@ async fn converse(stream: TcpStream, signs: WebState, patience: ConnectionLimits
     }
 }
 
-fn answer(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>> {
+fn handle_request(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>> {
     let text = "text/plain; charset=utf-8";
     let (status, kind, body) = match request.uri().path() {
         _ if request.method() != Method::GET && request.method() != Method::HEAD => {
@@ -177,11 +177,11 @@ fn answer(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>
         }
         "/metrics" => {
             // Brings the series of checks that nobody renews up to date.
-            let _ = signs.checks.failing();
+            let _ = signs.checks.failing_checks();
             (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", signs.metrics.render())
         }
         "/healthz" => (StatusCode::OK, text, "ok\n".to_owned()),
-        "/readyz" => ready(&signs.checks),
+        "/readyz" => readiness_response(&signs.checks),
         _ => (StatusCode::NOT_FOUND, text, "here are /metrics, /healthz and /readyz\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -197,15 +197,15 @@ fn answer(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>
 }
 
 /// Returns the readiness of all checks, and the checks that fail.
-fn ready(checks: &Checks) -> (StatusCode, &'static str, String) {
-    let failing = checks.failing();
+fn readiness_response(checks: &Checks) -> (StatusCode, &'static str, String) {
+    let failing = checks.failing_checks();
     let listed = failing
         .iter()
         .map(|failing| json!({ "check": failing.name, "why": failing.why, "since": failing.since.to_string() }));
     let body = json!({
         "ready": failing.is_empty(),
         "failing": listed.collect::<Vec<_>>(),
-        "checks": checks.names(),
+        "checks": checks.check_names(),
     });
     let status = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, "application/json", format!("{body}\n"))

@@ -21,7 +21,7 @@ impl Bench {
         let checks = Checks::new(metrics.clone(), || jiff::Timestamp::UNIX_EPOCH);
         let mut console = Console::bind(([127, 0, 0, 1], 0).into(), metrics.clone(), checks.clone()).await.unwrap();
         change(&mut console.patience);
-        let (address, stop) = (console.address(), Stop::new());
+        let (address, stop) = (console.listen_address(), Stop::new());
         tokio::spawn(console.run(stop.clone()));
         Self { address, metrics, checks, _stop: stop.drop_guard() }
     }
@@ -48,11 +48,11 @@ impl Bench {
 #[tokio::test]
 async fn readiness_names_the_checks_that_fail() {
     let bench = Bench::start().await;
-    bench.checks.ok("chain/mainnet/head");
+    bench.checks.mark_passing("chain/mainnet/head");
     let (status, body) = bench.get("/readyz").await;
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, body), (200, json!({ "ready": true, "failing": [], "checks": ["chain/mainnet/head"] })));
-    bench.checks.fails("store/writes", "the disk is full");
+    bench.checks.mark_failing("store/writes", "the disk is full");
     let (status, body) = bench.get("/readyz").await;
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 503);
@@ -65,7 +65,7 @@ async fn readiness_names_the_checks_that_fail() {
 #[tokio::test]
 async fn metrics_are_scraped_and_everything_else_is_refused() {
     let bench = Bench::start().await;
-    bench.metrics.chain("mainnet", 12.0);
+    bench.metrics.register_chain("mainnet", 12.0);
     let (status, body) = bench.get("/metrics").await;
     assert_eq!(status, 200);
     assert!(body.contains("\nwatchfire_chain_head_number{chain=\"mainnet\"} 0.0\n"), "{body}");
@@ -138,7 +138,7 @@ async fn slow_clients_keep_nobody_from_health() {
 async fn readers_that_stop_reading_keep_nobody_from_health() {
     let bench = Bench::with(for_ever).await;
     for n in 0..40 {
-        bench.metrics.chain(&format!("chain-with-a-long-name-{n}"), 12.0);
+        bench.metrics.register_chain(&format!("chain-with-a-long-name-{n}"), 12.0);
     }
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS_MAX + 10 {

@@ -16,15 +16,18 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             continue;
         }
         let frame = &frames[index];
-        let act = subjects.get(&frame.caller).filter(|subject| acts(subject, frame)).map(|subject| {
-            let signers = approvals(frames, index, tx);
-            let act = activity(subject.watch, ActivityKind::Act, frame, tx, signers);
-            let paid = ops::prefunded(frames, index).map(|_| Note::Prefund);
-            let act = Activity { notes: act.notes.into_iter().chain(paid).chain(named::of(frame)).collect(), ..act };
+        let act = subjects.get(&frame.caller).filter(|subject| is_act_of_subject(subject, frame)).map(|subject| {
+            let signers = approving_accounts(frames, index, tx);
+            let act = frame_activity(subject.watch, ActivityKind::Act, frame, tx, signers);
+            let paid = ops::prefunded_operation(frames, index).map(|_| Note::Prefund);
+            let act = Activity {
+                notes: act.notes.into_iter().chain(paid).chain(named::named_addresses_note(frame)).collect(),
+                ..act
+            };
             // The heir receives ether. For the destroyed contract it is not a payment, so rules about payments do not
             // apply.
             let ends = frame.notes.contains(&Note::Destroyed);
-            if ends { Activity { deed: deed::destruction(frame.target.unwrap_or_default()), ..act } } else { act }
+            if ends { Activity { deed: deed::self_destruct(frame.target.unwrap_or_default()), ..act } } else { act }
         });
         let call = frame
             .target
@@ -34,12 +37,14 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             // reported as a call by a stranger.
             .filter(|_| !is_by_others(frames, frame) && !frame.hidden)
             .and_then(|target| subjects.get(&target))
-            .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
+            .map(|subject| {
+                frame_activity(subject.watch, ActivityKind::Call, frame, tx, approving_accounts(frames, index, tx))
+            });
         let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
         let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         // Validating an operation is part of that operation.
-        let operation = ops::validated(frames, index).and_then(|at| called(&frames[at], out));
+        let operation = ops::validated_operation(frames, index).and_then(|at| call_activity(&frames[at], out));
         let charged = ops::is_charged(frames, index, tx).then_some(Note::Charged);
         let call = call.map(|call| Activity {
             role: operation.map_or(Role::Leaf, |of| Role::Effect { of }),
@@ -48,7 +53,8 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         });
         // Whoever makes a contract at a watched address calls nobody: what it says there is that it is made.
         let made = frame.made.and_then(|made| subjects.get(&made)).map(|subject| {
-            let made = activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx));
+            let made =
+                frame_activity(subject.watch, ActivityKind::Call, frame, tx, approving_accounts(frames, index, tx));
             Activity { to: frame.made, ..made }
         });
         for activity in [act, call, made].into_iter().flatten() {
@@ -56,7 +62,7 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             out.push(activity);
         }
     }
-    wrap(frames, subjects, out);
+    assign_envelope_roles(frames, subjects, out);
 }
 
 /// Returns the judged call inside which the subject does this, where only a trace shows the nesting.
@@ -68,8 +74,8 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     if !frame.inner {
         return None;
     }
-    if let Some(operation) = ops::prefunded(frames, index) {
-        return called(&frames[operation], out);
+    if let Some(operation) = ops::prefunded_operation(frames, index) {
+        return call_activity(&frames[operation], out);
     }
     // A call that a contract makes to itself is part of the call that it received.
     let asked = |outer: &Frame| {
@@ -82,11 +88,11 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     }
     let outer = &frames[around?];
     let accounted = !wallet || safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx);
-    called(outer, out).filter(|_| accounted)
+    call_activity(outer, out).filter(|_| accounted)
 }
 
 /// Returns the activity that `frame` is to the address that it calls.
-pub(crate) fn called(frame: &Frame, out: &[Activity]) -> Option<usize> {
+pub(crate) fn call_activity(frame: &Frame, out: &[Activity]) -> Option<usize> {
     let call = |at: &&usize| out[**at].kind == ActivityKind::Call && out[**at].to == frame.target;
     frame.acts.iter().find(call).copied()
 }
@@ -98,14 +104,20 @@ fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
 }
 
 /// Returns whether a call made by `subject` is an act of the subject: a leaf of a wallet, a transaction of an account.
-fn acts(subject: &Subject, frame: &Frame) -> bool {
+fn is_act_of_subject(subject: &Subject, frame: &Frame) -> bool {
     match subject.kind {
         Kind::Eoa => true,
         _ => frame.parent.is_some(),
     }
 }
 
-fn activity(watch: WatchId, kind: ActivityKind, frame: &Frame, tx: &Tx, signers: Option<Vec<Address>>) -> Activity {
+fn frame_activity(
+    watch: WatchId,
+    kind: ActivityKind,
+    frame: &Frame,
+    tx: &Tx,
+    signers: Option<Vec<Address>>,
+) -> Activity {
     Activity {
         watch,
         kind,
@@ -130,7 +142,7 @@ fn activity(watch: WatchId, kind: ActivityKind, frame: &Frame, tx: &Tx, signers:
 /// Returns the accounts that approved the frame: those of the nearest wallet envelope around it, or of its own
 /// envelope; otherwise the sender of the transaction, where the frame is the sender's own call. A call that a contract
 /// makes by itself has no signers.
-fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
+fn approving_accounts(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
     let mut at = Some(index);
     while let Some(frame) = at.map(|at| &frames[at]) {
         if frame.shape.is_envelope() {
@@ -142,13 +154,13 @@ fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
 }
 
 /// Assigns the role of envelopes: the content of a wallet's envelope is judged, and the envelope takes its verdict.
-fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
+fn assign_envelope_roles(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
     for (index, frame) in frames.iter().enumerate() {
         let Some(subject) = frame.target.and_then(|target| subjects.get(&target)) else { continue };
         if !frame.shape.is_envelope() {
             continue;
         }
-        let carries = carried(frames, index, subject.watch, out);
+        let carries = carried_activities(frames, index, subject.watch, out);
         let mut inner = None;
         for at in &frame.acts {
             if out[*at].watch == subject.watch && out[*at].kind == ActivityKind::Call {
@@ -168,11 +180,11 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
 
 /// Returns the acts of the wallet that `index` is addressed to, among the calls inside the frame or inside the logs
 /// that it made the wallet write.
-pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
+pub(crate) fn carried_activities(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
     let wallet = frames[index].target;
     let inside: Vec<usize> = match &frames[index].shape {
-        FrameKind::Carrier(said) => said.iter().flat_map(|at| leaves(frames, *at)).collect(),
-        _ => leaves(frames, index).collect(),
+        FrameKind::Carrier(said) => said.iter().flat_map(|at| leaf_frames(frames, *at)).collect(),
+        _ => leaf_frames(frames, index).collect(),
     };
     let acts = inside.into_iter().flat_map(|leaf| &frames[leaf].acts).copied();
     acts.filter(|at| out[*at].watch == watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act)
@@ -180,7 +192,7 @@ pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Act
 }
 
 /// Frames directly inside `index`, looking through MultiSend lists.
-fn leaves(frames: &[Frame], index: usize) -> impl Iterator<Item = usize> + '_ {
+fn leaf_frames(frames: &[Frame], index: usize) -> impl Iterator<Item = usize> + '_ {
     (index + 1..frames.len()).filter(move |at| {
         let mut parent = frames[*at].parent;
         while let Some(p) = parent {
@@ -206,12 +218,18 @@ fn flag_batch(frame: &mut Frame, tx: &Tx, subjects: &Subjects, out: &mut Vec<Act
         return;
     }
     frame.acts.push(out.len());
-    out.push(activity(subject.watch, ActivityKind::Act, frame, tx, None));
+    out.push(frame_activity(subject.watch, ActivityKind::Act, frame, tx, None));
 }
 
 /// Reports the subjects whose address occurs anywhere in calldata that was not opened to its end: calls to them may
 /// follow after the limit of opened calls.
-pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
+pub(crate) fn append_unopened_subjects(
+    frames: &[Frame],
+    tx: &Tx,
+    subjects: &Subjects,
+    first: usize,
+    out: &mut Vec<Activity>,
+) {
     let cut = frames.iter().filter(|frame| frame.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))));
     // A frame that ran takes precedence over one that only a stranger's contract claims.
     let Some(cut) = cut.min_by_key(|frame| frame.fate != Fate::Executed) else { return };
@@ -247,7 +265,7 @@ pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: us
             origin: tx.from,
             to: Some(address),
             value: U256::ZERO,
-            deed: deed::unknown(why),
+            deed: deed::unknown_call(why),
             operation: Operation::Call,
             signers: None,
             via: vec![],

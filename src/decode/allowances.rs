@@ -32,10 +32,15 @@ struct Allowance {
 }
 
 /// Joins each log of a remaining allowance to the transfer that used the allowance.
-pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Activity], questions: &mut Questions<'_>) {
+pub(super) fn explain_used_allowances(
+    block: &Block,
+    subjects: &Subjects,
+    activities: &mut [Activity],
+    questions: &mut Questions<'_>,
+) {
     let mut logged: BTreeMap<Allowance, Vec<(usize, U256)>> = BTreeMap::new();
     for (at, activity) in activities.iter().enumerate() {
-        if let Some((allowance, left)) = allowed(block, subjects, activity) {
+        if let Some((allowance, left)) = logged_allowance(block, subjects, activity) {
             logged.entry(allowance).or_default().push((at, left));
         }
     }
@@ -51,9 +56,11 @@ pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Acti
     for (allowance, logs) in asked.into_iter().take(ALLOWANCES_MAX) {
         let data = allowance_of(allowance.owner, allowance.spender);
         let before = Read::Before { parent: block.parent, to: allowance.token, data };
-        let mut stood = questions.ask_holding(before).and_then(Answer::number);
+        let mut stood = questions.ask_holding(before).and_then(Answer::as_number);
         for (at, left) in logs {
-            if let Some(of) = stood.and_then(|stood| used(block, activities, at, (stood, left), &mut spent)) {
+            if let Some(of) =
+                stood.and_then(|stood| find_using_transfer(block, activities, at, (stood, left), &mut spent))
+            {
                 activities[at].role = Role::Effect { of };
                 activities[at].notes.push(Note::Remainder);
             }
@@ -63,12 +70,12 @@ pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Acti
 }
 
 /// Returns the allowance that a token's log sets on a subject's own holding, and its new amount.
-fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(Allowance, U256)> {
+fn logged_allowance(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(Allowance, U256)> {
     if activity.kind != ActivityKind::Move {
         return None;
     }
     let (_, log) = log_of(block, activity)?;
-    let movement = Movement::of(log).filter(|movement| movement.approval && movement.pieces.is_empty())?;
+    let movement = Movement::from_log(log).filter(|movement| movement.approval && movement.pieces.is_empty())?;
     let is_own = subjects.address_of(activity) == Some(movement.from);
     let is_plain = movement.views == Views::Plain;
     let allowance = Allowance { token: movement.token, owner: movement.from, spender: movement.to };
@@ -79,19 +86,19 @@ fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(A
 fn is_beside_a_transfer(block: &Block, activity: &Activity, of: &Allowance) -> bool {
     let Some((tx, log)) = log_of(block, activity).filter(|_| activity.role == Role::Leaf) else { return false };
     let beside = [log.ordinal.checked_sub(1), log.ordinal.checked_add(1)];
-    beside.into_iter().flatten().any(|ordinal| taken(tx, ordinal, of.token, of.owner).is_some())
+    beside.into_iter().flatten().any(|ordinal| amount_taken(tx, ordinal, of.token, of.owner).is_some())
 }
 
 /// Returns the amount that left the owner, according to the log at this place.
-fn taken(tx: &Tx, ordinal: u32, token: Address, owner: Address) -> Option<U256> {
+fn amount_taken(tx: &Tx, ordinal: u32, token: Address, owner: Address) -> Option<U256> {
     let log: &Log = tx.logs.get(ordinal as usize).filter(|log| log.address == token)?;
-    let movement = Movement::of(log).filter(|movement| !movement.approval && movement.pieces.is_empty())?;
+    let movement = Movement::from_log(log).filter(|movement| !movement.approval && movement.pieces.is_empty())?;
     (movement.from == owner).then_some(movement.amount)
 }
 
 /// Returns the activity that accounts for an allowance that was `stood` before and is `left` after. The matching
 /// transfers are then used up.
-fn used(
+fn find_using_transfer(
     block: &Block,
     activities: &[Activity],
     at: usize,
@@ -132,7 +139,7 @@ fn run(
     let (mut found, mut sum) = (Vec::new(), U256::ZERO);
     let is_repeated = |ordinal: &u32| tx.logs.get(*ordinal as usize).is_some_and(|log| is_echo(tx, log));
     for ordinal in ordinals.filter(|ordinal| !is_repeated(ordinal)) {
-        let amount = taken(tx, ordinal, token, own.from).filter(|_| !spent.contains(&(tx.index, ordinal)))?;
+        let amount = amount_taken(tx, ordinal, token, own.from).filter(|_| !spent.contains(&(tx.index, ordinal)))?;
         sum = sum.saturating_add(amount);
         found.push(ordinal);
         if endless || sum == gone {

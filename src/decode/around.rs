@@ -36,8 +36,14 @@ static WITH_ROLE: LazyLock<[[u8; 4]; 4]> = LazyLock::new(|| {
 /// Notes the calls around what a subject does inside calls, and around value that left it.
 ///
 /// `out` holds all activities so far, under the indexes that the frames know; those of `tx` are at its end.
-pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, out: &mut [Activity]) {
-    let scene = CallContext { frames, trace: trace.map(Shown::of), of_call: by_call(frames) };
+pub(super) fn note_outer_calls(
+    frames: &[Frame],
+    tx: &Tx,
+    trace: Option<&TxTrace>,
+    subjects: &Subjects,
+    out: &mut [Activity],
+) {
+    let scene = CallContext { frames, trace: trace.map(Shown::from_trace), of_call: by_call(frames) };
     let of_act: HashMap<usize, usize> =
         frames.iter().enumerate().flat_map(|(index, frame)| frame.acts.iter().map(move |at| (*at, index))).collect();
     let first = out.iter().rposition(|other| other.tx != tx.hash).map_or(0, |last| last + 1);
@@ -52,7 +58,7 @@ pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects:
             (ActivityKind::Act, _) => of_act.get(&at).map(|index| scene.around_act(*index).into()),
             (ActivityKind::Move, Position::Log(ordinal)) => tx.logs.get(*ordinal as usize).map(|log| {
                 // One call may write a thousand logs, which share the same surrounding calls.
-                let place = (activity.from, scene.place(log));
+                let place = (activity.from, scene.log_origin(log));
                 let around = || scene.around_log(log, activity.from, out, &of_act).into();
                 Arc::clone(met.entry(place).or_insert_with(around))
             }),
@@ -98,8 +104,8 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(trace: &'a TxTrace) -> Self {
-        let (still, undone) = (inside::still(trace), inside::undone(trace));
+    fn from_trace(trace: &'a TxTrace) -> Self {
+        let (still, undone) = (inside::readonly_calls(trace), inside::reverted_calls(trace));
         let mut shown = Self { trace, by_log: HashMap::default(), by_target: HashMap::default() };
         for (at, call) in trace.calls.iter().enumerate().filter(|(at, _)| !still[*at] && !undone[*at]) {
             for log in &call.logs {
@@ -113,7 +119,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Returns the calls that may have written a log, at most one more than the limit for comparison.
-    fn writers(&self, log: &Log) -> Vec<usize> {
+    fn possible_writers(&self, log: &Log) -> Vec<usize> {
         let found = if self.trace.has_logs {
             self.by_log.get(&(log.address, &log.topics[..], &log.data[..]))
         } else {
@@ -147,14 +153,14 @@ impl CallContext<'_> {
         }
     }
 
-    fn place(&self, log: &Log) -> Place {
-        self.trace.as_ref().map_or(Place::Contract(log.address), |shown| Place::Calls(shown.writers(log)))
+    fn log_origin(&self, log: &Log) -> Place {
+        self.trace.as_ref().map_or(Place::Contract(log.address), |shown| Place::Calls(shown.possible_writers(log)))
     }
 
     /// Returns the calls around a token's log that names the subject as the sender of the tokens.
     fn around_log(&self, log: &Log, subject: Address, all: &[Activity], of_act: &HashMap<usize, usize>) -> Vec<Around> {
         let Some(shown) = &self.trace else { return self.around_untraced(log, subject, all, of_act) };
-        let (trace, writers) = (shown.trace, shown.writers(log));
+        let (trace, writers) = (shown.trace, shown.possible_writers(log));
         if writers.is_empty() || writers.len() > WRITERS_MAX {
             return self.walk_trace(trace, Some(0), subject, Stretch::Elsewhere);
         }
@@ -196,7 +202,7 @@ impl CallContext<'_> {
         while let Some(at) = next {
             let call = &trace.calls[at];
             let plain = call.how == CallHow::Call || call.how == CallHow::Create;
-            if plain && !walk.pass(call.from, call.to, || self.shown(at, call)) {
+            if plain && !walk.pass_call(call.from, call.to, || self.outer_call(at, call)) {
                 break;
             }
             next = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
@@ -210,7 +216,7 @@ impl CallContext<'_> {
         while let Some(at) = next {
             let frame = &self.frames[at];
             let plain = frame.operation != Operation::Delegatecall && !frame.is_told();
-            if plain && !walk.pass(frame.caller, frame.target, || of_frame(frame)) {
+            if plain && !walk.pass_call(frame.caller, frame.target, || of_frame(frame)) {
                 break;
             }
             next = frame.parent;
@@ -218,7 +224,7 @@ impl CallContext<'_> {
         walk.calls
     }
 
-    fn shown(&self, at: usize, call: &TracedCall) -> Around {
+    fn outer_call(&self, at: usize, call: &TracedCall) -> Around {
         if let Some(index) = self.of_call.get(&at) {
             return of_frame(&self.frames[*index]);
         }
@@ -230,7 +236,7 @@ impl CallContext<'_> {
             Some(selector) => Arc::from(format!("0x{}", hex::encode(selector))),
         };
         let to = call.to.filter(|_| !creates);
-        Around { from: call.from, to, selector, function, role: role(&call.input) }
+        Around { from: call.from, to, selector, function, role: roles_modifier_key(&call.input) }
     }
 }
 
@@ -247,7 +253,7 @@ impl CallWalk {
     }
 
     /// Passes one call; returns false where the walk ends before it.
-    fn pass(&mut self, from: Address, to: Option<Address>, shown: impl FnOnce() -> Around) -> bool {
+    fn pass_call(&mut self, from: Address, to: Option<Address>, shown: impl FnOnce() -> Around) -> bool {
         let (by_subject, of_subject) = (from == self.subject, to == Some(self.subject));
         if self.stretch == Stretch::Callers && by_subject || self.calls.len() >= AROUND_MAX {
             return false;
@@ -268,12 +274,12 @@ fn of_frame(frame: &Frame) -> Around {
         to: frame.target,
         selector: frame.input.first_chunk::<4>().copied().filter(|_| frame.operation != Operation::Create),
         function: frame.deed.signature.clone(),
-        role: role(&frame.input),
+        role: roles_modifier_key(&frame.input),
     }
 }
 
 /// Returns the role named by a call to a Roles modifier.
-fn role(input: &Bytes) -> Option<B256> {
+fn roles_modifier_key(input: &Bytes) -> Option<B256> {
     let selector = input.first_chunk::<4>()?;
     WITH_ROLE.contains(selector).then(|| input.get(4 + 4 * 32..4 + 5 * 32).map(B256::from_slice)).flatten()
 }

@@ -30,8 +30,8 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
             }
         };
         let of = match own.filter(|own| subjects.asks_code(own)) {
-            Some(own) => counterparties(activity, own),
-            None => target(activity, subjects).into_iter().collect(),
+            Some(own) => activity_counterparties(activity, own),
+            None => scheduled_target(activity, subjects).into_iter().collect(),
         };
         for of in of {
             if let Some(Answer::Data(code)) = questions.ask(Read::Code(of)) {
@@ -43,7 +43,7 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
 
 /// Returns the address whose code a scheduled or proposed call runs. A payment is left out, since its recipient was not
 /// chosen for its code.
-fn target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
+fn scheduled_target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
     let held = activity.notes.iter().any(|note| matches!(note, Note::Operation { .. }));
     let holds = |own: &Address| {
         subjects.get(own).is_some_and(|subject| matches!(subject.kind, Kind::Timelock | Kind::Governor))
@@ -52,7 +52,7 @@ fn target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
     activity.to.filter(|to| held && calls && holds(&activity.from) && *to != activity.from)
 }
 
-fn counterparties(activity: &Activity, own: Address) -> Vec<Address> {
+fn activity_counterparties(activity: &Activity, own: Address) -> Vec<Address> {
     let args = activity.deed.args.iter().filter_map(|arg| match &arg.value {
         Value::Address(address) => Some(*address),
         _ => None,

@@ -20,7 +20,11 @@ const CONTROLLER: [u8; 4] = [0xf7, 0x7c, 0x47, 0x91];
 
 /// Notes the calls of `transferFrom` that a watched MiniMe token's controller makes. The node is asked for the
 /// controller at the block's end. Where it cannot answer, the call is judged like a call by any account.
-pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
+pub(crate) fn note_controller_transfers(
+    activities: &mut [Activity],
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) {
     for activity in activities {
         let moves = activity.kind == ActivityKind::Call
             && (activity.fate == Fate::Executed || activity.stage == Stage::Pending)
@@ -45,7 +49,7 @@ pub(crate) fn recognize_issuer(activities: &mut [Activity], subjects: &Subjects,
         let Some(token) = activity.to.filter(|to| issues && *to != activity.from) else { continue };
         let mut owned = || {
             let asked = questions.ask(Read::Call { to: token, data: Bytes::from_static(&OWNER) });
-            asked.and_then(Answer::word) == Some(activity.from.into_word())
+            asked.and_then(Answer::first_word) == Some(activity.from.into_word())
         };
         if subjects.get(&token).is_some() || owned() {
             activity.notes.push(Note::Issuer);

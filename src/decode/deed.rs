@@ -20,15 +20,15 @@ pub(crate) fn of_call(
     input: &Bytes,
     budget: &mut Budget,
 ) -> DecodedCall {
-    let Some(target) = target else { return creation() };
+    let Some(target) = target else { return contract_creation() };
     if input.is_empty() {
-        return ether();
+        return ether_payment();
     }
     let Some((selector, rest)) = input.split_first_chunk::<4>() else {
         return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
     };
     let rest = input.slice_ref(rest);
-    of_candidates(candidates(subjects, actor, target, *selector), *selector, input, &rest, budget)
+    of_candidates(candidate_functions(subjects, actor, target, *selector), *selector, input, &rest, budget)
 }
 
 /// Decodes the same by the ABI of the code that the target ran, which lists every function of that code.
@@ -91,7 +91,7 @@ fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Decod
             mutates: true,
         };
     };
-    let (args, decoding) = read_how(event.decode(&log.topics, &log.data, budget));
+    let (args, decoding) = read_how(event.decode_log(&log.topics, &log.data, budget));
     DecodedCall {
         name: event.name.clone(),
         signature: event.signature.clone(),
@@ -104,34 +104,40 @@ fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Decod
 }
 
 /// A payment without calldata.
-pub(crate) fn ether() -> DecodedCall {
-    plain("ether", Decoding::Ether)
+pub(crate) fn ether_payment() -> DecodedCall {
+    argumentless_call("ether", Decoding::Ether)
 }
 
 /// A contract creation: its init code is not decoded.
-fn creation() -> DecodedCall {
-    plain("creation", Decoding::Clean)
+fn contract_creation() -> DecodedCall {
+    argumentless_call("creation", Decoding::Clean)
 }
 
 /// A call whose bytes are not available: a submission whose payload the node did not return.
-pub(crate) fn unknown(why: &str) -> DecodedCall {
-    plain("unknown", Decoding::Opaque(why.to_owned()))
+pub(crate) fn unknown_call(why: &str) -> DecodedCall {
+    argumentless_call("unknown", Decoding::Opaque(why.to_owned()))
 }
 
 /// An authorization of EIP-7702.
-pub(crate) fn delegation(to: Address) -> DecodedCall {
+pub(crate) fn delegation_authorization(to: Address) -> DecodedCall {
     let name = if to.is_zero() { "clear delegation" } else { "delegate code" };
-    DecodedCall { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
+    DecodedCall {
+        args: vec![named_argument("delegate", "address", Value::Address(to))],
+        ..argumentless_call(name, Decoding::Clean)
+    }
 }
 
 /// A contract that destroys itself and transfers its ether to `heir`.
-pub(crate) fn destruction(heir: Address) -> DecodedCall {
-    DecodedCall { args: vec![arg("heir", "address", Value::Address(heir))], ..plain("self-destruct", Decoding::Clean) }
+pub(crate) fn self_destruct(heir: Address) -> DecodedCall {
+    DecodedCall {
+        args: vec![named_argument("heir", "address", Value::Address(heir))],
+        ..argumentless_call("self-destruct", Decoding::Clean)
+    }
 }
 
 /// A movement of a token: the content of the log, under names that do not depend on the token's own ABI. For tokens
 /// with ids, the ids are listed after the total number.
-pub(crate) fn movement(token: Address, movement: &Movement) -> DecodedCall {
+pub(crate) fn token_movement(token: Address, movement: &Movement) -> DecodedCall {
     let mut deed = MOVEMENTS[usize::from(movement.approval)].clone();
     let values = [
         Value::Address(token),
@@ -145,8 +151,8 @@ pub(crate) fn movement(token: Address, movement: &Movement) -> DecodedCall {
     if !movement.pieces.is_empty() {
         let list =
             |of: fn(&Piece) -> U256| Value::Array(movement.pieces.iter().map(|piece| Value::Uint(of(piece))).collect());
-        deed.args.push(arg("ids", "uint256[]", list(|piece| piece.id)));
-        deed.args.push(arg("amounts", "uint256[]", list(|piece| piece.amount)));
+        deed.args.push(named_argument("ids", "uint256[]", list(|piece| piece.id)));
+        deed.args.push(named_argument("amounts", "uint256[]", list(|piece| piece.amount)));
     }
     deed
 }
@@ -154,20 +160,20 @@ pub(crate) fn movement(token: Address, movement: &Movement) -> DecodedCall {
 /// Movements without values: most of a busy block's activities are made of these, and their names are always the same.
 static MOVEMENTS: LazyLock<[DecodedCall; 2]> = LazyLock::new(|| {
     let shape = |name: &str, to: &str| {
-        let blank = |name: &str, ty: &str| arg(name, ty, Value::Bool(false));
+        let blank = |name: &str, ty: &str| named_argument(name, ty, Value::Bool(false));
         let args =
             vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank("amount", "uint256")];
-        DecodedCall { args, ..plain(name, Decoding::Clean) }
+        DecodedCall { args, ..argumentless_call(name, Decoding::Clean) }
     };
     [shape("transfer", "to"), shape("approval", "spender")]
 });
 
-fn plain(name: &str, decoding: Decoding) -> DecodedCall {
+fn argumentless_call(name: &str, decoding: Decoding) -> DecodedCall {
     let name: Arc<str> = Arc::from(name);
-    DecodedCall { decoding, ..DecodedCall::told(name.clone(), name, vec![]) }
+    DecodedCall { decoding, ..DecodedCall::without_calldata(name.clone(), name, vec![]) }
 }
 
-fn arg(name: &str, ty: &str, value: Value) -> Arg {
+fn named_argument(name: &str, ty: &str, value: Value) -> Arg {
     Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
 }
 
@@ -192,7 +198,7 @@ fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
     match decoded {
         Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
         Ok(decoded) => {
-            let flaws = decoded.flaws.texts().map(str::to_owned).collect();
+            let flaws = decoded.flaws.descriptions().map(str::to_owned).collect();
             (decoded.args, Decoding::Flawed(flaws))
         }
         Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
@@ -201,7 +207,7 @@ fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
 
 /// Decodes a call's arguments like [`read_how`], where bytes after the arguments may have a meaning of their own.
 pub(super) fn read_call(function: &Function, rest: &Bytes, budget: &mut Budget) -> (Vec<Arg>, Decoding) {
-    match function.decode(rest, budget) {
+    match function.decode_arguments(rest, budget) {
         Ok(decoded) if decoded.flaws == Flaws::TRAILING && decoded.end <= rest.len() => {
             (decoded.args, Decoding::Suffixed(rest.slice(decoded.end..)))
         }
@@ -223,14 +229,14 @@ fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Decod
 }
 
 /// Returns the functions for `selector` from the first ABI that has any, without duplicate signatures.
-fn candidates(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> &[Arc<Function>] {
+fn candidate_functions(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> &[Arc<Function>] {
     let rules = || subjects.get(&actor).map_or(&[] as &[_], |subject| subject.rule_abi.functions_of(selector));
     let first = match (subjects.get(&target), subjects.token_abi(&target)) {
         // A watched contract's ABI is complete, so no other ABI is asked for the meaning of a selector. The exception
         // is the actor's own rules, which may name a function of a proxy that the ABI lacks.
         (Some(own), _) => own.abi.functions_of(selector),
         (None, Some(token)) if !token.functions_of(selector).is_empty() => token.functions_of(selector),
-        (None, _) => bundled::any().functions_of(selector),
+        (None, _) => bundled::combined_abi().functions_of(selector),
     };
     if first.is_empty() { rules() } else { first }
 }
@@ -241,7 +247,7 @@ fn event_of<'a>(subjects: &'a Subjects, log: &Log) -> Option<&'a Arc<Event>> {
     }
     let abi = match subjects.token_abi(&log.address) {
         Some(token) => token,
-        None => bundled::any(),
+        None => bundled::combined_abi(),
     };
     abi.event_for(&log.topics)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Delegation {
 }
 
 /// Returns every account that signed an authorization contained in `txs`, in their order.
-pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
+pub(crate) fn recover_delegations(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
     if subjects.is_empty() {
         return Vec::new();
     }
@@ -37,7 +37,7 @@ pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
         let signed = (0..).zip(&tx.authorizations).take(AUTHORIZATIONS_MAX);
         let here = signed.filter(|(_, one)| one.chain_id.is_zero() || one.chain_id == chain);
         let known = here.filter_map(|(place, one)| {
-            Some(Delegation { tx: index, place, authority: authority(one)?, code: one.address })
+            Some(Delegation { tx: index, place, authority: recover_authority(one)?, code: one.address })
         });
         known.collect::<Vec<_>>()
     };
@@ -45,7 +45,7 @@ pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
 }
 
 /// Appends the authorizations that watched accounts signed in `tx`.
-pub(crate) fn append(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+pub(crate) fn append_delegations(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
     for delegation in delegations.iter().filter(|delegation| delegation.tx == tx.index) {
         let Some(subject) = subjects.get(&delegation.authority) else { continue };
         out.push(Activity {
@@ -60,7 +60,7 @@ pub(crate) fn append(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, o
             origin: tx.from,
             to: Some(delegation.code),
             value: U256::ZERO,
-            deed: deed::delegation(delegation.code),
+            deed: deed::delegation_authorization(delegation.code),
             operation: Operation::Call,
             signers: Some(vec![delegation.authority]),
             via: vec![],
@@ -70,7 +70,7 @@ pub(crate) fn append(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, o
     }
 }
 
-fn authority(authorization: &Authorization) -> Option<Address> {
+fn recover_authority(authorization: &Authorization) -> Option<Address> {
     let mut list = Vec::with_capacity(64);
     rlp_uint(&mut list, authorization.chain_id);
     list.push(0x80 + 20);

@@ -48,10 +48,10 @@ impl<'a> Explainer<'a> {
     }
 
     /// Returns the activity of the same watch that explains `log`, if any, and uses it up.
-    pub(crate) fn explain(&mut self, told: &Activity, log: &Log) -> Option<usize> {
+    pub(crate) fn explain_log(&mut self, told: &Activity, log: &Log) -> Option<usize> {
         let topic = log.topics.first().copied()?;
-        let movement = Movement::of(log);
-        let heard = heard(told);
+        let movement = Movement::from_log(log);
+        let heard = event_values(told);
         for (index, act) in self.ran.get(&told.watch)? {
             // One call normally writes one log per topic. Only tokens write several, and a timelock writes one for each
             // call of a batch.
@@ -59,7 +59,9 @@ impl<'a> Explainer<'a> {
             if movement.is_none() && !several && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
             }
-            let Some(nth) = self.explains(*index, log, movement.as_ref(), told, heard.as_ref()) else { continue };
+            let Some(nth) = self.match_frame_to_log(*index, log, movement.as_ref(), told, heard.as_ref()) else {
+                continue;
+            };
             if self.spent.insert((*index, told.watch, topic, nth)) {
                 return Some(*act);
             }
@@ -69,7 +71,7 @@ impl<'a> Explainer<'a> {
 
     /// Returns a number if the frame, having run, writes this log. The number distinguishes several logs of one topic
     /// that one call writes.
-    fn explains(
+    fn match_frame_to_log(
         &self,
         index: usize,
         log: &Log,
@@ -81,17 +83,18 @@ impl<'a> Explainer<'a> {
         let target = frame.target?;
         let topic = *log.topics.first()?;
         if let FrameKind::Carrier(said) = &frame.shape {
-            if let Some(told_here) = self.carried(said, log, target, told) {
+            if let Some(told_here) = self.match_carried_call(said, log, target, told) {
                 return Some(told_here);
             }
         } else if frame.shape.is_envelope() && !matches!(frame.shape, FrameKind::Account) {
-            return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
+            return (is_envelope_log(frame, log, target, topic) || is_refund_log(frame, log, target, self.tx))
+                .then_some(0);
         }
         if log.address != target {
             return None;
         }
         if let Some(movement) = movement {
-            return token(frame, movement);
+            return match_token_log(frame, movement);
         }
         if frame.deed.selector.is_none() {
             // Plain ether: `SafeReceived(sender, value)`, `Deposit(sender, value)`, WETH9 `Deposit(dst, wad)`.
@@ -102,14 +105,14 @@ impl<'a> Explainer<'a> {
         if !may_tell(&frame.deed.name, &told.deed.name) {
             return None;
         }
-        let given = self.given[index].get_or_init(|| given(frame, target, self.tx.from));
-        (agrees(frame, told, heard?, given) || asked_for(frame, told, heard?)).then_some(0)
+        let given = self.given[index].get_or_init(|| given_values(frame, target, self.tx.from));
+        (is_event_of_call(frame, told, heard?, given) || asked_for(frame, told, heard?)).then_some(0)
     }
 }
 
 impl Explainer<'_> {
     /// Returns whether the log is one that the call made the wallet write, or belongs to one of those.
-    fn carried(&self, said: &[usize], log: &Log, wallet: Address, told: &Activity) -> Option<u32> {
+    fn match_carried_call(&self, said: &[usize], log: &Log, wallet: Address, told: &Activity) -> Option<u32> {
         if log.address != wallet {
             return None;
         }
@@ -122,7 +125,7 @@ impl Explainer<'_> {
 }
 
 /// Returns whether the log is one that a wallet writes when it executes the envelope.
-fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
+fn is_envelope_log(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
     if log.address != wallet {
         return false;
     }
@@ -155,13 +158,13 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
 /// amount from the Safe's own log.
 ///
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
-fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
+fn is_refund_log(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
     let FrameKind::SafeExec(exec) = &frame.shape else { return false };
-    let Some(receiver) = exec.refund() else { return false };
+    let Some(receiver) = exec.effective_refund_receiver() else { return false };
     let receiver = if receiver.is_zero() { tx.from } else { receiver };
     let paid = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(safe::logged_payment);
     log.address == exec.gas_token()
-        && Movement::of(log).is_some_and(|movement| {
+        && Movement::from_log(log).is_some_and(|movement| {
             !movement.approval
                 && movement.from == wallet
                 && movement.to == receiver
@@ -185,7 +188,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 ///
 /// Source: EIP-20; EIP-721; EIP-1155; EIP-6909; EIP-777; EIP-223; ERC-677; EIP-1363; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
-fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
+fn match_token_log(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
     let caller = frame.caller;
     let parties = |from: Option<Address>, to: Option<Address>| from == Some(movement.from) && to == Some(movement.to);
@@ -308,10 +311,10 @@ type Given = Box<[Value]>;
 
 /// Returns the values that a call gave the contract to log: its arguments, the caller, the sender, the contract itself,
 /// the zero address, and the ether sent along.
-fn given(frame: &Frame, target: Address, origin: Address) -> Given {
+fn given_values(frame: &Frame, target: Address, origin: Address) -> Given {
     let mut given = HashSet::default();
     for arg in &frame.deed.args {
-        flatten(&arg.value, &mut given);
+        flatten_values(&arg.value, &mut given);
     }
     given.extend([frame.caller, origin, target, Address::ZERO].map(Value::Address));
     given.insert(Value::Uint(frame.value));
@@ -332,23 +335,23 @@ fn proposal_id(frame: &Frame) -> Option<U256> {
 }
 
 /// Returns every value in an event, if the activity is an event and could be decoded.
-fn heard(told: &Activity) -> Option<HashSet<Value>> {
+fn event_values(told: &Activity) -> Option<HashSet<Value>> {
     let unread = matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
     if told.kind != ActivityKind::Event || unread || told.deed.args.is_empty() && told.deed.topic0.is_none() {
         return None;
     }
     let mut heard = HashSet::default();
     for arg in &told.deed.args {
-        flatten(&arg.value, &mut heard);
+        flatten_values(&arg.value, &mut heard);
     }
     Some(heard)
 }
 
 /// Matches any other event of the called contract: every value in it must be one that the call gave. An event with
 /// other values has another origin.
-fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &[Value]) -> bool {
+fn is_event_of_call(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &[Value]) -> bool {
     // An event without values, whose name differs from the function's name, has no explanation.
-    (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name))
+    (!heard.is_empty() || is_name_related(&frame.deed.name, &told.deed.name))
         && heard.iter().all(|value| given.binary_search(value).is_ok())
 }
 
@@ -361,7 +364,7 @@ fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
         return false;
     }
     let mut asked = HashSet::default();
-    frame.deed.args.iter().for_each(|arg| flatten(&arg.value, &mut asked));
+    frame.deed.args.iter().for_each(|arg| flatten_values(&arg.value, &mut asked));
     if asked.is_empty() { heard.contains(&Value::Address(frame.caller)) } else { asked.is_subset(heard) }
 }
 
@@ -428,15 +431,15 @@ fn may_tell(function: &str, event: &str) -> bool {
 
 /// Returns whether the event's name is a form of the function's name, as in `pause` and `Paused`, `unpause` and
 /// `Unpause`.
-fn akin(function: &str, event: &str) -> bool {
+fn is_name_related(function: &str, event: &str) -> bool {
     let stem = function.trim_end_matches('e').to_ascii_lowercase();
     !stem.is_empty() && event.to_ascii_lowercase().starts_with(&stem)
 }
 
-fn flatten(value: &Value, into: &mut HashSet<Value>) {
+fn flatten_values(value: &Value, into: &mut HashSet<Value>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| flatten(item, into)),
-        Value::Tuple(fields) => fields.iter().for_each(|field| flatten(&field.value, into)),
+        Value::Array(items) => items.iter().for_each(|item| flatten_values(item, into)),
+        Value::Tuple(fields) => fields.iter().for_each(|field| flatten_values(&field.value, into)),
         leaf => {
             into.insert(leaf.clone());
         }

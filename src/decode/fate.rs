@@ -14,15 +14,15 @@ use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256};
 
 /// Sets stage and fate of every frame from the transaction's status and logs.
-pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
-    if !tx.status.holds() {
+pub(crate) fn set_outcomes(frames: &mut [Frame], tx: &Tx) {
+    if !tx.status.has_effects() {
         for frame in frames {
             frame.stage = Stage::Reverted;
             frame.fate = Fate::Reverted;
         }
         return;
     }
-    confirm(frames, tx);
+    match_claims_to_logs(frames, tx);
     hand_down(frames, tx);
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
 ///
 /// Claims that pass through a stranger's contract come last, so that they cannot take the log of a wrapper that
 /// certainly ran.
-fn confirm(frames: &mut [Frame], tx: &Tx) {
+fn match_claims_to_logs(frames: &mut [Frame], tx: &Tx) {
     let mut heard: HashMap<(Address, RevertFormat), std::vec::IntoIter<u32>> = HashMap::default();
     let (sure, claimed): (Vec<usize>, Vec<usize>) =
         inner_first(frames).into_iter().partition(|index| frames[*index].certain);
@@ -43,10 +43,14 @@ fn confirm(frames: &mut [Frame], tx: &Tx) {
                 tx.logs.iter().find(|log| log.address == at && log.topics == topics).map(|log| log.ordinal);
             continue;
         }
-        let Some(tongue) = RevertFormat::of(&frames[index]) else { continue };
+        let Some(tongue) = RevertFormat::from_frame(&frames[index]) else { continue };
         let logs = heard.entry((at, tongue)).or_insert_with(|| {
-            let spoken: Vec<u32> =
-                tx.logs.iter().filter(|log| log.address == at && tongue.hears(log)).map(|log| log.ordinal).collect();
+            let spoken: Vec<u32> = tx
+                .logs
+                .iter()
+                .filter(|log| log.address == at && tongue.is_result_log(log))
+                .map(|log| log.ordinal)
+                .collect();
             spoken.into_iter()
         });
         frames[index].confirmed_by = logs.next();
@@ -73,7 +77,7 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         if frames[index].seen.is_none() && ops::is_operation(frames, index) && frames[index].certain {
             frames[index].seen = outcomes.next(&frames[index], tx);
         }
-        let inherited = frames[index].parent.map(|parent| inside(&frames[parent], tx));
+        let inherited = frames[index].parent.map(|parent| inner_outcome(&frames[parent], tx));
         let (stage, fate) = inherited.unwrap_or((Stage::Included, Fate::Executed));
         let frame = &mut frames[index];
         let (stage, fate) = match frame.seen {
@@ -113,7 +117,7 @@ fn is_bare_execute(frame: &Frame) -> bool {
 }
 
 /// Returns the stage and fate of the content of `frame`.
-fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
+fn inner_outcome(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     if frame.fate != Fate::Executed {
         return (frame.stage, frame.fate);
     }
@@ -166,7 +170,7 @@ enum RevertFormat {
 }
 
 impl RevertFormat {
-    fn of(frame: &Frame) -> Option<Self> {
+    fn from_frame(frame: &Frame) -> Option<Self> {
         match &frame.shape {
             FrameKind::SafeExec(_) => Some(Self::Safe),
             FrameKind::ModuleExec => Some(Self::Module(frame.caller)),
@@ -180,7 +184,7 @@ impl RevertFormat {
         }
     }
 
-    fn hears(self, log: &Log) -> bool {
+    fn is_result_log(self, log: &Log) -> bool {
         let topic = log.topics.first();
         match self {
             Self::Safe => safe::is_execution(log),

@@ -114,7 +114,7 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     let (Some(to), Some(selector)) = (tx.to, tx.input.first_chunk::<4>()) else { return false };
     match *selector {
         MULTI_SEND => subjects.library_at(&to).is_some(),
-        selector if ops::handles(to, selector) => ops::may_concern(&tx.input, subjects),
+        selector if ops::is_handle_ops(to, selector) => ops::may_concern(&tx.input, subjects),
         selector => safe::is_exec(selector),
     }
 }
@@ -135,41 +135,45 @@ pub(crate) struct DecodeContext<'a> {
 ///
 /// Calls announced in the logs of watched wallets are added before the trace is joined: a trace shows the executed
 /// calls too, and each is then recognized as the same call and judged once.
-pub(crate) fn open(
+pub(crate) fn build_call_tree(
     tx: &Tx,
     sight: DecodeContext<'_>,
     subjects: &Subjects,
     questions: &mut Questions<'_>,
 ) -> Vec<Frame> {
-    let mut opener = begin(tx, subjects, questions);
-    told::open(&mut opener, tx, sight.time, false);
+    let mut opener = open_root_call(tx, subjects, questions);
+    told::open_announced_calls(&mut opener, tx, sight.time, false);
     if let Some(trace) = sight.trace {
-        inside::join(&mut opener, trace, tx, sight.known);
+        inside::join_trace(&mut opener, trace, tx, sight.known);
     }
-    told::open(&mut opener, tx, sight.time, true);
-    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    told::open_announced_calls(&mut opener, tx, sight.time, true);
+    told::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
     opener.frames
 }
 
 /// Returns the same for a transaction that has not run: wallets will announce the calls that their calldata requests.
 pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
-    let mut opener = begin(tx, subjects, questions);
-    told::expect(&mut opener);
-    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    let mut opener = open_root_call(tx, subjects, questions);
+    told::open_expected_calls(&mut opener);
+    told::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
     opener.frames
 }
 
 /// Starts with the transaction's own call and the calls that its bytes wrap.
-fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questions<'b>) -> FrameOpener<'a, 'q, 'b> {
+fn open_root_call<'a, 'q, 'b>(
+    tx: &Tx,
+    subjects: &'a Subjects,
+    questions: &'q mut Questions<'b>,
+) -> FrameOpener<'a, 'q, 'b> {
     let mut opener = FrameOpener {
         subjects,
         questions,
         budget: Budget::default(),
         frames: Vec::new(),
-        reverted: !tx.status.holds(),
+        reverted: !tx.status.has_effects(),
     };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
-    opener.call(Claim {
+    opener.open_call(Claim {
         parent: None,
         position: Position::Call(vec![]),
         caller: tx.from,
@@ -178,7 +182,7 @@ fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questio
         input: tx.input.clone(),
         operation,
         via: vec![],
-        stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
+        stage: if tx.status.has_effects() { Stage::Included } else { Stage::Reverted },
     });
     if let Some(own) = opener.frames.first_mut() {
         own.made = made_at(tx, subjects);
@@ -192,7 +196,7 @@ fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questio
 /// nonce that stands in its receipt alone: there the node's word for the address counts.
 /// Source: EVM `CREATE`, keccak256(rlp([sender, nonce])); deposits of the OP Stack (type 0x7e, `depositNonce`).
 pub(crate) fn made_at(tx: &Tx, subjects: &Subjects) -> Option<Address> {
-    if tx.to.is_some() || !tx.status.holds() {
+    if tx.to.is_some() || !tx.status.has_effects() {
         return None;
     }
     let made = if tx.kind <= TYPE_LAST { tx.from.create(tx.nonce) } else { tx.created? };
@@ -222,7 +226,7 @@ pub(super) struct FrameOpener<'a, 'q, 'b> {
 
 impl FrameOpener<'_, '_, '_> {
     /// Appends the call, followed by the calls that it wraps.
-    pub(super) fn call(&mut self, claim: Claim) {
+    pub(super) fn open_call(&mut self, claim: Claim) {
         let library = claim.target.and_then(|to| self.subjects.library_at(&to));
         let deed = match library {
             Some(Library::MultiSend | Library::MultiSendCallOnly) if claim.input.starts_with(&MULTI_SEND) => {
@@ -230,7 +234,7 @@ impl FrameOpener<'_, '_, '_> {
             }
             _ => deed::of_call(self.subjects, claim.caller, claim.target, &claim.input, &mut self.budget),
         };
-        let shape = self.shape(&claim, &deed, library);
+        let shape = self.frame_kind(&claim, &deed, library);
         let mut notes = Vec::new();
         if self.budget.was_reached()
             && let Decoding::Opaque(why) = &deed.decoding
@@ -243,7 +247,7 @@ impl FrameOpener<'_, '_, '_> {
             notes.push(Note::KnownLibrary(Arc::from(library.name())));
         }
         if let FrameKind::SafeExec(exec) = &shape
-            && let Some(receiver) = exec.refund()
+            && let Some(receiver) = exec.effective_refund_receiver()
         {
             notes.push(Note::Refund(receiver));
         }
@@ -282,12 +286,12 @@ impl FrameOpener<'_, '_, '_> {
     }
 
     /// Asks the node, like [`Questions::ask`].
-    pub(super) fn ask(&mut self, read: Read) -> Option<&Answer> {
+    pub(super) fn ask_node(&mut self, read: Read) -> Option<&Answer> {
         self.questions.ask(read)
     }
 
     /// Decodes calldata within the transaction's budget.
-    pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> DecodedCall {
+    pub(super) fn decode_call(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> DecodedCall {
         deed::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
@@ -298,7 +302,7 @@ impl FrameOpener<'_, '_, '_> {
         frame.certain && known
     }
 
-    fn shape(&self, claim: &Claim, deed: &DecodedCall, library: Option<Library>) -> FrameKind {
+    fn frame_kind(&self, claim: &Claim, deed: &DecodedCall, library: Option<Library>) -> FrameKind {
         let (Some(target), Some(selector)) = (claim.target, deed.selector) else { return FrameKind::Plain };
         if deed.args.is_empty() {
             return FrameKind::Plain;
@@ -309,7 +313,7 @@ impl FrameOpener<'_, '_, '_> {
         if claim.operation != Operation::Call {
             return FrameKind::Plain;
         }
-        if ops::handles(target, selector) {
+        if ops::is_handle_ops(target, selector) {
             return FrameKind::Operations;
         }
         let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, FrameKind::Operations));
@@ -317,13 +321,13 @@ impl FrameOpener<'_, '_, '_> {
             // An account with a key makes the requested calls through code delegated to it. Another contract gets such
             // requests only from an EntryPoint.
             Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
-                ops::asked(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
+                ops::requested_calls(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
             }
             // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm
             // it.
             None | Some(Subject { kind: Kind::Safe, .. }) => {
                 if selector == safe::EXEC_TRANSACTION {
-                    SafeExec::read(deed).map_or(FrameKind::Plain, |exec| FrameKind::SafeExec(Box::new(exec)))
+                    SafeExec::from_call(deed).map_or(FrameKind::Plain, |exec| FrameKind::SafeExec(Box::new(exec)))
                 } else if safe::is_module_exec(selector) {
                     FrameKind::ModuleExec
                 } else {
@@ -331,7 +335,7 @@ impl FrameOpener<'_, '_, '_> {
                 }
             }
             Some(Subject { kind: Kind::Multisig, .. }) => {
-                multisig::Verb::of(selector).map_or(FrameKind::Plain, |verb| {
+                multisig::Verb::from_selector(selector).map_or(FrameKind::Plain, |verb| {
                     let id = if verb == multisig::Verb::Submit { None } else { deed::uint_at(deed, 0) };
                     FrameKind::Proposal { id, verb }
                 })
@@ -344,7 +348,7 @@ impl FrameOpener<'_, '_, '_> {
         if matches!(self.frames[index].shape, FrameKind::Plain) {
             return;
         }
-        if let Err(why) = self.budget.descend() {
+        if let Err(why) = self.budget.enter_call() {
             self.frames[index].notes.push(Note::BudgetReached(why.to_string()));
             return;
         }
@@ -360,7 +364,7 @@ impl FrameOpener<'_, '_, '_> {
                 self.open_proposal(index, id, verb);
             }
         }
-        self.budget.ascend();
+        self.budget.leave_call();
     }
 
     /// Opens `execTransaction(to, value, data, operation, ...)` and `execTransactionFromModule(to, value, data,
@@ -379,17 +383,17 @@ impl FrameOpener<'_, '_, '_> {
         let operation = if operation.is_zero() { Operation::Call } else { Operation::Delegatecall };
         let claim = Claim {
             parent: Some(index),
-            position: frame.position.child(0),
+            position: frame.position.child_call(0),
             caller: wallet,
             target: Some(to),
             // A delegatecall carries no value of its own.
             value: if operation == Operation::Call { value } else { U256::ZERO },
             input: data.clone(),
             operation,
-            via: wrapped(frame, wallet),
+            via: inner_wrappers(frame, wallet),
             stage: frame.stage,
         };
-        self.call(claim);
+        self.open_call(claim);
     }
 
     fn open_batch(&mut self, index: usize) {
@@ -398,9 +402,9 @@ impl FrameOpener<'_, '_, '_> {
         let Some(library) = frame.target else { return };
         // By delegatecall, the items are the wallet's own calls; by an ordinary call, they are the library's calls.
         let caller = if frame.operation == Operation::Delegatecall { frame.caller } else { library };
-        let via = wrapped(frame, library);
+        let via = inner_wrappers(frame, library);
         let (position, stage) = (frame.position.clone(), frame.stage);
-        let (items, flaws) = match multisend::items(&list, &mut self.budget) {
+        let (items, flaws) = match multisend::decode_multisend(&list, &mut self.budget) {
             Ok(list) => list,
             Err(why) => {
                 let frame = &mut self.frames[index];
@@ -413,7 +417,7 @@ impl FrameOpener<'_, '_, '_> {
             }
         };
         if !flaws.is_empty() && matches!(self.frames[index].deed.decoding, Decoding::Clean | Decoding::Suffixed(_)) {
-            self.frames[index].deed.decoding = Decoding::Flawed(flaws.texts().map(str::to_owned).collect());
+            self.frames[index].deed.decoding = Decoding::Flawed(flaws.descriptions().map(str::to_owned).collect());
         }
         for (i, item) in items.into_iter().enumerate() {
             let Ok(place) = u16::try_from(i) else { break };
@@ -424,9 +428,9 @@ impl FrameOpener<'_, '_, '_> {
             }
             let itself = item.to.is_zero() && zero_is_itself(&library);
             let operation = if item.operation == 0 { Operation::Call } else { Operation::Delegatecall };
-            self.call(Claim {
+            self.open_call(Claim {
                 parent: Some(index),
-                position: position.child(place),
+                position: position.child_call(place),
                 caller,
                 target: Some(if itself { caller } else { item.to }),
                 value: if operation == Operation::Call { item.value } else { U256::ZERO },
@@ -442,7 +446,7 @@ impl FrameOpener<'_, '_, '_> {
     fn open_operations(&mut self, index: usize) {
         let frame = &self.frames[index];
         let Some(entry) = frame.target else { return };
-        let calls = ops::operations(&frame.deed);
+        let calls = ops::bundled_operations(&frame.deed);
         let watched = calls.into_iter().enumerate().filter(|(_, asked)| self.subjects.get(&asked.account).is_some());
         let calls: Vec<_> = watched.map(|(place, asked)| (place, asked.account, U256::ZERO, asked.call)).collect();
         self.open_calls(index, entry, calls);
@@ -452,23 +456,23 @@ impl FrameOpener<'_, '_, '_> {
         let frame = &self.frames[index];
         let Some(account) = frame.target else { return };
         let kind = self.subjects.get(&account).map_or(Kind::Contract, |subject| subject.kind);
-        let calls = ops::asked(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
+        let calls = ops::requested_calls(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
         self.open_calls(index, account, calls.map(|(place, (to, value, data))| (place, to, value, data)).collect());
     }
 
     /// Calls that `caller` makes inside the frame.
     fn open_calls(&mut self, index: usize, caller: Address, calls: Vec<(usize, Address, U256, Bytes)>) {
         let frame = &self.frames[index];
-        let (via, position, stage) = (wrapped(frame, caller), frame.position.clone(), frame.stage);
+        let (via, position, stage) = (inner_wrappers(frame, caller), frame.position.clone(), frame.stage);
         for (place, to, value, input) in calls {
             let (Ok(place), true) = (u16::try_from(place), self.frames.len() < FRAMES_MAX) else {
                 let why = format!("More calls are asked for than are opened in one transaction ({FRAMES_MAX}).");
                 self.frames[index].notes.push(Note::BudgetReached(why));
                 break;
             };
-            self.call(Claim {
+            self.open_call(Claim {
                 parent: Some(index),
-                position: position.child(place),
+                position: position.child_call(place),
                 caller,
                 target: Some(to),
                 value,
@@ -483,29 +487,29 @@ impl FrameOpener<'_, '_, '_> {
     fn open_proposal(&mut self, index: usize, id: Option<U256>, verb: multisig::Verb) {
         let frame = &self.frames[index];
         let Some(wallet) = frame.target else { return };
-        let payload = multisig::payload(&frame.deed, verb, wallet, id, self.questions, &mut self.budget);
+        let payload = multisig::submission_payload(&frame.deed, verb, wallet, id, self.questions, &mut self.budget);
         let claim = Claim {
             parent: Some(index),
-            position: frame.position.child(0),
+            position: frame.position.child_call(0),
             caller: wallet,
             target: None,
             value: U256::ZERO,
             input: Bytes::new(),
             operation: Operation::Call,
-            via: wrapped(frame, wallet),
+            via: inner_wrappers(frame, wallet),
             stage: frame.stage,
         };
         match payload {
             multisig::MultisigPayload::Is { to, value, data } => {
-                self.call(Claim { target: Some(to), value, input: data, ..claim });
+                self.open_call(Claim { target: Some(to), value, input: data, ..claim });
             }
             multisig::MultisigPayload::Asked => {}
             multisig::MultisigPayload::None => {}
             multisig::MultisigPayload::Unread(why) => {
-                self.call(claim);
+                self.open_call(claim);
                 if let Some(inner) = self.frames.last_mut() {
                     inner.operation = Operation::Call;
-                    inner.deed = deed::unknown(&why);
+                    inner.deed = deed::unknown_call(&why);
                     inner.notes.push(Note::Unread(why));
                 }
             }
@@ -517,7 +521,7 @@ impl FrameOpener<'_, '_, '_> {
 }
 
 /// Returns the wrappers of the calls inside `frame`, including `frame` itself at `at`.
-pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
+pub(super) fn inner_wrappers(frame: &Frame, at: Address) -> Vec<Wrapper> {
     let mut via = frame.via.clone();
     via.push(Wrapper { at, function: frame.deed.name.clone() });
     via
@@ -525,8 +529,8 @@ pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
 
 fn batch_deed(input: &Bytes, budget: &mut Budget) -> DecodedCall {
     let rest = input.slice(4..);
-    let Some(function) = bundled::multisend().function(MULTI_SEND) else {
-        return deed::unknown("multiSend is not bundled");
+    let Some(function) = bundled::multisend().function_by_selector(MULTI_SEND) else {
+        return deed::unknown_call("multiSend is not bundled");
     };
     let (args, decoding) = deed::read_call(function, &rest, budget);
     DecodedCall {

@@ -97,18 +97,18 @@ struct Claim {
 }
 
 /// Notes the tokens' own data on movements of tokens. Returns the tokens that are used from now on.
-pub(crate) fn weigh(
+pub(crate) fn note_token_balances(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
     activities: &mut [Activity],
     questions: &mut Questions<'_>,
 ) -> Vec<WindowEntry> {
-    let acted = acted(subjects, activities);
-    let used = used(subjects, activities, &acted);
-    let mut claims = claims(block, subjects, known, activities, &acted, &used);
+    let acted = acting_subjects(subjects, activities);
+    let used = used_tokens(subjects, activities, &acted);
+    let mut claims = unexplained_claims(block, subjects, known, activities, &acted, &used);
     let sought = seek_many(&mut claims, known, block, questions);
-    let flows = flows(block, subjects, activities);
+    let flows = block_flows(block, subjects, activities);
     // Within a rank, use an order that an attacker cannot choose, so that a flood cannot reliably displace other
     // holdings. The order is the same in each round of questions.
     claims.sort_by_cached_key(|claim| {
@@ -125,10 +125,10 @@ pub(crate) fn weigh(
             Said::BeyondBound(n_places - HOLDINGS_MAX)
         } else {
             asked.insert(place);
-            claim.ask(block, &flows, questions)
+            claim.query_balances(block, &flows, questions)
         };
         let fell = matches!(said, Said::Balance { before, after, .. } if after < before);
-        let (mut tie, mut searched) = (claim.tie, known.value(place.0, item(place.1)) == Some(B256::ZERO));
+        let (mut tie, mut searched) = (claim.tie, known.last_value(place.0, token_item(place.1)) == Some(B256::ZERO));
         searched |= sought.contains(&place);
         if sought.contains(&place) && tie == Tie::Used {
             found.insert(place, Some(true));
@@ -136,7 +136,7 @@ pub(crate) fn weigh(
         if tie == Tie::Stranger && fell && !searched && (n_searched < SEARCHES_MAX || found.contains_key(&place)) {
             n_searched += usize::from(!found.contains_key(&place));
             let read = Read::Uses { token: place.1, by: place.0 };
-            let used = questions.ask_holding(read).and_then(Answer::word).map(|word| !word.is_zero());
+            let used = questions.ask_holding(read).and_then(Answer::first_word).map(|word| !word.is_zero());
             found.insert(place, used);
             searched = used.is_some();
             tie = if used == Some(true) { Tie::Used } else { tie };
@@ -153,7 +153,7 @@ pub(crate) fn weigh(
     note_inner(block, subjects, activities, questions);
     let by_search = found.into_iter().filter_map(|(place, used)| Some((place, used?)));
     let learned = used.iter().map(|place| (*place, true)).chain(by_search.filter(|(place, _)| !used.contains(place)));
-    remembered(learned, known)
+    token_use_facts(learned, known)
 }
 
 /// Searches many tokens without ties to a subject in one query. If more such tokens log an outflow from the subject
@@ -167,7 +167,7 @@ fn seek_many(
 ) -> HashSet<(Address, Address)> {
     let mut of_own: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
     for claim in claims.iter().filter(|claim| claim.tie == Tie::Stranger && claim.movement.from == claim.own) {
-        if known.value(claim.own, item(claim.movement.token)) != Some(B256::ZERO) {
+        if known.last_value(claim.own, token_item(claim.movement.token)) != Some(B256::ZERO) {
             of_own.entry(claim.own).or_default().insert(claim.movement.token);
         }
     }
@@ -188,37 +188,38 @@ fn seek_many(
 
 /// Returns the tokens found to be used, and those that were searched without a result, as far as there is room to
 /// remember them.
-fn remembered(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<WindowEntry> {
+fn token_use_facts(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<WindowEntry> {
     let mut deltas = Vec::new();
     for ((own, token), is_used) in learned {
-        let before = known.value(own, item(token));
-        let has_room = if is_used { !is_full(own, known) } else { known.about(own, TOKEN) < TOKENS_MAX };
-        if before != Some(word(is_used)) && (before.is_none() || is_used) && has_room && deltas.len() < TOKENS_MAX {
-            deltas.push(Fact::Value(item(token)).delta(own, word(is_used)));
+        let before = known.last_value(own, token_item(token));
+        let has_room = if is_used { !is_full(own, known) } else { known.count_items(own, TOKEN) < TOKENS_MAX };
+        if before != Some(bool_word(is_used)) && (before.is_none() || is_used) && has_room && deltas.len() < TOKENS_MAX
+        {
+            deltas.push(Fact::Value(token_item(token)).window_entry(own, bool_word(is_used)));
         }
     }
     deltas
 }
 
-fn word(truth: bool) -> B256 {
+fn bool_word(truth: bool) -> B256 {
     B256::with_last_byte(u8::from(truth))
 }
 
 /// Returns whether a subject is known to use a token.
-fn uses(own: Address, token: Address, known: &Known) -> bool {
-    known.value(own, item(token)).is_some_and(|word| !word.is_zero()) || is_full(own, known)
+fn is_token_used(own: Address, token: Address, known: &Known) -> bool {
+    known.last_value(own, token_item(token)).is_some_and(|word| !word.is_zero()) || is_full(own, known)
 }
 
 fn is_full(own: Address, known: &Known) -> bool {
-    known.members(own, TOKEN).take(TOKENS_MAX).count() >= TOKENS_MAX
+    known.set_members(own, TOKEN).take(TOKENS_MAX).count() >= TOKENS_MAX
 }
 
-fn item(token: Address) -> Item {
-    Item::of_table(TOKEN).about(token)
+fn token_item(token: Address) -> Item {
+    Item::of_table(TOKEN).for_address(token)
 }
 
 /// Returns the subjects that act, each with the transaction in which it acts.
-fn acted(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)> {
+fn acting_subjects(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)> {
     let acts = activities.iter().filter(|activity| {
         let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
         activity.kind == ActivityKind::Act && ran && !matches!(activity.position, Position::Authorization(_))
@@ -232,7 +233,11 @@ fn acted(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)
 
 /// Returns subjects and the tokens that they use in this block: they call a function for that, or move or obtain the
 /// token while they act.
-fn used(subjects: &Subjects, activities: &[Activity], acted: &HashSet<(WatchId, u32)>) -> BTreeSet<(Address, Address)> {
+fn used_tokens(
+    subjects: &Subjects,
+    activities: &[Activity],
+    acted: &HashSet<(WatchId, u32)>,
+) -> BTreeSet<(Address, Address)> {
     let of = |activity: &Activity| -> Option<(Address, Address)> {
         let here = activity.fate == Fate::Executed && activity.stage == Stage::Included;
         match activity.kind {
@@ -253,7 +258,7 @@ fn token_of(activity: &Activity) -> Option<Address> {
 }
 
 /// Returns the logs that no act explains, with the known facts about the token.
-fn claims(
+fn unexplained_claims(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
@@ -269,7 +274,7 @@ fn claims(
             continue;
         }
         let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
-        let Some(movement) = Movement::of(log).filter(|movement| !movement.amount.is_zero()) else { continue };
+        let Some(movement) = Movement::from_log(log).filter(|movement| !movement.amount.is_zero()) else { continue };
         let outgoing = movement.from == own;
         if movement.approval && (!outgoing || movement.to.is_zero()) || movement.from == movement.to {
             continue;
@@ -278,7 +283,8 @@ fn claims(
             continue;
         }
         let place = (own, movement.token);
-        let is_used = *ties.entry(place).or_insert_with(|| used.contains(&place) || uses(own, movement.token, known));
+        let is_used =
+            *ties.entry(place).or_insert_with(|| used.contains(&place) || is_token_used(own, movement.token, known));
         let tie = match (acted.contains(&(activity.watch, activity.tx_index)), is_used) {
             (true, _) => Tie::Acts,
             (false, true) => Tie::Used,
@@ -318,8 +324,8 @@ fn is_inner(activities: &[Activity], act: &Activity) -> bool {
 fn note_inner(block: &Block, subjects: &Subjects, activities: &mut [Activity], questions: &mut Questions<'_>) {
     let mut notes: Vec<(usize, Holding)> = Vec::new();
     for moved in activities.iter() {
-        if let (Some(of), Some(holding)) = (inner_act(activities, moved), moved.holding())
-            && holding.fell()
+        if let (Some(of), Some(holding)) = (inner_act(activities, moved), moved.token_holding())
+            && holding.has_decreased()
         {
             notes.push((of, holding.clone()));
         }
@@ -331,7 +337,7 @@ fn note_inner(block: &Block, subjects: &Subjects, activities: &mut [Activity], q
         }
     }
     for (at, holding) in notes {
-        let known = activities[at].holding().is_some_and(Holding::is_mostly_gone);
+        let known = activities[at].token_holding().is_some_and(Holding::is_mostly_gone);
         if !known {
             activities[at].notes.retain(|note| !matches!(note, Note::Holding(_)));
             activities[at].notes.push(Note::Holding(Box::new(holding)));
@@ -347,7 +353,7 @@ fn ether_holding(
     activities: &[Activity],
     questions: &mut Questions<'_>,
 ) -> Option<Holding> {
-    let after = questions.ask_holding(Read::Balance(own)).and_then(Answer::number)?;
+    let after = questions.ask_holding(Read::Balance(own)).and_then(Answer::as_number)?;
     let ran = |activity: &&Activity| {
         let moves = activity.operation != Operation::Delegatecall && activity.from != activity.to.unwrap_or_default();
         activity.fate == Fate::Executed && activity.stage == Stage::Included && moves
@@ -372,7 +378,8 @@ fn ether_holding(
 fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, used: &BTreeSet<(Address, Address)>) {
     for activity in activities.iter_mut() {
         let explained = activity.kind == ActivityKind::Move && matches!(activity.role, Role::Effect { .. });
-        let acts = explained && activity.holding().is_none() && acted.contains(&(activity.watch, activity.tx_index));
+        let acts =
+            explained && activity.token_holding().is_none() && acted.contains(&(activity.watch, activity.tx_index));
         if acts && token_of(activity).is_some_and(|token| used.contains(&(activity.from, token))) {
             let holding = Holding { tie: Tie::Acts, searched: false, said: Said::Unasked, first: true };
             activity.notes.push(Note::Holding(Box::new(holding)));
@@ -390,16 +397,16 @@ pub(super) fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<(&'a T
 
 /// Returns the calldata of the view that reads the allowance of `spender` on the holding of `owner`.
 pub(super) fn allowance_of(owner: Address, spender: Address) -> Bytes {
-    calldata(ALLOWANCE, &[owner.into_word(), spender.into_word()])
+    encode_view_call(ALLOWANCE, &[owner.into_word(), spender.into_word()])
 }
 
 /// Returns the amounts that came into each holding in the block and went out of it, according to logs.
-fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMap<Place, (U256, U256)> {
+fn block_flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMap<Place, (U256, U256)> {
     let mut flows: BTreeMap<Place, (U256, U256)> = BTreeMap::new();
     for activity in activities.iter().filter(|activity| activity.kind == ActivityKind::Move) {
         let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
-        let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) else { continue };
-        for (place, amount) in places(own, &movement) {
+        let Some(movement) = Movement::from_log(log).filter(|movement| !movement.approval) else { continue };
+        for (place, amount) in holding_changes(own, &movement) {
             let (came, went) = flows.entry(place).or_default();
             if movement.from == own {
                 *went = went.saturating_add(amount);
@@ -413,7 +420,7 @@ fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMa
 }
 
 /// Returns the holdings that a log changes, and the amount of each change.
-fn places(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
+fn holding_changes(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
     let place = Place { own, token: movement.token, id: None };
     if movement.views != Views::ById {
         return vec![(place, movement.amount)];
@@ -423,21 +430,26 @@ fn places(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
 
 impl Place {
     /// Returns the calldata of the view that reads the balance.
-    fn balance(&self) -> Bytes {
+    fn balance_call(&self) -> Bytes {
         match self.id {
-            None => calldata(BALANCE_OF, &[self.own.into_word()]),
-            Some(id) => calldata(BALANCE_OF_ID, &[self.own.into_word(), id.into()]),
+            None => encode_view_call(BALANCE_OF, &[self.own.into_word()]),
+            Some(id) => encode_view_call(BALANCE_OF_ID, &[self.own.into_word(), id.into()]),
         }
     }
 }
 
-fn calldata(selector: [u8; 4], words: &[B256]) -> Bytes {
+fn encode_view_call(selector: [u8; 4], words: &[B256]) -> Bytes {
     selector.into_iter().chain(words.iter().flat_map(|word| word.0)).collect::<Vec<u8>>().into()
 }
 
 impl Claim {
     /// Queries the token for the holdings that the log is about, before the block and after it.
-    fn ask(&self, block: &Block, flows: &BTreeMap<Place, (U256, U256)>, questions: &mut Questions<'_>) -> Said {
+    fn query_balances(
+        &self,
+        block: &Block,
+        flows: &BTreeMap<Place, (U256, U256)>,
+        questions: &mut Questions<'_>,
+    ) -> Said {
         if self.movement.approval {
             return self.ask_allowance(questions);
         }
@@ -445,7 +457,7 @@ impl Claim {
         let (mut agrees, mut open, mut dark) = (true, false, false);
         let mut held: Vec<(U256, U256)> = Vec::with_capacity(places.len());
         for place in &places {
-            let data = place.balance();
+            let data = place.balance_call();
             let then = Read::Before { parent: block.parent, to: place.token, data: data.clone() };
             let now = Read::Call { to: place.token, data };
             let mut number = |read: Read| match questions.ask_holding(read) {
@@ -453,7 +465,7 @@ impl Claim {
                     open = true;
                     U256::ZERO
                 }
-                Some(answer) => answer.number().unwrap_or_else(|| {
+                Some(answer) => answer.as_number().unwrap_or_else(|| {
                     dark |= self.is_dark(answer);
                     U256::ZERO
                 }),
@@ -474,7 +486,8 @@ impl Claim {
     /// Returns the holdings that are read, those with the largest outflow in the block first, and whether the log has
     /// no others.
     fn asked_about(&self, flows: &BTreeMap<Place, (U256, U256)>) -> (Vec<Place>, bool) {
-        let mut places: Vec<Place> = places(self.own, &self.movement).into_iter().map(|(place, _)| place).collect();
+        let mut places: Vec<Place> =
+            holding_changes(self.own, &self.movement).into_iter().map(|(place, _)| place).collect();
         places.sort_unstable();
         places.dedup();
         let left = |place: &Place| {
@@ -500,20 +513,20 @@ impl Claim {
         let id = movement.pieces.first().map(|piece| B256::from(piece.id));
         let (to, data) = match (movement.views, id) {
             (Views::Permit2, _) => {
-                (PERMIT2, calldata(PERMIT2_ALLOWANCE, &[owner, movement.token.into_word(), spender]))
+                (PERMIT2, encode_view_call(PERMIT2_ALLOWANCE, &[owner, movement.token.into_word(), spender]))
             }
-            (Views::ById, Some(id)) => (movement.token, calldata(ALLOWANCE_OF_ID, &[owner, spender, id])),
-            (_, Some(id)) => (movement.token, calldata(GET_APPROVED, &[id])),
-            (Views::ForAll, None) => (movement.token, calldata(IS_APPROVED_FOR_ALL, &[owner, spender])),
-            (Views::Operator, None) => (movement.token, calldata(IS_OPERATOR, &[owner, spender])),
-            (Views::OperatorFor, None) => (movement.token, calldata(IS_OPERATOR_FOR, &[spender, owner])),
-            (Views::Plain | Views::ById, None) => (movement.token, calldata(ALLOWANCE, &[owner, spender])),
+            (Views::ById, Some(id)) => (movement.token, encode_view_call(ALLOWANCE_OF_ID, &[owner, spender, id])),
+            (_, Some(id)) => (movement.token, encode_view_call(GET_APPROVED, &[id])),
+            (Views::ForAll, None) => (movement.token, encode_view_call(IS_APPROVED_FOR_ALL, &[owner, spender])),
+            (Views::Operator, None) => (movement.token, encode_view_call(IS_OPERATOR, &[owner, spender])),
+            (Views::OperatorFor, None) => (movement.token, encode_view_call(IS_OPERATOR_FOR, &[spender, owner])),
+            (Views::Plain | Views::ById, None) => (movement.token, encode_view_call(ALLOWANCE, &[owner, spender])),
         };
         let Some(answer) = questions.ask_holding(Read::Call { to, data }) else { return Said::Unasked };
-        if answer.word().is_none() && self.is_dark(answer) {
+        if answer.first_word().is_none() && self.is_dark(answer) {
             return Said::Unread;
         }
-        let word = answer.word().unwrap_or_default();
+        let word = answer.first_word().unwrap_or_default();
         Said::Allowance(match (movement.views, id) {
             (Views::Plain, Some(_)) => U256::from(u8::from(word == spender)),
             (Views::ForAll | Views::Operator | Views::OperatorFor, _) if !word.is_zero() => U256::MAX,

@@ -3,7 +3,7 @@
 //! A trace is the claim of one node. It is checked against the transaction, its result and its logs, and it only adds
 //! activities: a call missing from the trace is judged by the logs as before.
 
-use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener, wrapped};
+use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener, inner_wrappers};
 use super::own::OwnCode;
 use super::{Questions, Subjects, ops, stillness, versions};
 use crate::model::activity::Note;
@@ -25,7 +25,11 @@ const P256_VERIFY: u64 = 0x100;
 
 /// Returns the traces of the block's transactions, where they are needed and the node has them; they are requested
 /// once.
-pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Questions<'a>) -> Option<&'a [TxTrace]> {
+pub(crate) fn block_traces<'a>(
+    block: &Block,
+    subjects: &Subjects,
+    questions: &mut Questions<'a>,
+) -> Option<&'a [TxTrace]> {
     if !subjects.looks_inside() || subjects.is_empty() || block.txs.is_empty() {
         return None;
     }
@@ -36,7 +40,7 @@ pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Que
 }
 
 /// Returns whether a subject makes or receives a call that can change something.
-pub(crate) fn concerns(trace: &TxTrace, subjects: &Subjects) -> bool {
+pub(crate) fn is_trace_relevant(trace: &TxTrace, subjects: &Subjects) -> bool {
     let watched =
         |call: &TracedCall| subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some());
     trace.calls.iter().any(|call| call.how != CallHow::Staticcall && watched(call))
@@ -65,7 +69,7 @@ pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> 
 }
 
 /// Returns the part of a trace that is impossible for this transaction with this receipt.
-pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
+pub(crate) fn trace_contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
     let Some(own) = trace.calls.first() else { return Some("it is empty") };
     if trace.tx.is_some_and(|hash| hash != tx.hash) {
         return Some("it is of another transaction");
@@ -74,7 +78,7 @@ pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
     if !target || own.from != tx.from || own.value != tx.value || own.input != tx.input {
         return Some("it begins with another call");
     }
-    if tx.status != Status::Unknown && own.failed == tx.status.holds() {
+    if tx.status != Status::Unknown && own.failed == tx.status.has_effects() {
         return Some("it ends another way than the receipt");
     }
     (trace.has_logs && !same_logs(trace, tx)).then_some("its logs are not those of the receipt")
@@ -82,20 +86,20 @@ pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
 
 /// Compares logs without their order: nodes list a call's logs separately from those of the calls that it makes.
 fn same_logs(trace: &TxTrace, tx: &Tx) -> bool {
-    fn face(log: &Log) -> (&Address, &[alloy_primitives::B256], &[u8]) {
+    fn log_content(log: &Log) -> (&Address, &[alloy_primitives::B256], &[u8]) {
         (&log.address, &log.topics, &log.data)
     }
-    let undone = undone(trace);
+    let undone = reverted_calls(trace);
     let holding = trace.calls.iter().zip(&undone).filter(|(_, undone)| !**undone);
-    let mut traced: Vec<_> = holding.flat_map(|(call, _)| &call.logs).map(face).collect();
-    let mut received: Vec<_> = tx.logs.iter().map(face).collect();
+    let mut traced: Vec<_> = holding.flat_map(|(call, _)| &call.logs).map(log_content).collect();
+    let mut received: Vec<_> = tx.logs.iter().map(log_content).collect();
     traced.sort_unstable();
     received.sort_unstable();
     traced == received
 }
 
 /// Returns for each call whether it, or a call around it, failed.
-pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
+pub(super) fn reverted_calls(trace: &TxTrace) -> Vec<bool> {
     let mut undone: Vec<bool> = Vec::with_capacity(trace.calls.len());
     for call in &trace.calls {
         let around = call.parent.and_then(|parent| undone.get(parent as usize)).copied();
@@ -105,10 +109,10 @@ pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
 }
 
 /// Returns for each call whether it can change nothing: a static call and the calls inside it, or a precompile.
-pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
+pub(super) fn readonly_calls(trace: &TxTrace) -> Vec<bool> {
     let mut walk = TraceWalk::new(trace);
     trace.calls.iter().enumerate().for_each(|(at, call)| {
-        walk.enter(at, call);
+        walk.enter_call(at, call);
     });
     walk.still
 }
@@ -116,16 +120,16 @@ pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
 /// Marks the claims that the trace shows to have run, and appends calls of and to subjects that no claim covers.
 ///
 /// `known` is the state before the block, which distinguishes a proxy's own code from other code.
-pub(super) fn join(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
-    let undone = undone(trace);
+pub(super) fn join_trace(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
+    let undone = reverted_calls(trace);
     let mut walk = TraceWalk::new(trace);
     let mut claims = Claims::default();
     let mut own = OwnCode::new(tx, known);
-    let shown = versions::shown(trace, opener.subjects);
+    let shown = versions::traced_implementations(trace, opener.subjects);
     let mut born: HashSet<Address> = HashSet::default();
     for (at, call) in trace.calls.iter().enumerate() {
         claims.take_up(&opener.frames);
-        let around = walk.enter(at, call);
+        let around = walk.enter_call(at, call);
         if walk.still[at] {
             continue;
         }
@@ -138,7 +142,7 @@ pub(super) fn join(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &T
         let known = match at {
             0 => Some(0),
             _ if ends => None,
-            _ => claims.of(call, &opener.frames),
+            _ => claims.take_matching_claim(call, &opener.frames),
         };
         let made = call.to.filter(|to| ran && call.how == CallHow::Create && opener.subjects.get(to).is_some());
         if let Some(index) = known {
@@ -159,27 +163,28 @@ pub(super) fn join(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &T
             continue;
         }
         let foreign = call.how == CallHow::Delegatecall && opener.subjects.get(&call.from).is_some();
-        let is_own = foreign && call.to.is_some_and(|code| own.is(call.from, code, opener));
-        if passed == Some(TransferKind::AsProxy) && (!foreign || is_own || versioned(call, opener.subjects)) {
+        let is_own = foreign && call.to.is_some_and(|code| own.is_own_code(call.from, code, opener));
+        if passed == Some(TransferKind::AsProxy) && (!foreign || is_own || is_versioned_proxy(call, opener.subjects)) {
             continue;
         }
         if opener.frames.len() >= FRAMES_MAX {
-            unfollowed(opener, trace, at, &mut walk);
+            note_unfollowed_subjects(opener, trace, at, &mut walk);
             break;
         }
-        if let Some(index) = unread(call, around, &opener.frames).filter(|_| !ends) {
-            fill(opener, index, call, ran);
+        if let Some(index) = unread_payload_frame(call, around, &opener.frames).filter(|_| !ends) {
+            fill_frame(opener, index, call, ran);
             opener.frames[index].code = shown.get(&at).copied();
             opener.frames[index].traced = Some(at);
             walk.frame[at] = Some(index);
             continue;
         }
-        let index = append(opener, claim(call, around, walk.position(at), &opener.frames), at);
+        let index =
+            append_traced_call(opener, claim_from_call(call, around, walk.trace_position(at), &opener.frames), at);
         let frame = &mut opener.frames[index];
         frame.seen = Some(ran);
         frame.made = made;
         frame.code = shown.get(&at).copied();
-        if let Some(deed) = ops::validation(call) {
+        if let Some(deed) = ops::validation_call(call) {
             frame.deed = deed;
         }
         match passed {
@@ -193,17 +198,17 @@ pub(super) fn join(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, tx: &T
         }
         walk.frame[at] = Some(index);
     }
-    stillness::note(&mut opener.frames, trace, opener.subjects);
+    stillness::note_view_changes(&mut opener.frames, trace, opener.subjects);
 }
 
 /// Notes on every subject involved in the calls from this one on that these calls are not followed, so that an attacker
 /// cannot hide calls behind many others.
-fn unfollowed(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut TraceWalk) {
+fn note_unfollowed_subjects(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut TraceWalk) {
     let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
     let mut told: Vec<Address> = Vec::new();
-    let undone = undone(trace);
+    let undone = reverted_calls(trace);
     for (at, call) in trace.calls.iter().enumerate().skip(from) {
-        let around = if at == from { walk.frame[at] } else { walk.enter(at, call) };
+        let around = if at == from { walk.frame[at] } else { walk.enter_call(at, call) };
         if walk.still[at] || undone[at] {
             continue;
         }
@@ -214,15 +219,16 @@ fn unfollowed(opener: &mut FrameOpener<'_, '_, '_>, trace: &TxTrace, from: usize
             continue;
         }
         told.extend(new);
-        let index = append(opener, claim(call, around, walk.position(at), &opener.frames), at);
+        let index =
+            append_traced_call(opener, claim_from_call(call, around, walk.trace_position(at), &opener.frames), at);
         opener.frames[index].notes.push(Note::BudgetReached(why.clone()));
     }
 }
 
 /// Appends a frame for a call that only the trace shows, followed by the calls that it wraps.
-fn append(opener: &mut FrameOpener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
+fn append_traced_call(opener: &mut FrameOpener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
     let index = opener.frames.len();
-    opener.call(claim);
+    opener.open_call(claim);
     let frame = &mut opener.frames[index];
     frame.seen = Some(true);
     frame.certain = true;
@@ -235,7 +241,7 @@ fn append(opener: &mut FrameOpener<'_, '_, '_>, claim: Claim, at: usize) -> usiz
 const UNFOLLOWED_MAX: usize = 256;
 
 /// Returns whether the code that a proxy runs is tracked anyway.
-fn versioned(call: &TracedCall, subjects: &Subjects) -> bool {
+fn is_versioned_proxy(call: &TracedCall, subjects: &Subjects) -> bool {
     subjects.versions_of(&call.from).is_some()
 }
 
@@ -243,7 +249,7 @@ fn concerns_one(call: &TracedCall, subjects: &Subjects) -> bool {
     subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some())
 }
 
-fn claim(call: &TracedCall, around: Option<usize>, position: Position, frames: &[Frame]) -> Claim {
+fn claim_from_call(call: &TracedCall, around: Option<usize>, position: Position, frames: &[Frame]) -> Claim {
     let outer = around.map(|at| &frames[at]);
     Claim {
         parent: around,
@@ -252,13 +258,13 @@ fn claim(call: &TracedCall, around: Option<usize>, position: Position, frames: &
         target: call.to.filter(|_| call.how != CallHow::Create),
         value: call.value,
         input: call.input.clone(),
-        operation: operation(call.how),
-        via: outer.and_then(|outer| Some(wrapped(outer, outer.target?))).unwrap_or_default(),
+        operation: call_operation(call.how),
+        via: outer.and_then(|outer| Some(inner_wrappers(outer, outer.target?))).unwrap_or_default(),
         stage: Stage::Included,
     }
 }
 
-fn operation(how: CallHow) -> Operation {
+fn call_operation(how: CallHow) -> Operation {
     match how {
         CallHow::Delegatecall => Operation::Delegatecall,
         CallHow::Create => Operation::Create,
@@ -293,14 +299,14 @@ pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects)
         }
         CallHow::Call if kind == Some(Kind::Safe) && call.value.is_zero() && !caller.input.is_empty() => {
             let rest = call.input.strip_prefix(&caller.input[..])?;
-            (*rest == sender(caller, trace)?[..]).then_some(TransferKind::AsWallet)
+            (*rest == message_sender(caller, trace)?[..]).then_some(TransferKind::AsWallet)
         }
         _ => None,
     }
 }
 
 /// `msg.sender` of the code that runs in this call.
-fn sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
+fn message_sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
     let mut call = call;
     while call.how == CallHow::Delegatecall {
         call = trace.calls.get(call.parent? as usize)?;
@@ -310,7 +316,7 @@ fn sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
 
 /// Returns the frame of a multisig's submission whose payload could not be read from the node, and which this call
 /// executes.
-fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<usize> {
+fn unread_payload_frame(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<usize> {
     let outer = around?;
     if !matches!(frames[outer].shape, FrameKind::Proposal { .. }) || frames[outer].target != Some(call.from) {
         return None;
@@ -323,13 +329,13 @@ fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<
     })
 }
 
-fn fill(opener: &mut FrameOpener<'_, '_, '_>, index: usize, call: &TracedCall, ran: bool) {
-    let deed = opener.deed(call.from, call.to, &call.input);
+fn fill_frame(opener: &mut FrameOpener<'_, '_, '_>, index: usize, call: &TracedCall, ran: bool) {
+    let deed = opener.decode_call(call.from, call.to, &call.input);
     let frame = &mut opener.frames[index];
     frame.deed = deed;
     frame.target = call.to;
     frame.value = call.value;
-    frame.operation = operation(call.how);
+    frame.operation = call_operation(call.how);
     frame.input = call.input.clone();
     frame.notes.retain(|note| !matches!(note, Note::Unread(_)));
     frame.seen = Some(ran);
@@ -362,10 +368,10 @@ impl TraceWalk {
     }
 
     /// Moves on to this call and returns the frame around it.
-    fn enter(&mut self, at: usize, call: &TracedCall) -> Option<usize> {
+    fn enter_call(&mut self, at: usize, call: &TracedCall) -> Option<usize> {
         let parent = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
         let within = parent.is_some_and(|parent| self.still[parent]);
-        let precompile = call.to.is_some_and(computes);
+        let precompile = call.to.is_some_and(is_pure_precompile);
         // Ether can be sent to a precompile, and is lost there. A contract that destroys itself may name any heir, with
         // or without ether.
         let nothing = precompile && call.value.is_zero() && call.how != CallHow::SelfDestruct;
@@ -379,7 +385,7 @@ impl TraceWalk {
         around
     }
 
-    fn position(&self, at: usize) -> Position {
+    fn trace_position(&self, at: usize) -> Position {
         let mut path = Vec::new();
         let mut at = at;
         while let Some(parent) = self.parent[at].filter(|parent| (*parent as usize) < at) {
@@ -393,7 +399,7 @@ impl TraceWalk {
 
 /// Returns whether the address holds a contract of the protocol that can change nothing on any chain. Others among the
 /// lowest addresses can: those of Arbitrum send messages to another chain, that of Celo moves ether.
-fn computes(to: Address) -> bool {
+fn is_pure_precompile(to: Address) -> bool {
     let at = U256::from_be_slice(to.as_slice());
     at == U256::from(P256_VERIFY) || !at.is_zero() && at <= U256::from(PRECOMPILE_LAST)
 }
@@ -423,8 +429,8 @@ impl Claims {
     }
 
     /// Returns the first claim that matches this call.
-    fn of(&mut self, call: &TracedCall, frames: &[Frame]) -> Option<usize> {
-        let face = (call.from, call.to, operation(call.how), call.value);
+    fn take_matching_claim(&mut self, call: &TracedCall, frames: &[Frame]) -> Option<usize> {
+        let face = (call.from, call.to, call_operation(call.how), call.value);
         let waiting = self.waiting.get_mut(&face)?;
         let place = waiting.iter().position(|index| same_input(&frames[*index].input, &call.input))?;
         waiting.remove(place)
@@ -450,7 +456,10 @@ mod tests {
     fn subjects() -> Subjects {
         let abi = Arc::new(crate::abi::Abi::default());
         let mut subjects = Subjects::new(ChainId(1));
-        subjects.watch(WATCHED, Subject { watch: WatchId(0), kind: Kind::Contract, abi: abi.clone(), rule_abi: abi });
+        subjects.insert_subject(
+            WATCHED,
+            Subject { watch: WatchId(0), kind: Kind::Contract, abi: abi.clone(), rule_abi: abi },
+        );
         subjects.look_inside();
         subjects
     }
@@ -493,7 +502,7 @@ mod tests {
         let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()], withdrawals: vec![] };
         let trace = TxTrace { tx: Some(tx().hash), calls, has_logs: true };
         let answers = [(Read::Traces, Answer::Traces(vec![trace].into()))].into();
-        crate::decode::decode(&block, &subjects(), &Default::default(), &answers)
+        crate::decode::decode_block(&block, &subjects(), &Default::default(), &answers)
     }
 
     #[test]

@@ -14,10 +14,11 @@ use alloy_primitives::map::HashMap;
 use alloy_primitives::{B256, U256};
 
 /// Returns whether a log is by a subject, or a transfer or approval that names one.
-pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
+pub(crate) fn is_log_relevant(log: &Log, subjects: &Subjects) -> bool {
     subjects.get(&log.address).is_some()
         || !subjects.names_of(log).is_empty()
-        || movement::parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
+        || movement::movement_parties(log)
+            .is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
 /// Maximum number of arguments of an ordinary event.
@@ -26,7 +27,13 @@ const NODES_OF_A_LOG: usize = 8;
 /// Appends an activity per log and subject, and joins it to the act that explains it.
 ///
 /// A subject that emits a log gets it once, as its own event, even where the log names the subject too.
-pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes<'_>, out: &mut Vec<Activity>) {
+pub(crate) fn append_log_activities(
+    frames: &[Frame],
+    tx: &Tx,
+    subjects: &Subjects,
+    codes: &Codes<'_>,
+    out: &mut Vec<Activity>,
+) {
     // An airdrop writes thousands of honest logs: each has room for its arguments, within a total that the size of the
     // data bounds.
     let nodes = NODES_MAX.saturating_add(u32::try_from(tx.logs.len() * NODES_OF_A_LOG).unwrap_or(u32::MAX));
@@ -39,7 +46,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
     };
     let telling: HashMap<u32, usize> = frames.iter().enumerate().filter_map(of_log).collect();
     for log in &tx.logs {
-        if !concerns(log, subjects) {
+        if !is_log_relevant(log, subjects) {
             continue;
         }
         if let Some(subject) = subjects.get(&log.address) {
@@ -51,17 +58,18 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             let mut event = from_log(subject.watch, ActivityKind::Event, log, tx, deed);
             event.from = log.address;
             let said = telling.get(&log.ordinal).copied();
-            if let Some(of) = explainer.explain(&event, log) {
+            if let Some(of) = explainer.explain_log(&event, log) {
                 event.role = Role::Effect { of };
             } else if let Some(said) = said {
                 // The call that made the wallet write the log cannot be seen, so the log itself carries the calls that
                 // it announces.
-                event.role = Role::Envelope { carries: activities::carried(frames, said, subject.watch, out) };
+                event.role =
+                    Role::Envelope { carries: activities::carried_activities(frames, said, subject.watch, out) };
                 event.notes.clone_from(&frames[said].notes);
                 spoken.push((said, out.len()));
-            } else if let Some(of) = beside(&spoken, frames, &event) {
+            } else if let Some(of) = companion_log(&spoken, frames, &event) {
                 event.role = Role::Effect { of };
-            } else if let Some(of) = within(subject, log, frames, out) {
+            } else if let Some(of) = emitting_call(subject, log, frames, out) {
                 event.role = Role::Effect { of };
                 event.notes.push(Note::Logged);
             }
@@ -72,7 +80,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             let deed = deed::of_log(subjects, log, &mut budget);
             out.push(from_log(subject.watch, ActivityKind::Event, log, tx, deed));
         }
-        let Some(movement) = Movement::told(tx, log) else { continue };
+        let Some(movement) = Movement::repeated_by_log(tx, log) else { continue };
         let mut told: Option<WatchId> = None;
         for party in [movement.from, movement.to] {
             let Some(subject) = subjects.get(&party).filter(|_| party != log.address) else { continue };
@@ -81,11 +89,11 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             }
             told = Some(subject.watch);
             let mut moved =
-                from_log(subject.watch, ActivityKind::Move, log, tx, deed::movement(movement.token, &movement));
+                from_log(subject.watch, ActivityKind::Move, log, tx, deed::token_movement(movement.token, &movement));
             moved.from = movement.from;
             moved.to = Some(movement.to);
             if party == movement.from
-                && let Some(of) = explainer.explain(&moved, log)
+                && let Some(of) = explainer.explain_log(&moved, log)
             {
                 moved.role = Role::Effect { of };
             }
@@ -98,7 +106,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
 /// where a trace shows every call, the first of them.
 ///
 /// For wallets, tokens, and contracts that govern others, every log has to be explained by its content.
-fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> Option<usize> {
+fn emitting_call(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> Option<usize> {
     if !matches!(subject.kind, Kind::Contract | Kind::Proxy | Kind::Ownable | Kind::AccessControl) {
         return None;
     }
@@ -108,11 +116,11 @@ fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> O
     };
     let is_traced = frames.first().is_some_and(|frame| frame.seen.is_some());
     let mut seen = frames.iter().take(if is_traced { frames.len() } else { 1 });
-    activities::called(seen.find(called)?, out)
+    activities::call_activity(seen.find(called)?, out)
 }
 
 /// Returns the log of the same operation to which this log belongs.
-fn beside(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
+fn companion_log(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
     let belongs = |said: usize| match &frames[said].shape {
         FrameKind::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),
         _ => false,
@@ -143,7 +151,7 @@ pub(crate) fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, d
 }
 
 /// The `nth` argument of a log whose indexed arguments come first.
-pub(crate) fn argument(log: &Log, nth: usize) -> B256 {
+pub(crate) fn log_argument(log: &Log, nth: usize) -> B256 {
     let indexed = log.topics.len().saturating_sub(1);
     log.topics.get(nth + 1).copied().unwrap_or_else(|| data_word(log, nth.saturating_sub(indexed)))
 }

@@ -49,7 +49,8 @@ mod votes;
 
 pub use names::Name;
 pub use state::{
-    Expected, HAS_ROLE, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, differences, may_be_a_proxy,
+    Expected, HAS_ROLE, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, may_be_a_proxy,
+    registry_differences,
 };
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
@@ -91,62 +92,62 @@ pub struct Decoded {
 /// assert!(decode(&empty, &Subjects::new(ChainId(1)), &Default::default(), &Default::default()).activities.is_empty());
 /// ```
 #[must_use]
-pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answers) -> Decoded {
+pub fn decode_block(block: &Block, subjects: &Subjects, known: &Known, answers: &Answers) -> Decoded {
     let mut questions = Questions::new(answers);
     let mut activities = Vec::new();
-    let traces = inside::traces(block, subjects, &mut questions);
+    let traces = inside::block_traces(block, subjects, &mut questions);
     let mut false_traces = Vec::new();
     let mut traced = BTreeSet::new();
     let mut codes = versions::Codes::new(&block.txs, subjects, known);
-    let delegations = delegations::recovered(&block.txs, subjects);
+    let delegations = delegations::recover_delegations(&block.txs, subjects);
     let mut claims = Vec::new();
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
-        if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
+        if let Some(why) = trace.and_then(|trace| inside::trace_contradiction(trace, tx)) {
             false_traces.push((tx.hash, why));
             trace = None;
         }
         if trace.is_some() {
             traced.insert(tx.index);
         }
-        if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
+        if !is_tx_relevant(tx, subjects) && !trace.is_some_and(|trace| inside::is_trace_relevant(trace, subjects)) {
             continue;
         }
         let sight =
             frames::DecodeContext { time: block.time, trace, known: Some(known).filter(|_| subjects.looks_at_state()) };
-        let mut frames = frames::open(tx, sight, subjects, &mut questions);
+        let mut frames = frames::build_call_tree(tx, sight, subjects, &mut questions);
         codes.read_calls(&mut frames, tx, &mut questions);
-        fate::settle(&mut frames, tx);
-        safe::sign(&mut frames, block, tx, subjects, &mut questions);
+        fate::set_outcomes(&mut frames, tx);
+        safe::recover_safe_signers(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
-        delegations::append(&delegations, tx, subjects, &mut activities);
-        activities::unopened(&frames, tx, subjects, first, &mut activities);
-        logs::read(&frames, tx, subjects, &codes, &mut activities);
-        codes.note(&frames, tx, first, &mut activities);
-        around::note(&frames, tx, trace, subjects, &mut activities);
-        supply::weigh(&mut activities[first..], &mut questions);
-        controller::recognize(&mut activities[first..], subjects, &mut questions);
+        delegations::append_delegations(&delegations, tx, subjects, &mut activities);
+        activities::append_unopened_subjects(&frames, tx, subjects, first, &mut activities);
+        logs::append_log_activities(&frames, tx, subjects, &codes, &mut activities);
+        codes.note_implementations(&frames, tx, first, &mut activities);
+        around::note_outer_calls(&frames, tx, trace, subjects, &mut activities);
+        supply::note_oversized_allowances(&mut activities[first..], &mut questions);
+        controller::note_controller_transfers(&mut activities[first..], subjects, &mut questions);
         controller::recognize_issuer(&mut activities[first..], subjects, &mut questions);
-        votes::weigh(&mut activities[first..], subjects, &mut questions);
-        oracle::hear(tx, subjects, known, &mut questions, &mut activities);
+        votes::note_recent_voting_power(&mut activities[first..], subjects, &mut questions);
+        oracle::append_oracle_answers(tx, subjects, known, &mut questions, &mut activities);
         code::look_up(&mut activities[first..], subjects, &mut questions);
-        tips::weigh(tx, &block.txs, subjects, &mut activities[first..]);
+        tips::note_priority_fees(tx, &block.txs, subjects, &mut activities[first..]);
         tips::weigh_operations(tx, &block.txs, first, &mut activities);
         if trace.is_none() && subjects.looks_at_state() {
-            claims.extend(prefund::claimed(&frames, tx, subjects));
+            claims.extend(prefund::claimed_operations(&frames, tx, subjects));
         }
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }
     }
-    allowances::explain(block, subjects, &mut activities, &mut questions);
-    let used = holdings::weigh(block, subjects, known, &mut activities, &mut questions);
-    let asked = oracle::remember(&activities, subjects, known);
-    let advances = prefund::bound(block, &claims, &activities, &mut questions);
+    allowances::explain_used_allowances(block, subjects, &mut activities, &mut questions);
+    let used = holdings::note_token_balances(block, subjects, known, &mut activities, &mut questions);
+    let asked = oracle::question_facts(&activities, subjects, known);
+    let advances = prefund::bound_advances(block, &claims, &activities, &mut questions);
     let around = (&traced, &*delegations, &*advances);
     let state::Observed { mut deltas, sights } =
-        state::observe(block, subjects, known, around, &mut activities, &mut questions);
+        state::observe_state(block, subjects, known, around, &mut activities, &mut questions);
     deltas.extend(asked);
     deltas.extend(used);
     if subjects.looks_inside() {
@@ -168,7 +169,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
 /// that account.
 #[must_use]
 pub fn senders_that_matter(block: &Block, subjects: &Subjects) -> Vec<u32> {
-    let matters = |tx: &&Tx| subjects.has_accounts() || touches(tx, subjects);
+    let matters = |tx: &&Tx| subjects.has_accounts() || is_tx_relevant(tx, subjects);
     block.txs.iter().filter(matters).map(|tx| tx.index).collect()
 }
 
@@ -176,12 +177,12 @@ pub fn senders_that_matter(block: &Block, subjects: &Subjects) -> Vec<u32> {
 ///
 /// Some wrappers lead to a subject without a log that names it. They are found by opening the calldata, so a selector
 /// that opens as a wrapper also counts.
-fn touches(tx: &Tx, subjects: &Subjects) -> bool {
+fn is_tx_relevant(tx: &Tx, subjects: &Subjects) -> bool {
     subjects.get(&tx.from).is_some()
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
         || frames::may_wrap(tx, subjects)
         || frames::made_at(tx, subjects).is_some()
-        || tx.logs.iter().any(|log| logs::concerns(log, subjects) || oracle::may_concern(log, subjects))
+        || tx.logs.iter().any(|log| logs::is_log_relevant(log, subjects) || oracle::may_concern(log, subjects))
         || tx.authorizations.iter().any(|_| !subjects.is_empty())
 }
 

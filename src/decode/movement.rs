@@ -5,7 +5,7 @@
 //!
 //! Source: EIP-20, EIP-721, EIP-1155, EIP-6909, EIP-777, EIP-223 and ERC-677; AllowanceTransfer.sol of Permit2.
 
-use super::logs::{argument, data_word};
+use super::logs::{data_word, log_argument};
 use crate::model::{Log, Tx};
 use alloy_primitives::{Address, B256, U256, address, b256};
 
@@ -101,19 +101,19 @@ impl Movement {
     ///
     /// The oldest tokens index fewer parties than the standard requires, so a value that is not in a topic is read from
     /// the data. Data that is too short is extended with zeros, as a contract would read it.
-    pub(crate) fn of(log: &Log) -> Option<Self> {
-        let (from, to) = parties(log)?;
+    pub(crate) fn from_log(log: &Log) -> Option<Self> {
+        let (from, to) = movement_parties(log)?;
         let topic = log.topics.first()?;
         let word = |word: B256| U256::from_be_bytes(word.0);
         let all = |is_set: bool| (if is_set { U256::MAX } else { U256::ZERO }, vec![]);
         let one = |id: B256, amount: U256| (amount, vec![Piece { id: word(id), amount }]);
-        let views = views(topic);
+        let views = movement_views(topic);
         let (amount, pieces) = match *topic {
             TRANSFER | APPROVAL if log.topics.len() == 4 => one(log.topics[3], U256::ONE),
             TRANSFER_SINGLE => one(data_word(log, 0), word(data_word(log, 1))),
             TRANSFER_OF_ID => one(*log.topics.get(3)?, word(data_word(log, 1))),
             APPROVAL_OF_ID => one(*log.topics.get(3)?, word(data_word(log, 0))),
-            TRANSFER_BATCH => match batch(log) {
+            TRANSFER_BATCH => match decode_batch(log) {
                 Some(pieces) => (pieces.iter().fold(U256::ZERO, |sum, piece| sum.saturating_add(piece.amount)), pieces),
                 None => (U256::MAX, vec![]),
             },
@@ -123,17 +123,17 @@ impl Movement {
             PERMIT2_APPROVAL | PERMIT2_PERMIT | SENT | MINTED | BURNED | TRANSFER_WITH_DATA => {
                 (word(data_word(log, 0)), vec![])
             }
-            _ => (word(argument(log, 2)), vec![]),
+            _ => (word(log_argument(log, 2)), vec![]),
         };
-        let token = if views == Views::Permit2 { Address::from_word(argument(log, 1)) } else { log.address };
+        let token = if views == Views::Permit2 { Address::from_word(log_argument(log, 1)) } else { log.address };
         let is_operator = matches!(views, Views::ForAll | Views::Operator | Views::OperatorFor | Views::Permit2);
         let approval = is_operator || matches!(*topic, APPROVAL | APPROVAL_OF_ID);
         Some(Self { token, approval, from, to, amount, pieces, views })
     }
 
     /// Returns the same, except for a log that only repeats the adjacent ERC-20 log in the form of another standard.
-    pub(crate) fn told(tx: &Tx, log: &Log) -> Option<Self> {
-        Self::of(log).filter(|_| !is_echo(tx, log))
+    pub(crate) fn repeated_by_log(tx: &Tx, log: &Log) -> Option<Self> {
+        Self::from_log(log).filter(|_| !is_echo(tx, log))
     }
 }
 
@@ -147,7 +147,8 @@ pub(crate) fn is_echo(tx: &Tx, log: &Log) -> bool {
         let beside = ordinal.and_then(|ordinal| tx.logs.get(ordinal as usize));
         beside.filter(|beside| beside.address == log.address && beside.topics.first() == Some(&TRANSFER)).is_some_and(
             |beside| {
-                let face = |log: &Log| Movement::of(log).map(|it| (it.from, it.to, it.amount, it.pieces.is_empty()));
+                let face =
+                    |log: &Log| Movement::from_log(log).map(|it| (it.from, it.to, it.amount, it.pieces.is_empty()));
                 face(beside) == face(log)
             },
         )
@@ -159,7 +160,7 @@ pub(crate) fn is_echo(tx: &Tx, log: &Log) -> bool {
     }
 }
 
-fn views(topic: &B256) -> Views {
+fn movement_views(topic: &B256) -> Views {
     match *topic {
         TRANSFER_SINGLE | TRANSFER_BATCH | TRANSFER_OF_ID | APPROVAL_OF_ID => Views::ById,
         APPROVAL_FOR_ALL => Views::ForAll,
@@ -171,9 +172,9 @@ fn views(topic: &B256) -> Views {
 }
 
 /// Returns the giving and the receiving party.
-pub(crate) fn parties(log: &Log) -> Option<(Address, Address)> {
+pub(crate) fn movement_parties(log: &Log) -> Option<(Address, Address)> {
     let (from, to) = match log.topics.as_slice() {
-        [TRANSFER | APPROVAL, ..] => (argument(log, 0), argument(log, 1)),
+        [TRANSFER | APPROVAL, ..] => (log_argument(log, 0), log_argument(log, 1)),
         [TRANSFER_WITH_DATA, from, to, ..] => (*from, *to),
         [TRANSFER_SINGLE | TRANSFER_BATCH | SENT, _, from, to] => (*from, *to),
         [TRANSFER_OF_ID | APPROVAL_OF_ID, from, to, _] => (*from, *to),
@@ -189,7 +190,7 @@ pub(crate) fn parties(log: &Log) -> Option<(Address, Address)> {
 
 /// Returns the ids and amounts of a batch, where its data is laid out as an encoder would and names as many amounts as
 /// ids.
-fn batch(log: &Log) -> Option<Vec<Piece>> {
+fn decode_batch(log: &Log) -> Option<Vec<Piece>> {
     let (ids, amounts) = (data_list(log, 0)?, data_list(log, 1)?);
     let pieces = ids.iter().zip(&amounts).map(|(id, amount)| Piece { id: *id, amount: *amount });
     (ids.len() == amounts.len()).then(|| pieces.collect())
@@ -296,7 +297,7 @@ mod tests {
             (log("RevokedOperator(address,address)", &[getter, giver], &[]), true, none, None, Views::OperatorFor),
         ];
         for (log, approval, amount, id, views) in cases {
-            let read = Movement::of(&log).unwrap_or_else(|| panic!("{log:?} is a movement"));
+            let read = Movement::from_log(&log).unwrap_or_else(|| panic!("{log:?} is a movement"));
             let ids: Vec<U256> = read.pieces.iter().map(|piece| piece.id).collect();
             assert_eq!((read.from, read.to, read.approval, read.amount), (GIVER, GETTER, approval, amount), "{log:?}");
             assert_eq!((ids, read.views), (id.map(U256::from).into_iter().collect(), views), "{log:?}");
@@ -304,7 +305,7 @@ mod tests {
         let minted = log("Minted(address,address,uint256,bytes,bytes)", &[by, getter], &[5]);
         let burned = log("Burned(address,address,uint256,bytes,bytes)", &[by, giver], &[5]);
         for (log, from, to) in [(minted, Address::ZERO, GETTER), (burned, GIVER, Address::ZERO)] {
-            let read = Movement::of(&log).expect("a movement");
+            let read = Movement::from_log(&log).expect("a movement");
             assert_eq!((read.from, read.to, read.amount), (from, to, five));
         }
     }

@@ -38,7 +38,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    pub(crate) fn of(selector: [u8; 4]) -> Option<Self> {
+    pub(crate) fn from_selector(selector: [u8; 4]) -> Option<Self> {
         match selector {
             SUBMIT => Some(Self::Submit),
             CONFIRM => Some(Self::Confirm),
@@ -60,7 +60,7 @@ pub(crate) enum MultisigPayload {
     Unread(String),
 }
 
-pub(crate) fn payload(
+pub(crate) fn submission_payload(
     deed: &DecodedCall,
     verb: Verb,
     wallet: Address,
@@ -76,11 +76,11 @@ pub(crate) fn payload(
         };
     }
     let Some(id) = id else { return MultisigPayload::Unread("The submission's id cannot be decoded.".to_owned()) };
-    match questions.ask(Read::Call { to: wallet, data: numbered(TRANSACTIONS, id) }) {
+    match questions.ask(Read::Call { to: wallet, data: encode_id_call(TRANSACTIONS, id) }) {
         None => MultisigPayload::Asked,
         Some(Answer::Data(returned)) => {
             let decoded = bundled::multisig_wallet()
-                .function(TRANSACTIONS)
+                .function_by_selector(TRANSACTIONS)
                 .and_then(|function| function.decode_output(returned, budget).ok());
             let args = decoded.map(|decoded| decoded.args).unwrap_or_default();
             match args.as_slice() {
@@ -104,9 +104,14 @@ pub(crate) fn payload(
 
 /// Returns the reason to doubt a submission that an unwatched contract claims: the wallet recorded another one, or
 /// cannot be queried.
-pub(crate) fn doubt(deed: &DecodedCall, wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<String> {
+pub(crate) fn submission_doubt(
+    deed: &DecodedCall,
+    wallet: Address,
+    id: U256,
+    questions: &mut Questions<'_>,
+) -> Option<String> {
     let claimed = (deed::address_at(deed, 0)?, deed::uint_at(deed, 1)?, deed::bytes_at(deed, 2)?);
-    match payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
+    match submission_payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
         MultisigPayload::Is { to, value, data } if (to, value, &data) == claimed => None,
         MultisigPayload::None if claimed.0.is_zero() && claimed.1.is_zero() && claimed.2.is_empty() => None,
         MultisigPayload::Is { .. } | MultisigPayload::None => Some(format!(
@@ -118,10 +123,10 @@ pub(crate) fn doubt(deed: &DecodedCall, wallet: Address, id: U256, questions: &m
 }
 
 /// Returns the owners that confirmed submission `id`, if the node returns them.
-pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
-    match questions.ask(Read::Call { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {
+pub(crate) fn submission_confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
+    match questions.ask(Read::Call { to: wallet, data: encode_id_call(GET_CONFIRMATIONS, id) })? {
         Answer::Data(returned) => {
-            let function = bundled::multisig_wallet().function(GET_CONFIRMATIONS)?;
+            let function = bundled::multisig_wallet().function_by_selector(GET_CONFIRMATIONS)?;
             let decoded = function.decode_output(returned, &mut Budget::default()).ok()?;
             let owners = decoded.args.first()?.value.as_array()?;
             Some(owners.iter().filter_map(crate::model::value::Value::as_address).collect())
@@ -130,6 +135,6 @@ pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_
     }
 }
 
-fn numbered(selector: [u8; 4], number: U256) -> Bytes {
+fn encode_id_call(selector: [u8; 4], number: U256) -> Bytes {
     [selector.as_slice(), &number.to_be_bytes::<32>()].concat().into()
 }

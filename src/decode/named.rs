@@ -18,13 +18,13 @@ const DEPTH_MAX: usize = 4;
 const SIGNIFICANT: usize = 8;
 
 /// The note on a call that only a trace shows and that no ABI reads.
-pub(super) fn of(frame: &Frame) -> Option<Note> {
+pub(super) fn named_addresses_note(frame: &Frame) -> Option<Note> {
     let opaque = matches!(frame.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
-    (frame.inner && opaque && frame.operation == Operation::Call).then(|| Note::Names(addresses(&frame.input)))
+    (frame.inner && opaque && frame.operation == Operation::Call).then(|| Note::Names(addresses_in_input(&frame.input)))
 }
 
 /// Returns the addresses in the arguments, each once; `None` where there are more than the limit.
-fn addresses(input: &[u8]) -> Option<Box<[Address]>> {
+fn addresses_in_input(input: &[u8]) -> Option<Box<[Address]>> {
     let mut search = Search { found: Vec::new(), n_words: 0 };
     search.look_at(input, 0)?;
     search.found.sort_unstable();
@@ -46,9 +46,10 @@ impl Search {
             if self.n_words > WORDS_MAX {
                 return None;
             }
-            self.found.extend(address(word));
+            self.found.extend(address_from_word(word));
             let behind = &arguments[(nth + 1) * 32..];
-            if let Some(inside) = length(word).filter(|length| length % 32 == 4).and_then(|length| behind.get(..length))
+            if let Some(inside) =
+                length_from_word(word).filter(|length| length % 32 == 4).and_then(|length| behind.get(..length))
             {
                 (depth < DEPTH_MAX).then_some(())?;
                 self.look_at(inside, depth + 1)?;
@@ -59,7 +60,7 @@ impl Search {
 }
 
 /// Returns the word as an address, if it looks like one.
-fn address(word: &[u8]) -> Option<Address> {
+fn address_from_word(word: &[u8]) -> Option<Address> {
     let (zeros, bytes) = word.split_at(12);
     let is_small = bytes[..SIGNIFICANT].iter().all(|byte| *byte == 0);
     // The largest number of some size stands for "all of it".
@@ -68,7 +69,7 @@ fn address(word: &[u8]) -> Option<Address> {
 }
 
 /// Returns the word as a number, if calldata can be that long.
-fn length(word: &[u8]) -> Option<usize> {
+fn length_from_word(word: &[u8]) -> Option<usize> {
     let (zeros, number) = word.split_at(24);
     let number = number.first_chunk::<8>().map(|number| u64::from_be_bytes(*number))?;
     zeros.iter().all(|byte| *byte == 0).then(|| usize::try_from(number).ok())?
@@ -95,7 +96,7 @@ mod tests {
             call((amount, call((amount, WHO).abi_encode())).abi_encode_params()),
             call(vec![call((WHO, amount).abi_encode()), call(vec![])].abi_encode()),
         ] {
-            assert_eq!(addresses(&input).as_deref(), Some(&[WHO][..]), "{input:02x?}");
+            assert_eq!(addresses_in_input(&input).as_deref(), Some(&[WHO][..]), "{input:02x?}");
         }
     }
 
@@ -103,15 +104,15 @@ mod tests {
     fn no_amount_flag_or_largest_number_is_an_address() {
         let largest = |bits: usize| (U256::ONE << bits) - U256::ONE;
         let numbers = [U256::ZERO, U256::ONE, U256::from(u64::MAX), largest(96), largest(128), largest(160), U256::MAX];
-        assert_eq!(addresses(&call(numbers.abi_encode())).as_deref(), Some(&[][..]));
+        assert_eq!(addresses_in_input(&call(numbers.abi_encode())).as_deref(), Some(&[][..]));
     }
 
     #[test]
     fn what_is_too_long_or_too_deep_is_not_looked_through() {
-        assert_eq!(addresses(&call(vec![0; (WORDS_MAX + 1) * 32])), None);
+        assert_eq!(addresses_in_input(&call(vec![0; (WORDS_MAX + 1) * 32])), None);
         let many: Vec<Address> = (0..=NAMES_MAX).map(|nth| Address::repeat_byte(0x11).create(nth as u64)).collect();
-        assert_eq!(addresses(&call(many.abi_encode())), None);
+        assert_eq!(addresses_in_input(&call(many.abi_encode())), None);
         let deep = (0..=DEPTH_MAX).fold(call(vec![]), |inner, _| call((inner,).abi_encode_params()));
-        assert_eq!(addresses(&deep), None);
+        assert_eq!(addresses_in_input(&deep), None);
     }
 }

@@ -77,13 +77,13 @@ impl Names {
     }
 
     /// Returns the name whose subject is at this address, and its contracts.
-    pub(super) fn at(&self, subject: &Address) -> Option<(&Name, &[Address])> {
+    pub(super) fn name_of_subject(&self, subject: &Address) -> Option<(&Name, &[Address])> {
         self.by_subject.get(subject).map(|(name, contracts)| (name, contracts.as_slice()))
     }
 
     /// Returns the names that a log concerns: those whose hash it indexes or whose token it names, or all names of the
     /// registrar.
-    pub(super) fn of(&self, log: &Log) -> Vec<Address> {
+    pub(super) fn subjects_in_log(&self, log: &Log) -> Vec<Address> {
         if self.contracts.is_empty() || !self.contracts.contains(&log.address) {
             return Vec::new();
         }
@@ -94,7 +94,7 @@ impl Names {
             }
         };
         if log.topics.first() == Some(&CONTROLLER_ADDED) {
-            let all = self.by_label.values().flatten().filter(|name| name.parent == eth());
+            let all = self.by_label.values().flatten().filter(|name| name.parent == eth_node());
             all.for_each(|name| add(name.stands_for()));
             // The other topic is an address and not the hash of a name.
             return found;
@@ -107,7 +107,7 @@ impl Names {
             for name in self.by_label.get(&word).into_iter().flatten() {
                 let below = match log.topics.as_slice() {
                     [NEW_OWNER, parent, _] => *parent == name.parent,
-                    _ => name.parent == eth(),
+                    _ => name.parent == eth_node(),
                 };
                 if below {
                     add(name.stands_for());
@@ -119,7 +119,7 @@ impl Names {
 }
 
 /// `namehash("eth")`.
-pub(super) fn eth() -> B256 {
+pub(super) fn eth_node() -> B256 {
     b256!("93cdeb708b7545dc668eb9280176169d1c33cfd8ed6f04690a0bcc88a93fc4ae")
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn a_name_is_hashed_label_by_label() {
         // Source: the examples of EIP-137.
         let foo = Name::parse("foo.eth").map(|name| (name.node, name.parent));
-        assert_eq!(foo, Some((b256!("de9b09fd7c5f901e23a3f19fecc54828e9c848539801e86591bd9801b019f84f"), eth())));
+        assert_eq!(foo, Some((b256!("de9b09fd7c5f901e23a3f19fecc54828e9c848539801e86591bd9801b019f84f"), eth_node())));
         for bad in ["", "eth", "Foo.eth", "foo..eth", ".eth", "foo.eth.", "fo o.eth", "föö.eth"] {
             assert_eq!(Name::parse(bad), None, "{bad}");
         }
@@ -145,8 +145,8 @@ mod tests {
         let mut names = Names::default();
         names.add(ours, [book]);
         let log = |topics: Vec<B256>, address| Log { address, topics, data: Bytes::new(), ordinal: 0 };
-        let of = |topics: &[B256], address| names.of(&log(topics.to_vec(), address));
-        assert_eq!(of(&[NEW_OWNER, eth(), ours.label], book), [ours.stands_for()]);
+        let of = |topics: &[B256], address| names.subjects_in_log(&log(topics.to_vec(), address));
+        assert_eq!(of(&[NEW_OWNER, eth_node(), ours.label], book), [ours.stands_for()]);
         assert!(of(&[NEW_OWNER, B256::ZERO, ours.label], book).is_empty());
         assert_eq!(of(&[NEW_OWNER, ours.node, B256::ZERO], book), [ours.stands_for()]);
         assert!(

@@ -28,7 +28,7 @@ pub(super) const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4db
 const VALIDATE: [[u8; 4]; 2] = [[0x3a, 0x87, 0x1c, 0xdd], [0x19, 0x82, 0x2f, 0x7c]];
 
 /// Returns whether the call brings operations to an EntryPoint.
-pub(super) fn handles(target: Address, selector: [u8; 4]) -> bool {
+pub(super) fn is_handle_ops(target: Address, selector: [u8; 4]) -> bool {
     ENTRY_POINTS.contains(&target) && HANDLE_OPS.contains(&selector)
 }
 
@@ -51,11 +51,11 @@ pub(super) struct UserOperation {
 }
 
 /// Returns the operations in a bundle, in their order.
-pub(super) fn operations(deed: &DecodedCall) -> Vec<UserOperation> {
+pub(super) fn bundled_operations(deed: &DecodedCall) -> Vec<UserOperation> {
     let list = deed.args.first().and_then(|arg| arg.value.as_array()).unwrap_or_default();
     let one = |fields: &[Arg]| {
         let (account, call) = (fields.first()?.value.as_address()?, fields.get(3)?.value.as_bytes()?.clone());
-        Some(UserOperation { account, call, prefund: prefund(fields).unwrap_or_default() })
+        Some(UserOperation { account, call, prefund: required_prefund(fields).unwrap_or_default() })
     };
     list.iter().filter_map(|operation| one(operation.as_tuple()?)).collect()
 }
@@ -64,7 +64,7 @@ pub(super) fn operations(deed: &DecodedCall) -> Vec<UserOperation> {
 /// highest price that it offers.
 ///
 /// Source: EntryPoint.sol 0.6 to 0.8, `_getRequiredPrefund`; UserOperationLib.sol 0.7 for how numbers share a word.
-fn prefund(fields: &[Arg]) -> Option<U256> {
+fn required_prefund(fields: &[Arg]) -> Option<U256> {
     let uint = |at: usize| fields.get(at)?.value.as_uint();
     let halves = |at: usize| match fields.get(at)?.value {
         Value::FixedBytes(word, 32) => Some((U256::from_be_slice(&word[..16]), U256::from_be_slice(&word[16..]))),
@@ -86,7 +86,7 @@ fn prefund(fields: &[Arg]) -> Option<U256> {
 }
 
 /// The calls that an account is asked to make: target, value, calldata.
-pub(super) fn asked(kind: Kind, deed: &DecodedCall) -> Option<Vec<(Address, U256, Bytes)>> {
+pub(super) fn requested_calls(kind: Kind, deed: &DecodedCall) -> Option<Vec<(Address, U256, Bytes)>> {
     if !matches!(kind, Kind::Eoa | Kind::Contract) {
         return None;
     }
@@ -95,7 +95,7 @@ pub(super) fn asked(kind: Kind, deed: &DecodedCall) -> Option<Vec<(Address, U256
             Some(vec![(address_at(deed, 0)?, uint_at(deed, 1)?, bytes_at(deed, 2)?.clone())])
         }
         "executeBatch(address[],uint256[],bytes[])" => {
-            let calls = told::listed(deed, 0, 1, None, 2)?;
+            let calls = told::parallel_list_calls(deed, 0, 1, None, 2)?;
             calls.into_iter().map(|call| Some((call.to?, call.value, call.data))).collect()
         }
         "executeBatch(address[],bytes[])" => {
@@ -160,7 +160,7 @@ pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
 
 /// Returns the deed of a call by which an EntryPoint has an account validate an operation, independent of the ABI of
 /// its watch.
-pub(super) fn validation(call: &TracedCall) -> Option<DecodedCall> {
+pub(super) fn validation_call(call: &TracedCall) -> Option<DecodedCall> {
     let selector = call.input.first_chunk::<4>()?;
     let validates = ENTRY_POINTS.contains(&call.from) && VALIDATE.contains(selector) && call.how == CallHow::Call;
     validates.then(|| deed::of_call_by(bundled::smart_account(), &call.input, &mut Budget::default()))
@@ -168,7 +168,7 @@ pub(super) fn validation(call: &TracedCall) -> Option<DecodedCall> {
 
 /// Returns the frame of the operation that the account validates in this frame, where the caller is an EntryPoint that
 /// received the operation.
-pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
+pub(super) fn validated_operation(frames: &[Frame], index: usize) -> Option<usize> {
     let frame = &frames[index];
     let account = frame.target.filter(|_| is_validation(frame))?;
     let is_bundle =
@@ -188,7 +188,7 @@ pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
 }
 
 /// Returns the operation for which the account pays in this frame, with the amount that the EntryPoint requested.
-pub(super) fn prefunded(frames: &[Frame], index: usize) -> Option<usize> {
+pub(super) fn prefunded_operation(frames: &[Frame], index: usize) -> Option<usize> {
     let frame = &frames[index];
     let around = frame.parent.filter(|_| frame.inner)?;
     let validation = &frames[around];
@@ -197,7 +197,7 @@ pub(super) fn prefunded(frames: &[Frame], index: usize) -> Option<usize> {
         && frame.target == Some(validation.caller)
         && Some(frame.caller) == validation.target
         && uint_at(&validation.deed, 2) == Some(frame.value);
-    validated(frames, around).filter(|_| pays)
+    validated_operation(frames, around).filter(|_| pays)
 }
 
 fn is_validation(frame: &Frame) -> bool {

@@ -28,7 +28,7 @@ pub(super) fn may_concern(log: &Log, subjects: &Subjects) -> bool {
 }
 
 /// Appends the answers in `tx` to oracles of watched modules.
-pub(super) fn hear(
+pub(super) fn append_oracle_answers(
     tx: &Tx,
     subjects: &Subjects,
     known: &Known,
@@ -42,9 +42,9 @@ pub(super) fn hear(
             let Some(subject) = subjects.get(&module).filter(|subject| subject.kind == Kind::Governor) else {
                 continue;
             };
-            let fresh = asked(activities).any(|(of, asked)| of == module && asked == *id);
-            let ours = fresh || known.value(module, item(*id)).is_some() || is_full(module, known);
-            if ours && speaks(module, log.address, questions) {
+            let fresh = asked_questions(activities).any(|(of, asked)| of == module && asked == *id);
+            let ours = fresh || known.last_value(module, question_item(*id)).is_some() || is_full(module, known);
+            if ours && is_oracle_of_module(module, log.address, questions) {
                 let deed = deed::of_log_by(bundled::zodiac(), subject, log, &mut budget);
                 activities.push(logs::from_log(subject.watch, ActivityKind::Event, log, tx, deed));
             }
@@ -53,15 +53,18 @@ pub(super) fn hear(
 }
 
 /// Questions that watched modules ask in this block, to be remembered.
-pub(super) fn remember(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<WindowEntry> {
+pub(super) fn question_facts(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<WindowEntry> {
     let of_governor = |of: &Address| subjects.get(of).is_some_and(|subject| subject.kind == Kind::Governor);
-    let new = asked(activities)
-        .filter(|(of, id)| of_governor(of) && known.value(*of, item(*id)).is_none() && !is_full(*of, known));
-    new.take(QUESTIONS_MAX).map(|(of, id)| Fact::Value(item(id)).delta(of, B256::with_last_byte(1))).collect()
+    let new = asked_questions(activities).filter(|(of, id)| {
+        of_governor(of) && known.last_value(*of, question_item(*id)).is_none() && !is_full(*of, known)
+    });
+    new.take(QUESTIONS_MAX)
+        .map(|(of, id)| Fact::Value(question_item(id)).window_entry(of, B256::with_last_byte(1)))
+        .collect()
 }
 
 /// Returns the modules that ask, each with the number of its question.
-fn asked(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ {
+fn asked_questions(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ {
     let events = activities.iter().filter(|activity| {
         activity.kind == ActivityKind::Event && &*activity.deed.signature == "ProposalQuestionCreated(bytes32,string)"
     });
@@ -72,19 +75,19 @@ fn asked(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ 
 }
 
 /// Returns a question as an item: as many bytes of its number as fit into an address.
-fn item(id: B256) -> Item {
-    Item::of_table(QUESTION).about(Address::from_slice(&id[..20]))
+fn question_item(id: B256) -> Item {
+    Item::of_table(QUESTION).for_address(Address::from_slice(&id[..20]))
 }
 
 fn is_full(module: Address, known: &Known) -> bool {
-    known.members(module, QUESTION).count() >= QUESTIONS_MAX
+    known.set_members(module, QUESTION).count() >= QUESTIONS_MAX
 }
 
 /// Returns whether the module accepts answers from this oracle. A module that cannot be queried counts as accepting
 /// them.
-fn speaks(module: Address, oracle: Address, questions: &mut Questions<'_>) -> bool {
+fn is_oracle_of_module(module: Address, oracle: Address, questions: &mut Questions<'_>) -> bool {
     match questions.ask(Read::Call { to: module, data: Bytes::from_static(&ORACLE) }) {
-        Some(answer @ Answer::Data(_)) => answer.word().is_none_or(|word| Address::from_word(word) == oracle),
+        Some(answer @ Answer::Data(_)) => answer.first_word().is_none_or(|word| Address::from_word(word) == oracle),
         Some(_) => true,
         None => false,
     }

@@ -8,15 +8,16 @@
 use super::frames::{Frame, FrameKind};
 use super::versions::Codes;
 use super::{
-    Decoded, Questions, Subjects, activities, code, controller, delegations, frames, multisig, safe, supply, touches,
+    Decoded, Questions, Subjects, activities, code, controller, delegations, frames, is_tx_relevant, multisig, safe,
+    supply,
 };
 use crate::model::read::Answers;
 use crate::model::{Block, Fate, Known, Position, Stage, Tx};
 
 /// Returns whether `tx` may touch a subject: a few hash probes, since most announced transactions concern none.
 #[must_use]
-pub fn concerns(tx: &Tx, subjects: &Subjects) -> bool {
-    touches(tx, subjects)
+pub fn is_pending_relevant(tx: &Tx, subjects: &Subjects) -> bool {
+    is_tx_relevant(tx, subjects)
 }
 
 /// Decodes the effects that `tx` would have in the block after `tip`. Of `tip` itself, only the state at that block is
@@ -24,8 +25,8 @@ pub fn concerns(tx: &Tx, subjects: &Subjects) -> bool {
 ///
 /// Like [`super::decode`], it is called again with the answers to its open questions.
 #[must_use]
-pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
-    if !touches(tx, subjects) {
+pub fn decode_pending(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
+    if !is_tx_relevant(tx, subjects) {
         return Decoded::default();
     }
     let mut questions = Questions::new(answers);
@@ -38,26 +39,26 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
         frame.stage = Stage::Pending;
         frame.fate = if frame.certain { Fate::Waiting } else { Fate::Unconfirmed };
     }
-    safe::sign(&mut frames, tip, tx, subjects, &mut questions);
-    frames.iter_mut().for_each(confirm);
+    safe::recover_safe_signers(&mut frames, tip, tx, subjects, &mut questions);
+    frames.iter_mut().for_each(add_caller_confirmation);
     let mut found = Vec::new();
     activities::from_frames(&mut frames, tx, subjects, &mut found);
-    let delegations = delegations::recovered(std::slice::from_ref(tx), subjects);
-    delegations::append(&delegations, tx, subjects, &mut found);
-    activities::unopened(&frames, tx, subjects, 0, &mut found);
-    codes.note(&frames, tx, 0, &mut found);
+    let delegations = delegations::recover_delegations(std::slice::from_ref(tx), subjects);
+    delegations::append_delegations(&delegations, tx, subjects, &mut found);
+    activities::append_unopened_subjects(&frames, tx, subjects, 0, &mut found);
+    codes.note_implementations(&frames, tx, 0, &mut found);
     for activity in found.iter_mut().filter(|activity| matches!(activity.position, Position::Authorization(_))) {
         (activity.stage, activity.fate) = (Stage::Pending, Fate::Waiting);
     }
-    supply::weigh(&mut found, &mut questions);
-    controller::recognize(&mut found, subjects, &mut questions);
+    supply::note_oversized_allowances(&mut found, &mut questions);
+    controller::note_controller_transfers(&mut found, subjects, &mut questions);
     controller::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
 
 /// Adds the caller of a submission or confirmation to the earlier signers, since either counts as agreement.
-fn confirm(frame: &mut Frame) {
+fn add_caller_confirmation(frame: &mut Frame) {
     let FrameKind::Proposal { id, verb } = &frame.shape else { return };
     // A submission has no number yet, and only its sender agrees to it.
     if id.is_none() && *verb == multisig::Verb::Submit {
@@ -82,7 +83,7 @@ mod tests {
     fn subjects(address: Address, kind: Kind) -> Subjects {
         let mut subjects = Subjects::new(ChainId(1));
         let abi = Arc::new(Abi::default());
-        subjects.watch(address, Subject { watch: WatchId(0), kind, rule_abi: abi.clone(), abi });
+        subjects.insert_subject(address, Subject { watch: WatchId(0), kind, rule_abi: abi.clone(), abi });
         subjects
     }
 
@@ -121,9 +122,9 @@ mod tests {
         let (payer, stranger) = (Address::repeat_byte(2), Address::repeat_byte(3));
         let subjects = subjects(payer, Kind::Eoa);
         let tx = payment(payer, stranger);
-        let pending = decode(&tx, &tip(), &subjects, &Answers::new()).activities;
+        let pending = decode_pending(&tx, &tip(), &subjects, &Answers::new()).activities;
         let included = Block { txs: vec![Tx { status: Status::Success, ..tx }], ..tip() };
-        let included = super::super::decode(&included, &subjects, &Known::default(), &Answers::new()).activities;
+        let included = super::super::decode_block(&included, &subjects, &Known::default(), &Answers::new()).activities;
         let [pending] = &pending[..] else { panic!("one act: {pending:#?}") };
         assert_eq!((pending.kind, pending.stage, pending.fate), (ActivityKind::Act, Stage::Pending, Fate::Waiting));
         let place = |activity: &crate::model::Activity| (activity.tx, activity.position.clone(), activity.kind);
@@ -134,7 +135,7 @@ mod tests {
     fn what_concerns_nobody_is_not_opened() {
         let subjects = subjects(Address::repeat_byte(2), Kind::Eoa);
         let tx = payment(Address::repeat_byte(3), Address::repeat_byte(4));
-        assert!(!concerns(&tx, &subjects));
-        assert_eq!(decode(&tx, &tip(), &subjects, &Answers::new()), Decoded::default());
+        assert!(!is_pending_relevant(&tx, &subjects));
+        assert_eq!(decode_pending(&tx, &tip(), &subjects, &Answers::new()), Decoded::default());
     }
 }

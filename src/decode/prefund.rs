@@ -57,12 +57,12 @@ pub(super) struct Advance {
 }
 
 /// Returns the operations of watched accounts that `tx` brings to an EntryPoint.
-pub(super) fn claimed(frames: &[Frame], tx: &Tx, subjects: &Subjects) -> Vec<Claim> {
+pub(super) fn claimed_operations(frames: &[Frame], tx: &Tx, subjects: &Subjects) -> Vec<Claim> {
     let bundle = |frame: &&Frame| matches!(frame.shape, FrameKind::Operations) && frame.fate == Fate::Executed;
     let mut claims = Vec::new();
     for frame in frames.iter().filter(bundle) {
-        let Some(entry) = frame.target.filter(|_| tx.status.holds()) else { continue };
-        let operations = ops::operations(&frame.deed).into_iter();
+        let Some(entry) = frame.target.filter(|_| tx.status.has_effects()) else { continue };
+        let operations = ops::bundled_operations(&frame.deed).into_iter();
         for asked in operations.filter(|asked| subjects.get(&asked.account).is_some()) {
             let of = Depositor { account: asked.account, entry };
             claims.push(Claim { of, tx: tx.index, signed: asked.prefund });
@@ -72,7 +72,7 @@ pub(super) fn claimed(frames: &[Frame], tx: &Tx, subjects: &Subjects) -> Vec<Cla
 }
 
 /// Returns the bounds on the advance payments of the accounts of `claims` in `block`.
-pub(super) fn bound(
+pub(super) fn bound_advances(
     block: &Block,
     claims: &[Claim],
     activities: &[Activity],
@@ -116,7 +116,7 @@ impl Depositor {
         let begins = |log: &Log| log.address == self.entry && log.topics.first() == Some(&BEFORE_EXECUTION);
         let Some(begun) = tx.logs.iter().rposition(begins) else { return U256::ZERO };
         let deposits = tx.logs[..begun].iter().filter(|log| self.says(log, DEPOSITED, 1));
-        deposits.fold(U256::ZERO, |sum, log| sum.saturating_add(word(log, 0)))
+        deposits.fold(U256::ZERO, |sum, log| sum.saturating_add(log_data_word(log, 0)))
     }
 
     /// Returns all deposits for the account in the block, less those shown by its own calls; `None` where the
@@ -126,14 +126,14 @@ impl Depositor {
         let before = Read::Before { parent: block.parent, to: self.entry, data: data.clone() };
         let after = Read::Call { to: self.entry, data };
         // Ask both in the same round.
-        let [had, has] = [before, after].map(|read| questions.ask_state(read).and_then(Answer::number));
+        let [had, has] = [before, after].map(|read| questions.ask_state(read).and_then(Answer::as_number));
         let (mut had, mut has) = (had?, has?);
         for log in block.txs.iter().flat_map(|tx| &tx.logs) {
             let paid = || self.says(log, ops::USER_OPERATION, 2) && log.topics.get(3) == Some(&B256::ZERO);
             if self.says(log, WITHDRAWN, 1) {
-                has = has.saturating_add(word(log, 1));
+                has = has.saturating_add(log_data_word(log, 1));
             } else if paid() {
-                has = has.saturating_add(word(log, 2));
+                has = has.saturating_add(log_data_word(log, 2));
             }
         }
         for act in activities.iter().filter(|act| self.shows_deposit(act)) {
@@ -156,7 +156,7 @@ impl Depositor {
 }
 
 /// A number in the data of a log.
-fn word(log: &Log, nth: usize) -> U256 {
+fn log_data_word(log: &Log, nth: usize) -> U256 {
     let word = log.data.get(nth * 32..).and_then(|rest| rest.first_chunk::<32>());
     word.map(|word| U256::from_be_bytes(*word)).unwrap_or_default()
 }

@@ -9,7 +9,7 @@
 
 mod standing;
 
-pub use standing::{QueueState, standing};
+pub use standing::{QueueState, resolve_safe_state};
 
 use super::safe::{self, SafeExec};
 use super::versions::Codes;
@@ -29,29 +29,29 @@ const IS_VALID: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 /// The hash that the Safe's owners sign for it, from its fields and the Safe's own domain.
 #[must_use]
 pub fn hash(queued: &Queued, state: &SafeState) -> B256 {
-    SafeExec::of(queued).hash(state.domain, queued.nonce)
+    SafeExec::from_proposal(queued).hash(state.domain, queued.nonce)
 }
 
 /// Verifies each signature against the hash of the fields. Approvals that are stored only on the chain are taken from
 /// `answers`.
 #[must_use]
-pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
+pub fn check_signatures(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
     let hash = hash(queued, state);
     let mut checked = Checked { hash, ..Checked::default() };
     // The Safe ignores signatures of accounts that are not owners.
     let owners = queued.confirmations.iter().filter(|confirmation| state.owners.contains(&confirmation.owner));
     for confirmation in owners.take(safe::SIGNATURES_MAX) {
         let owner = confirmation.owner;
-        let word = word(&confirmation.signature, owner, hash);
+        let word = classify_signature(&confirmation.signature, owner, hash);
         let proven = match word {
             SignatureWord::By(Some(signer)) if signer == owner => Some(true),
             SignatureWord::By(signer) => {
                 checked.forged.push((owner, signer));
                 continue;
             }
-            SignatureWord::Approved => approved(queued.safe, owner, hash, answers, &mut checked.wanted),
+            SignatureWord::Approved => is_hash_approved(queued.safe, owner, hash, answers, &mut checked.wanted),
             SignatureWord::Contract(signature) => {
-                let preimage = preimage(queued, state);
+                let preimage = safe_tx_preimage(queued, state);
                 says_so(owner, hash, &preimage, &signature, answers, &mut checked.wanted)
             }
         };
@@ -71,7 +71,7 @@ pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
 ///
 /// Like [`super::decode`], it is called again with the answers to its open questions.
 #[must_use]
-pub fn decode(
+pub fn decode_proposal(
     queued: &Queued,
     checked: &Checked,
     progress: Progress,
@@ -94,10 +94,10 @@ pub fn decode(
     }
     let mut found = Vec::new();
     activities::from_frames(&mut frames, &tx, subjects, &mut found);
-    activities::unopened(&frames, &tx, subjects, 0, &mut found);
-    codes.note(&frames, &tx, 0, &mut found);
-    supply::weigh(&mut found, &mut questions);
-    controller::recognize(&mut found, subjects, &mut questions);
+    activities::append_unopened_subjects(&frames, &tx, subjects, 0, &mut found);
+    codes.note_implementations(&frames, &tx, 0, &mut found);
+    supply::note_oversized_allowances(&mut found, &mut questions);
+    controller::note_controller_transfers(&mut found, subjects, &mut questions);
     controller::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     // The executor is not known yet, so the proposer takes its place as origin. The proposer is not recorded as a
@@ -122,7 +122,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
         from: Address::ZERO,
         to: Some(queued.safe),
         value: U256::ZERO,
-        input: calldata(queued),
+        input: exec_transaction_calldata(queued),
         nonce: 0,
         authorizations: vec![],
         status: Status::Success,
@@ -135,7 +135,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
 }
 
 /// `execTransaction` with these fields and no signatures.
-fn calldata(queued: &Queued) -> Bytes {
+fn exec_transaction_calldata(queued: &Queued) -> Bytes {
     let data_at = U256::from(10 * 32);
     let padded = queued.data.len().next_multiple_of(32);
     let signatures_at = data_at + U256::from(32 + padded);
@@ -170,7 +170,7 @@ enum SignatureWord {
     Contract(Bytes),
 }
 
-fn word(signature: &Bytes, owner: Address, hash: B256) -> SignatureWord {
+fn classify_signature(signature: &Bytes, owner: Address, hash: B256) -> SignatureWord {
     let Some(part) = signature.first_chunk::<65>() else { return SignatureWord::By(None) };
     let (r, s, v) = (&part[..32], &part[32..64], part[64]);
     let named = Address::from_slice(&r[12..]);
@@ -178,9 +178,9 @@ fn word(signature: &Bytes, owner: Address, hash: B256) -> SignatureWord {
         0 | 1 if named != owner => SignatureWord::By(Some(named)),
         1 => SignatureWord::Approved,
         0 => contract_part(signature, s).map_or(SignatureWord::By(None), SignatureWord::Contract),
-        27 | 28 => SignatureWord::By(safe::recover(hash, r, s, v)),
+        27 | 28 => SignatureWord::By(safe::recover_signer(hash, r, s, v)),
         // `eth_sign` over the hash adds 4 to v.
-        31 | 32 => SignatureWord::By(safe::recover(safe::eip191(hash), r, s, v - 4)),
+        31 | 32 => SignatureWord::By(safe::recover_signer(safe::eip191_hash(hash), r, s, v - 4)),
         _ => SignatureWord::By(None),
     }
 }
@@ -199,8 +199,14 @@ fn contract_part(signature: &Bytes, place: &[u8]) -> Option<Bytes> {
 }
 
 /// Returns whether the chain records that `owner` approved `hash`; false if the node cannot return it.
-fn approved(safe: Address, owner: Address, hash: B256, answers: &Answers, wanted: &mut Vec<Read>) -> Option<bool> {
-    let word = ask(standing::approval(safe, owner, hash), answers, wanted)?;
+fn is_hash_approved(
+    safe: Address,
+    owner: Address,
+    hash: B256,
+    answers: &Answers,
+    wanted: &mut Vec<Read>,
+) -> Option<bool> {
+    let word = look_up_answer(standing::approval_read(safe, owner, hash), answers, wanted)?;
     Some(word.is_some_and(|word| word.iter().take(32).any(|byte| *byte != 0)))
 }
 
@@ -213,15 +219,21 @@ fn says_so(
     answers: &Answers,
     wanted: &mut Vec<Read>,
 ) -> Option<bool> {
-    let of_hash = [IS_VALID.as_slice(), hash.as_slice(), &number(64), &tail(signature)].concat();
-    let behind = 64 + tail(preimage).len();
-    let of_preimage =
-        [IS_VALID_LEGACY.as_slice(), &number(64), &number(behind), &tail(preimage), &tail(signature)].concat();
+    let of_hash = [IS_VALID.as_slice(), hash.as_slice(), &number(64), &encode_bytes_tail(signature)].concat();
+    let behind = 64 + encode_bytes_tail(preimage).len();
+    let of_preimage = [
+        IS_VALID_LEGACY.as_slice(),
+        &number(64),
+        &number(behind),
+        &encode_bytes_tail(preimage),
+        &encode_bytes_tail(signature),
+    ]
+    .concat();
     let asked = [(IS_VALID, of_hash), (IS_VALID_LEGACY, of_preimage)];
     let told: Vec<Option<bool>> = asked
         .into_iter()
         .map(|(magic, data)| {
-            let word = ask(call(owner, &data), answers, wanted)?;
+            let word = look_up_answer(call_read(owner, &data), answers, wanted)?;
             Some(word.is_some_and(|word| word.starts_with(&magic)))
         })
         .collect();
@@ -229,13 +241,13 @@ fn says_so(
 }
 
 /// Returns the preimage of the hash that owners sign; Safes before 1.5.0 pass it to contracts in full.
-fn preimage(queued: &Queued, state: &SafeState) -> Vec<u8> {
-    let fields = SafeExec::of(queued).struct_hash(queued.nonce);
+fn safe_tx_preimage(queued: &Queued, state: &SafeState) -> Vec<u8> {
+    let fields = SafeExec::from_proposal(queued).struct_hash(queued.nonce);
     [&[0x19, 0x01], state.domain.as_slice(), fields.as_slice()].concat()
 }
 
 /// Returns the answer, if it was received: data, or `None` where the call reverted or the node could not answer.
-fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<Option<&'a Bytes>> {
+fn look_up_answer<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<Option<&'a Bytes>> {
     match answers.get(&read) {
         Some(Answer::Data(data)) => Some(Some(data)),
         Some(Answer::Reverted | Answer::Unavailable | Answer::Traces(_)) => Some(None),
@@ -246,7 +258,7 @@ fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<O
     }
 }
 
-fn call(to: Address, data: &[u8]) -> Read {
+fn call_read(to: Address, data: &[u8]) -> Read {
     Read::Call { to, data: Bytes::copy_from_slice(data) }
 }
 
@@ -255,7 +267,7 @@ fn number(number: usize) -> [u8; 32] {
 }
 
 /// Encodes `bytes` as a dynamic argument: its length, the bytes, and zeros up to a full word.
-fn tail(bytes: &[u8]) -> Vec<u8> {
+fn encode_bytes_tail(bytes: &[u8]) -> Vec<u8> {
     let mut tail = [&number(bytes.len()), bytes].concat();
     tail.resize(tail.len().next_multiple_of(32), 0);
     tail
@@ -309,11 +321,11 @@ mod tests {
         let other = hash_of_another(&state);
         let queued = with(&[
             (a, sign(&key_a, hash, 0)),
-            (b, sign(&key_b, safe::eip191(hash), 4)),
+            (b, sign(&key_b, safe::eip191_hash(hash), 4)),
             (stranger, sign(&key_c, hash, 0)),
             (a, sign(&key_a, hash, 0)),
         ]);
-        let checked = check(&queued, &state, &Answers::new());
+        let checked = check_signatures(&queued, &state, &Answers::new());
         assert_eq!((checked.signers, checked.forged.len(), checked.unproven.len()), (vec![a, b], 0, 0));
         for signature in [
             sign(&key_a, other, 0),
@@ -323,11 +335,14 @@ mod tests {
             Bytes::new(),
             Bytes::from_static(&[0xff; 65]),
         ] {
-            let checked = check(&with(&[(a, signature.clone())]), &state, &Answers::new());
+            let checked = check_signatures(&with(&[(a, signature.clone())]), &state, &Answers::new());
             assert_eq!(checked.forged.len(), 1, "{signature}");
             assert!(checked.signers.is_empty(), "{signature}");
         }
-        assert_eq!(check(&with(&[(a, sign(&key_b, hash, 0))]), &state, &Answers::new()).forged, [(a, Some(b))]);
+        assert_eq!(
+            check_signatures(&with(&[(a, sign(&key_b, hash, 0))]), &state, &Answers::new()).forged,
+            [(a, Some(b))]
+        );
     }
 
     fn hash_of_another(state: &SafeState) -> B256 {
@@ -340,7 +355,7 @@ mod tests {
         let state = state(&[a, contract]);
         let inner = [U256::from(3).to_be_bytes::<32>().as_slice(), &[1, 2, 3]].concat();
         let queued = with(&[(a, named(a, 0, 1, &[])), (contract, named(contract, 65, 0, &inner))]);
-        let checked = check(&queued, &state, &Answers::new());
+        let checked = check_signatures(&queued, &state, &Answers::new());
         assert_eq!(
             (checked.signers.len(), checked.wanted.len()),
             (0, 3),
@@ -348,7 +363,7 @@ mod tests {
         );
         let answer = |answer: fn(&Read) -> Answer| {
             let answers: Answers = checked.wanted.iter().map(|read| (read.clone(), answer(read))).collect();
-            check(&queued, &state, &answers)
+            check_signatures(&queued, &state, &answers)
         };
         let yes = answer(|read| match read {
             Read::Storage { .. } => Answer::Data([&[0; 31][..], &[1]].concat().into()),
@@ -360,7 +375,7 @@ mod tests {
         assert_eq!((yes.signers, yes.unproven.len()), (vec![a, contract], 0));
         let no = answer(|_| Answer::Data(vec![0; 32].into()));
         assert_eq!((no.signers.len(), no.unproven), (0, vec![a, contract]));
-        let other = check(&with(&[(a, named(contract, 0, 1, &[]))]), &state, &Answers::new());
+        let other = check_signatures(&with(&[(a, named(contract, 0, 1, &[]))]), &state, &Answers::new());
         assert_eq!(other.forged, [(a, Some(contract))], "an approval in somebody else's name is none");
     }
 
@@ -373,12 +388,12 @@ mod tests {
             abi: abi.clone().into(),
             rule_abi: Default::default(),
         };
-        subjects.watch(SAFE, subject(0, Kind::Safe));
-        subjects.watch(Address::repeat_byte(0xe), subject(1, Kind::Eoa));
+        subjects.insert_subject(SAFE, subject(0, Kind::Safe));
+        subjects.insert_subject(Address::repeat_byte(0xe), subject(1, Kind::Eoa));
         let state = state(&[]);
-        let checked = check(queued, &state, &Answers::new());
+        let checked = check_signatures(queued, &state, &Answers::new());
         let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };
-        decode(queued, &checked, progress, &subjects, &Answers::new()).activities
+        decode_proposal(queued, &checked, progress, &subjects, &Answers::new()).activities
     }
 
     #[test]
@@ -394,7 +409,7 @@ mod tests {
             assert_eq!(envelope.role, Role::Envelope { carries: vec![1] });
             assert_eq!((act.stage, act.fate, act.to), (Stage::Proposed, Fate::Waiting, Some(Address::repeat_byte(1))));
             assert_eq!(act.tx, hash(&queued_with(proposer), &state(&[])), "its cause is its hash");
-            assert!(activities.iter().all(|activity| activity.progress().is_some()));
+            assert!(activities.iter().all(|activity| activity.proposal_progress().is_some()));
         }
     }
 

@@ -91,7 +91,7 @@ pub(crate) struct SafeExec {
 }
 
 impl SafeExec {
-    pub(crate) fn read(deed: &DecodedCall) -> Option<Self> {
+    pub(crate) fn from_call(deed: &DecodedCall) -> Option<Self> {
         Some(Self {
             to: deed::address_at(deed, 0)?,
             value: deed::uint_at(deed, 1)?,
@@ -113,12 +113,12 @@ impl SafeExec {
 
     /// Returns the recipient of the payment for the execution, if there is one; zero means the sender of the
     /// transaction.
-    pub(crate) fn refund(&self) -> Option<Address> {
+    pub(crate) fn effective_refund_receiver(&self) -> Option<Address> {
         (!self.gas_price.is_zero()).then_some(self.refund_receiver)
     }
 
     /// Reads a proposal from the queue. It carries no signatures here: those are checked individually.
-    pub(super) fn of(queued: &Queued) -> Self {
+    pub(super) fn from_proposal(queued: &Queued) -> Self {
         Self {
             to: queued.to,
             value: queued.value,
@@ -159,7 +159,7 @@ impl SafeExec {
     /// A Safe checks as many signatures as its `threshold`; signatures after those are not read. Contract signatures (v
     /// = 0) and hashes approved beforehand (v = 1) name their owner in r. Nothing is checked here that the Safe checked
     /// before it executed; for an attempt that reverted, the result is only the claim of the signatures.
-    fn signers(&self, hash: B256, threshold: usize) -> Vec<Address> {
+    fn recover_signers(&self, hash: B256, threshold: usize) -> Vec<Address> {
         let mut signers = Vec::new();
         // The dynamic parts of contract signatures follow the fixed parts, so the list of fixed parts ends where the
         // first dynamic part begins.
@@ -177,9 +177,9 @@ impl SafeExec {
                     (offset >= (at + 1) * 65).then_some(named)
                 }
                 1 => Some(named),
-                27 | 28 => recover(hash, r, s, v),
+                27 | 28 => recover_signer(hash, r, s, v),
                 // `eth_sign` over the hash adds 4 to v.
-                31.. => recover(eip191(hash), r, s, v - 4),
+                31.. => recover_signer(eip191_hash(hash), r, s, v - 4),
                 _ => None,
             };
             match signer {
@@ -206,7 +206,7 @@ pub(crate) fn asks_its_guard(frame: &Frame) -> bool {
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
 pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
     let FrameKind::SafeExec(exec) = &envelope.shape else { return false };
-    let Some(receiver) = exec.refund() else { return false };
+    let Some(receiver) = exec.effective_refund_receiver() else { return false };
     let receiver = if receiver.is_zero() { tx.from } else { receiver };
     let amount = envelope.confirmed_by.and_then(|at| tx.logs.get(at as usize)).and_then(logged_payment);
     if exec.gas_token().is_zero() {
@@ -219,11 +219,11 @@ pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
 }
 
 /// Returns the hash that a wallet signs for `hash` by `eth_sign` (EIP-191 version 0x45).
-pub(super) fn eip191(hash: B256) -> B256 {
+pub(super) fn eip191_hash(hash: B256) -> B256 {
     keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
 }
 
-pub(super) fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
+pub(super) fn recover_signer(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
     let signature = Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), v == 28);
     signature.recover_address_from_prehash(&hash).ok()
 }
@@ -264,22 +264,28 @@ pub(crate) fn is_execution(log: &crate::model::Log) -> bool {
 ///
 /// The nonce is not in the calldata: it is the nonce at the block's end, less the number of executions that the Safe
 /// logged from this one on.
-pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) {
+pub(crate) fn recover_safe_signers(
+    frames: &mut [Frame],
+    block: &Block,
+    tx: &Tx,
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) {
     for frame in frames {
         let Some(safe) = frame.target else { continue };
         match &frame.shape {
             FrameKind::ModuleExec => frame.signers = Some(vec![]),
             FrameKind::Proposal { .. } => {
                 if let Some(id) = proposal_id(frame) {
-                    frame.signers = super::multisig::confirmers(safe, id, questions);
+                    frame.signers = super::multisig::submission_confirmers(safe, id, questions);
                     if !frame.certain && matches!(frame.shape, FrameKind::Proposal { verb: Verb::Submit, .. }) {
-                        let doubt = super::multisig::doubt(&frame.deed, safe, id, questions);
+                        let doubt = super::multisig::submission_doubt(&frame.deed, safe, id, questions);
                         frame.notes.extend(doubt.map(Note::Unread));
                     }
                 }
             }
             FrameKind::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
-                let (signers, notes) = signed(exec, frame, safe, block, tx, subjects, questions);
+                let (signers, notes) = execution_signers(exec, frame, safe, block, tx, subjects, questions);
                 frame.signers = signers;
                 frame.notes.extend(notes);
             }
@@ -297,7 +303,7 @@ fn proposal_id(frame: &Frame) -> Option<U256> {
     frame.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
 }
 
-fn signed(
+fn execution_signers(
     exec: &SafeExec,
     frame: &Frame,
     safe: Address,
@@ -307,9 +313,9 @@ fn signed(
     questions: &mut Questions<'_>,
 ) -> (Option<Vec<Address>>, Vec<Note>) {
     let logged = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(logged_hash);
-    let nonce = number(safe, &NONCE, questions);
-    let threshold = number(safe, &GET_THRESHOLD, questions).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-    let signers = |hash| threshold.map(|threshold| exec.signers(hash, threshold));
+    let nonce = query_number(safe, &NONCE, questions);
+    let threshold = query_number(safe, &GET_THRESHOLD, questions).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let signers = |hash| threshold.map(|threshold| exec.recover_signers(hash, threshold));
     let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
     let hashes = |nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce));
     let ours = before.map(hashes);
@@ -336,7 +342,7 @@ fn signed(
                     let at = domains(subjects.chain.0, safe).iter().position(|known| Some(*known) == domain);
                     let told = match at {
                         Some(at) if frame.stage == Stage::Pending => {
-                            let owners = owners(safe, questions);
+                            let owners = query_owners(safe, questions);
                             // Other executions may precede this one. Under a wrong nonce the recovered signers are not
                             // owners of the Safe.
                             let ahead = (0..=AHEAD_MAX).filter_map(|ahead| before?.checked_add(U256::from(ahead)));
@@ -364,10 +370,10 @@ fn is_enough(signers: &[Address], threshold: Option<usize>, owners: Option<&[Add
 }
 
 /// Returns the Safe's owners, read from the Safe at the block's end.
-fn owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
+fn query_owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
     match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&GET_OWNERS) })? {
         Answer::Data(returned) => {
-            let function = bundled::safe().function(GET_OWNERS)?;
+            let function = bundled::safe().function_by_selector(GET_OWNERS)?;
             let decoded = function.decode_output(returned, &mut Budget::default()).ok()?;
             let owners = decoded.args.first()?.value.as_array()?;
             Some(owners.iter().filter_map(Value::as_address).collect())
@@ -377,7 +383,7 @@ fn owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> 
 }
 
 /// Returns a number that the Safe reports about itself at the block's end.
-fn number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'_>) -> Option<U256> {
+fn query_number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'_>) -> Option<U256> {
     match questions.ask(Read::Call { to: safe, data: Bytes::from_static(selector) }) {
         Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
         _ => None,

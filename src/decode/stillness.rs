@@ -10,7 +10,7 @@ use crate::model::{CallHow, TracedCall, TxTrace};
 ///
 /// A trace shows logs, ether, creations and calls. It does not show writes to storage; those are found by reading the
 /// state.
-pub(super) fn note(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
+pub(super) fn note_view_changes(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
     let quiet = |frame: &Frame| frame.deed.selector.is_some() && !frame.deed.mutates;
     if !frames.iter().any(|frame| quiet(frame) && frame.traced.is_some()) {
         return;
@@ -35,7 +35,7 @@ pub(super) fn note(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
 /// examined like all others.
 fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static str>> {
     let n = trace.calls.len();
-    let (still, undone) = (inside::still(trace), inside::undone(trace));
+    let (still, undone) = (inside::readonly_calls(trace), inside::reverted_calls(trace));
     let mut within: Vec<Option<&'static str>> = vec![None; n];
     for at in (0..n).rev() {
         let call = &trace.calls[at];

@@ -147,7 +147,7 @@ impl Subjects {
 
     /// Watches `address` from now on. A second watch of the same address replaces the first; the configuration compiler
     /// rejects such a pair.
-    pub fn watch(&mut self, address: Address, subject: Subject) {
+    pub fn insert_subject(&mut self, address: Address, subject: Subject) {
         self.has_accounts |= subject.kind == Kind::Eoa;
         self.has_governors |= subject.kind == Kind::Governor;
         if self.by_address.insert(address, subject).is_none() {
@@ -174,7 +174,7 @@ impl Subjects {
     }
 
     /// Sets the expected state of the subject at `address`.
-    pub fn expect(&mut self, address: Address, expected: Expected) {
+    pub fn expect_state(&mut self, address: Address, expected: Expected) {
         self.expected.insert(address, Arc::new(expected));
     }
 
@@ -201,14 +201,14 @@ impl Subjects {
     }
 
     /// Counts all subjects' balances of a token. A second call for the same token replaces the first.
-    pub fn count(&mut self, counted: Counted) {
+    pub fn count_token(&mut self, counted: Counted) {
         self.counted.retain(|known| known.token != counted.token);
         self.counted.push(counted);
     }
 
     /// Tokens whose balances are counted.
     #[must_use]
-    pub fn counted(&self) -> &[Counted] {
+    pub fn counted_tokens(&self) -> &[Counted] {
         &self.counted
     }
 
@@ -224,15 +224,15 @@ impl Subjects {
     }
 
     /// Returns the addresses due for a read after block `number`: each once in a period, a few at a time.
-    pub fn beat(&self, number: u64) -> impl Iterator<Item = Address> + '_ {
-        let period = self.period();
+    pub fn due_at_block(&self, number: u64) -> impl Iterator<Item = Address> + '_ {
+        let period = self.cycle_blocks();
         let first = usize::try_from(number % period).unwrap_or(usize::MAX);
         let step = usize::try_from(period).unwrap_or(usize::MAX);
         self.addresses.iter().skip(first).step_by(step).copied()
     }
 
     /// Returns the number of blocks in which every subject is read once.
-    pub(crate) fn period(&self) -> u64 {
+    pub(crate) fn cycle_blocks(&self) -> u64 {
         let n = self.addresses.len() as u64;
         self.beat.map_or(1, |beat| beat.get().max(n.div_ceil(TURNS_MAX)))
     }
@@ -251,7 +251,7 @@ impl Subjects {
 
     /// Returns the name whose subject is at `address`, and the ENS contracts that report about it.
     pub(crate) fn name_at(&self, address: &Address) -> Option<(&Name, &[Address])> {
-        self.names.at(address)
+        self.names.name_of_subject(address)
     }
 
     /// Returns whether a module that listens to an oracle may be watched.
@@ -261,11 +261,11 @@ impl Subjects {
 
     /// Returns the watched names that a log concerns.
     pub(crate) fn names_of(&self, log: &Log) -> Vec<Address> {
-        self.names.of(log)
+        self.names.subjects_in_log(log)
     }
 
     /// Reads calls to the token at `address` by `abi`.
-    pub fn token(&mut self, address: Address, abi: Arc<Abi>) {
+    pub fn insert_token(&mut self, address: Address, abi: Arc<Abi>) {
         self.tokens.insert(address, abi);
     }
 
@@ -281,7 +281,7 @@ impl Subjects {
     }
 
     /// Registers `address` as a library.
-    pub fn library(&mut self, address: Address, library: Library) {
+    pub fn insert_library(&mut self, address: Address, library: Library) {
         self.libraries.insert(address, library);
     }
 

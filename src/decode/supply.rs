@@ -11,9 +11,9 @@ const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
 /// Notes allowances that a subject gives at or above the token's supply. Where the node cannot return the supply,
 /// nothing is noted; the amount itself is judged anyway.
-pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) {
+pub(crate) fn note_oversized_allowances(activities: &mut [Activity], questions: &mut Questions<'_>) {
     for activity in activities {
-        let Some(amount) = allowance(activity) else { continue };
+        let Some(amount) = allowance_amount(activity) else { continue };
         let Some(token) = activity.to else { continue };
         let read = Read::Call { to: token, data: Bytes::from_static(&TOTAL_SUPPLY) };
         if let Some(Answer::Data(word)) = questions.ask(read)
@@ -28,7 +28,7 @@ pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) 
 
 /// Returns the amount of an allowance that is worth comparing with the supply: not zero, and not so large that the
 /// supply does not matter.
-fn allowance(activity: &Activity) -> Option<U256> {
+fn allowance_amount(activity: &Activity) -> Option<U256> {
     let gives = matches!(&*activity.deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "increaseApproval");
     // In an allowance for one id (ERC-6909), the second argument is the id.
     let gives = gives && &*activity.deed.signature != "approve(address,uint256,uint256)";

@@ -29,7 +29,7 @@ const OTHERS_MIN: usize = 8;
 const EXCUSED_MAX: u64 = 100_000_000_000_000_000;
 
 /// Notes the tip of a watched account's transaction where it is unusual.
-pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [Activity]) {
+pub(super) fn note_priority_fees(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [Activity]) {
     let Some(tip) = tx.tip else { return };
     let Some(subject) = subjects.get(&tx.from).filter(|subject| subject.kind == Kind::Eoa) else { return };
     let own = |activity: &&mut Activity| {
@@ -46,7 +46,7 @@ pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [
 pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &mut [Activity]) {
     let mut calls = Vec::new();
     for log in tx.logs.iter().filter(|log| ops::ENTRY_POINTS.contains(&log.address)) {
-        let Some(account) = operated(log) else { continue };
+        let Some(account) = operation_account(log) else { continue };
         let asks = |at: &usize| {
             let call = &activities[*at];
             let is_asked = call.kind == ActivityKind::Call && !matches!(call.role, Role::Effect { .. });
@@ -66,7 +66,7 @@ pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &m
 }
 
 /// Returns the account whose operation an EntryPoint logs. Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
-fn operated(log: &Log) -> Option<Address> {
+fn operation_account(log: &Log) -> Option<Address> {
     match log.topics.as_slice() {
         [ops::USER_OPERATION, _, account, _] => Some(Address::from_word(*account)),
         _ => None,
@@ -125,7 +125,7 @@ impl Offer {
 mod tests {
     use super::*;
     use crate::abi::Abi;
-    use crate::decode::{Subject, decode};
+    use crate::decode::{Subject, decode_block};
     use crate::model::{Block, BlockRef, ChainId, Known, Status, Tip, WatchId};
     use alloy_primitives::{Address, B256, Bytes};
     use std::sync::Arc;
@@ -162,13 +162,13 @@ mod tests {
         let mut subjects = Subjects::new(ChainId(1));
         let abi = Arc::new(Abi::default());
         let subject = Subject { watch: WatchId(0), kind: Kind::Eoa, rule_abi: Arc::clone(&abi), abi };
-        subjects.watch(Address::ZERO, subject);
+        subjects.insert_subject(Address::ZERO, subject);
         let txs = (0..).zip([own].into_iter().chain(others.iter().copied())).map(|(n, per_gas)| tx(n, per_gas));
         let mut txs: Vec<Tx> = txs.collect();
         txs[0].value = U256::from(sent);
         let at = BlockRef { number: 1, hash: B256::ZERO };
         let block = Block { at, parent: B256::ZERO, time: 0, txs, withdrawals: vec![] };
-        let decoded = decode(&block, &subjects, &Known::default(), &Default::default());
+        let decoded = decode_block(&block, &subjects, &Known::default(), &Default::default());
         let own = decoded.activities.iter().find(|activity| activity.kind == ActivityKind::Act)?;
         own.notes.iter().find_map(|note| if let Note::Tip { beside, .. } = note { Some(*beside) } else { None })
     }

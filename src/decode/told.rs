@@ -73,8 +73,8 @@ impl Announcement {
 ///
 /// The first run is before a trace is joined, so that each call that the trace shows too is recognized as the same call
 /// and judged once. The last run is after it, for logs whose calls are in calldata that only the trace showed.
-pub(super) fn open(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
-    if !tx.status.holds() {
+pub(super) fn open_announced_calls(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
+    if !tx.status.has_effects() {
         return;
     }
     let mut budget = Budget::default();
@@ -89,11 +89,11 @@ pub(super) fn open(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx, time: u64, las
         }
         let deed = deed::of_log(opener.subjects, log, &mut budget);
         if let Some(saying) = of_log(kind, log, &deed, time) {
-            append(opener, log.address, &deed, saying, None);
-        } else if let Some((saying, unread)) = governor::executed(opener, kind, log, &deed)
+            append_announcement(opener, log.address, &deed, saying, None);
+        } else if let Some((saying, unread)) = governor::announced_by_log(opener, kind, log, &deed)
             && (last || unread.is_none())
         {
-            append(opener, log.address, &deed, saying, unread);
+            append_announcement(opener, log.address, &deed, saying, unread);
         }
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn open(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx, time: u64, las
 ///
 /// The calls get the positions that they would have if the wallet were the only one to write logs. Calls to execute
 /// that are in no calldata and cannot be read from the node are left to the block that includes them.
-pub(super) fn expect(opener: &mut FrameOpener<'_, '_, '_>) {
+pub(super) fn open_expected_calls(opener: &mut FrameOpener<'_, '_, '_>) {
     let (mut index, mut ordinal) = (0, 0);
     while index < opener.frames.len() && opener.frames.len() < FRAMES_MAX {
         let frame = &opener.frames[index];
@@ -115,11 +115,11 @@ pub(super) fn expect(opener: &mut FrameOpener<'_, '_, '_>) {
         if kind == Kind::Governor {
             ordinal = expect_of_timelock(opener, target, &deed, ordinal);
         }
-        let Some(ask) = Ask::of(kind, &deed) else { continue };
+        let Some(ask) = Ask::from_call(kind, &deed) else { continue };
         let verb = ask.verb.unwrap_or(Verb::CarriesOut);
         let payload = match (ask.calls, ask.id) {
             (Some(calls), _) => AnnouncedPayload::Is(calls),
-            (None, Some(id)) if kind == Kind::Governor => governor::asked(opener, target, &deed, id.into()),
+            (None, Some(id)) if kind == Kind::Governor => governor::requested_payload(opener, target, &deed, id.into()),
             (None, _) => {
                 opener.frames[index - 1].hidden = true;
                 continue;
@@ -136,10 +136,10 @@ pub(super) fn expect(opener: &mut FrameOpener<'_, '_, '_>) {
             _ => vec![calls],
         };
         let by_others = kind == Kind::Governor && verb == Verb::CarriesOut;
-        let event = DecodedCall::told(event_of(kind, verb), event_of(kind, verb), vec![]);
+        let event = DecodedCall::without_calldata(event_of(kind, verb), event_of(kind, verb), vec![]);
         for calls in parts {
             let saying = Announcement { ordinal, verb, id: ask.id, delay: None, calls, by_others };
-            append(opener, target, &event, saying, unread.clone());
+            append_announcement(opener, target, &event, saying, unread.clone());
             ordinal += 1;
         }
     }
@@ -153,12 +153,14 @@ fn expect_of_timelock(opener: &mut FrameOpener<'_, '_, '_>, at: Address, deed: &
         "execute" => Verb::CarriesOut,
         _ => return ordinal,
     };
-    let Some(timelock) = governor::timelock(opener, at) else { return ordinal };
+    let Some(timelock) = governor::executing_timelock(opener, at) else { return ordinal };
     let payload = match &*deed.signature {
         "queue(address[],uint256[],bytes[],bytes32)" | "execute(address[],uint256[],bytes[],bytes32)" => {
-            listed(deed, 0, 1, None, 2).map(AnnouncedPayload::Is)
+            parallel_list_calls(deed, 0, 1, None, 2).map(AnnouncedPayload::Is)
         }
-        "queue(uint256)" | "execute(uint256)" => uint_at(deed, 0).map(|id| governor::asked(opener, at, deed, id)),
+        "queue(uint256)" | "execute(uint256)" => {
+            uint_at(deed, 0).map(|id| governor::requested_payload(opener, at, deed, id))
+        }
         _ => None,
     };
     let (calls, unread) = match payload {
@@ -166,10 +168,10 @@ fn expect_of_timelock(opener: &mut FrameOpener<'_, '_, '_>, at: Address, deed: &
         Some(AnnouncedPayload::Unread(why)) => (vec![vec![]], Some(why)),
         Some(AnnouncedPayload::Asked) | None => return ordinal,
     };
-    let event = DecodedCall::told(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
+    let event = DecodedCall::without_calldata(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
     for calls in calls {
         let saying = Announcement { ordinal, verb, id: None, delay: None, calls, by_others: false };
-        append(opener, timelock, &event, saying, unread.clone());
+        append_announcement(opener, timelock, &event, saying, unread.clone());
         ordinal += 1;
     }
     ordinal
@@ -211,15 +213,15 @@ fn of_log(kind: Kind, log: &Log, deed: &DecodedCall, time: u64) -> Option<Announ
         }
         (Kind::Timelock, "QueueTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
             let wait = uint_at(deed, 5).map(|eta| seconds(eta).saturating_sub(time));
-            (Verb::Proposes, word(0), wait, signed(deed)?)
+            (Verb::Proposes, word(0), wait, call_from_signature(deed)?)
         }
         (Kind::Timelock, "ExecuteTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
-            (Verb::CarriesOut, word(0), None, signed(deed)?)
+            (Verb::CarriesOut, word(0), None, call_from_signature(deed)?)
         }
         (
             Kind::Governor,
             "ProposalCreated(uint256,address,address[],uint256[],string[],bytes[],uint256,uint256,string)",
-        ) => (Verb::Proposes, word(0), None, listed(deed, 2, 3, Some(4), 5)?),
+        ) => (Verb::Proposes, word(0), None, parallel_list_calls(deed, 2, 3, Some(4), 5)?),
         (Kind::Governor, "TransactionAdded(uint256,bytes32,address,uint256,bytes,uint8)") => {
             (Verb::Proposes, word(1), None, one(2, 3, 4)?)
         }
@@ -245,18 +247,18 @@ fn of_log(kind: Kind, log: &Log, deed: &DecodedCall, time: u64) -> Option<Announ
 }
 
 /// Reads a call whose function Compound's contracts store separately from its arguments.
-fn signed(deed: &DecodedCall) -> Option<Vec<AnnouncedCall>> {
+fn call_from_signature(deed: &DecodedCall) -> Option<Vec<AnnouncedCall>> {
     let Value::String(signature) = &deed.args.get(3)?.value else { return None };
-    let data = spelled(signature, bytes_at(deed, 4)?);
+    let data = calldata_from_signature(signature, bytes_at(deed, 4)?);
     Some(vec![AnnouncedCall { to: Some(address_at(deed, 1)?), value: uint_at(deed, 2)?, data }])
 }
 
-fn spelled(signature: &Bytes, data: &Bytes) -> Bytes {
+fn calldata_from_signature(signature: &Bytes, data: &Bytes) -> Bytes {
     if signature.is_empty() { data.clone() } else { [&keccak256(signature)[..4], data].concat().into() }
 }
 
 /// Reads calls whose parts are in parallel lists. Lists of different lengths contain no calls.
-pub(super) fn listed(
+pub(super) fn parallel_list_calls(
     deed: &DecodedCall,
     targets: usize,
     values: usize,
@@ -274,7 +276,7 @@ pub(super) fn listed(
         .map(|(at, ((to, value), data))| {
             let signature = signatures.flatten().and_then(|list| list.get(at));
             let data = match signature {
-                Some(Value::String(signature)) => spelled(signature, data.as_bytes()?),
+                Some(Value::String(signature)) => calldata_from_signature(signature, data.as_bytes()?),
                 _ => data.as_bytes()?.clone(),
             };
             Some(AnnouncedCall { to: Some(to.as_address()?), value: value.as_uint()?, data })
@@ -283,7 +285,7 @@ pub(super) fn listed(
 }
 
 /// Appends a frame for the log, followed by one for each call that it announces.
-fn append(
+fn append_announcement(
     opener: &mut FrameOpener<'_, '_, '_>,
     at: Address,
     deed: &DecodedCall,
@@ -339,15 +341,15 @@ fn append(
             break;
         };
         let child = opener.frames.len();
-        opener.call(claim(place, call));
+        opener.open_call(claim(place, call));
         opener.frames[child].notes.extend(note.clone());
     }
     if let Some(why) = unread {
         let child = opener.frames.len();
         let nothing = AnnouncedCall { to: None, value: U256::ZERO, data: Bytes::new() };
-        opener.call(Claim { operation: Operation::Call, ..claim(0, nothing) });
+        opener.open_call(Claim { operation: Operation::Call, ..claim(0, nothing) });
         let frame = &mut opener.frames[child];
-        frame.deed = deed::unknown(&why);
+        frame.deed = deed::unknown_call(&why);
         frame.notes = vec![Note::Unread(why)];
     }
 }
@@ -356,7 +358,7 @@ fn append(
 ///
 /// A schedule, a proposal or an execution that was certainly called, but whose wallet wrote no matching log, stays an
 /// unconfirmed envelope.
-pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Kind>) {
+pub(super) fn join_announcing_calls(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Kind>) {
     let mut heard = vec![false; frames.len()];
     for index in 0..frames.len() {
         let frame = &frames[index];
@@ -364,8 +366,8 @@ pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Ki
         if matches!(frame.shape, FrameKind::Told(_)) || frame.caller == target {
             continue;
         }
-        let Some(ask) = kind_of(&target).and_then(|kind| Ask::of(kind, &frame.deed)) else { continue };
-        let said = ask.answered(target, frames, &heard);
+        let Some(ask) = kind_of(&target).and_then(|kind| Ask::from_call(kind, &frame.deed)) else { continue };
+        let said = ask.answering_logs(target, frames, &heard);
         if said.is_empty() && !ask.must {
             continue;
         }
@@ -388,7 +390,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn of(kind: Kind, deed: &DecodedCall) -> Option<Self> {
+    fn from_call(kind: Kind, deed: &DecodedCall) -> Option<Self> {
         let one = |to: usize, value: usize, data: usize| {
             let (to, value, data) = (address_at(deed, to)?, uint_at(deed, value)?, bytes_at(deed, data)?.clone());
             Some(vec![AnnouncedCall { to: Some(to), value, data }])
@@ -401,7 +403,7 @@ impl Ask {
         let calls = |verb, calls| Some(Self { verb: Some(verb), calls, id: None, must: true });
         let spelled_out = || {
             let Value::String(signature) = &deed.args.get(2)?.value else { return None };
-            let data = spelled(signature, bytes_at(deed, 3)?);
+            let data = calldata_from_signature(signature, bytes_at(deed, 3)?);
             Some(vec![AnnouncedCall { to: Some(address_at(deed, 0)?), value: uint_at(deed, 1)?, data }])
         };
         match (kind, &*deed.signature) {
@@ -409,11 +411,11 @@ impl Ask {
                 calls(Verb::Proposes, one(0, 1, 2))
             }
             (Kind::Timelock, "scheduleBatch(address[],uint256[],bytes[],bytes32,bytes32,uint256)") => {
-                calls(Verb::Proposes, listed(deed, 0, 1, None, 2))
+                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, None, 2))
             }
             (Kind::Timelock, "execute(address,uint256,bytes,bytes32,bytes32)") => calls(Verb::CarriesOut, one(0, 1, 2)),
             (Kind::Timelock, "executeBatch(address[],uint256[],bytes[],bytes32,bytes32)") => {
-                calls(Verb::CarriesOut, listed(deed, 0, 1, None, 2))
+                calls(Verb::CarriesOut, parallel_list_calls(deed, 0, 1, None, 2))
             }
             (Kind::Timelock, "queueTransaction(address,uint256,string,bytes,uint256)") => {
                 calls(Verb::Proposes, spelled_out())
@@ -422,19 +424,19 @@ impl Ask {
                 calls(Verb::CarriesOut, spelled_out())
             }
             (Kind::Governor, "propose(address[],uint256[],bytes[],string)") => {
-                calls(Verb::Proposes, listed(deed, 0, 1, None, 2))
+                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, None, 2))
             }
             (Kind::Governor, "propose(address[],uint256[],string[],bytes[],string)") => {
-                calls(Verb::Proposes, listed(deed, 0, 1, Some(2), 3))
+                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, Some(2), 3))
             }
             (Kind::Governor, "execute(address[],uint256[],bytes[],bytes32)") => {
-                calls(Verb::CarriesOut, listed(deed, 0, 1, None, 2))
+                calls(Verb::CarriesOut, parallel_list_calls(deed, 0, 1, None, 2))
             }
             (Kind::Governor, "execute(uint256)" | "executeVote(uint256)") => {
                 Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: true })
             }
             (Kind::Governor, "newVote(bytes,string)" | "newVote(bytes,string,bool,bool)" | "forward(bytes)") => {
-                let calls = governor::script(bytes_at(deed, 0)?);
+                let calls = governor::parse_evm_script(bytes_at(deed, 0)?);
                 Some(Self { verb: Some(Verb::Proposes), calls: Some(calls?), id: None, must: false })
             }
             (Kind::Governor, "execTransactionFromModule(address,uint256,bytes,uint8)") => {
@@ -452,7 +454,7 @@ impl Ask {
     }
 
     /// Returns the logs of `wallet` that match, each for one call only.
-    fn answered(&self, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
+    fn answering_logs(&self, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
         let mut rest = self.calls.as_deref();
         let mut said = Vec::new();
         for (at, frame) in frames.iter().enumerate() {

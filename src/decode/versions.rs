@@ -5,7 +5,7 @@
 //! can reveal code that no log names, but it never clears code that a log or the state names.
 
 use super::frames::{Frame, FrameKind};
-use super::logs::argument;
+use super::logs::log_argument;
 use super::state::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
 use super::{Questions, Subjects, deed};
 use crate::abi::{Abi, Budget};
@@ -55,7 +55,7 @@ impl Versions {
 
     /// Returns whether `code` is a listed implementation.
     #[must_use]
-    pub fn lists(&self, code: &Address) -> bool {
+    pub fn is_listed(&self, code: &Address) -> bool {
         self.listed.contains_key(code)
     }
 
@@ -118,7 +118,7 @@ struct ActiveCode {
 
 impl ActiveCode {
     /// Returns the code that runs after the first `n` upgrades.
-    fn behind(&self, n: usize) -> Option<Address> {
+    fn code_after_upgrades(&self, n: usize) -> Option<Address> {
         if n == 0 { self.before } else { self.after.get(n - 1).copied().flatten() }
     }
 }
@@ -140,7 +140,7 @@ impl<'a> Codes<'a> {
         let mut upgrades: AddressHashMap<Vec<Upgrade>> = AddressHashMap::default();
         for tx in txs.iter().filter(|_| subjects.has_versions()) {
             for log in &tx.logs {
-                if let Some(named) = named(log) {
+                if let Some(named) = upgrade_target(log) {
                     let is_beacon = log.topics.first() == Some(&BEACON_UPGRADED);
                     let to = Some(named).filter(|_| !is_beacon);
                     let by = log.address;
@@ -167,11 +167,11 @@ impl<'a> Codes<'a> {
         }
         let parties = frames.iter().flat_map(|frame| [Some(frame.caller), frame.target]).flatten();
         for address in parties.chain(tx.logs.iter().map(|log| log.address)) {
-            self.meet(address, questions);
+            self.load_proxy(address, questions);
         }
         self.asked.clear();
-        if tx.logs.iter().any(|log| named(log).is_some()) {
-            frames.iter().enumerate().for_each(|(index, frame)| self.ask(index, frame));
+        if tx.logs.iter().any(|log| upgrade_target(log).is_some()) {
+            frames.iter().enumerate().for_each(|(index, frame)| self.record_requested_code(index, frame));
         }
         let mut budget = Budget::default();
         for index in 0..frames.len() {
@@ -197,7 +197,7 @@ impl<'a> Codes<'a> {
     }
 
     /// Notes on every activity of a proxy the code that ran for it.
-    pub(crate) fn note(&self, frames: &[Frame], tx: &Tx, first: usize, out: &mut [Activity]) {
+    pub(crate) fn note_implementations(&self, frames: &[Frame], tx: &Tx, first: usize, out: &mut [Activity]) {
         if self.met.is_empty() {
             return;
         }
@@ -206,7 +206,7 @@ impl<'a> Codes<'a> {
                 let activity = &mut out[*at];
                 let ran = match activity.kind {
                     ActivityKind::Call => self.at_frame(frames, index, tx),
-                    ActivityKind::Act => self.around(frames, index, tx),
+                    ActivityKind::Act => self.caller_code(frames, index, tx),
                     _ => None,
                 };
                 activity.notes.extend(ran.map(|ran| ran.note()));
@@ -226,14 +226,14 @@ impl<'a> Codes<'a> {
     pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<CodeThatRan<'a>> {
         let standing = self.met.get(proxy)?;
         let n = standing.upgrades.partition_point(|upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal));
-        standing.behind(n).and_then(|code| self.of(proxy, code))
+        standing.code_after_upgrades(n).and_then(|code| self.proxy_code(proxy, code))
     }
 
     /// Returns the code that the target of this frame ran for it.
     fn at_frame(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
         let frame = &frames[index];
         let told = self.by_logs(&frame.target?, frames, index, tx);
-        let shown = frame.code.and_then(|code| self.of(&frame.target?, code));
+        let shown = frame.code.and_then(|code| self.proxy_code(&frame.target?, code));
         match (told, shown) {
             (Some(told), Some(shown)) if told.version.is_some() => Some(shown),
             (told, shown) => told.or(shown),
@@ -241,7 +241,7 @@ impl<'a> Codes<'a> {
     }
 
     /// Returns the code that the caller of this frame ran when it made the call.
-    fn around(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
+    fn caller_code(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<CodeThatRan<'a>> {
         let caller = frames[index].caller;
         let mut around = frames[index].parent;
         while let Some(at) = around {
@@ -264,18 +264,18 @@ impl<'a> Codes<'a> {
             let asked = self.asked.get(&(upgrade.by, upgrade.names));
             frames[index].parent.is_some() && asked.is_none_or(|asked| *asked < index)
         });
-        let ran = passed.fold(standing.behind(n_before), |ran, upgrade| self.next(proxy, ran, upgrade));
-        ran.and_then(|code| self.of(proxy, code))
+        let ran = passed.fold(standing.code_after_upgrades(n_before), |ran, upgrade| self.next(proxy, ran, upgrade));
+        ran.and_then(|code| self.proxy_code(proxy, code))
     }
 
     /// Returns the code that runs after an upgrade. Unlisted code may write any log, including one that reports its own
     /// replacement: once it runs, nothing in the same block clears it. The state is read after the block.
     fn next(&self, proxy: &Address, ran: Option<Address>, upgrade: &Upgrade) -> Option<Address> {
-        let foreign = ran.filter(|code| self.of(proxy, *code).is_some_and(|ran| ran.version.is_none()));
+        let foreign = ran.filter(|code| self.proxy_code(proxy, *code).is_some_and(|ran| ran.version.is_none()));
         foreign.or(upgrade.to)
     }
 
-    fn of(&self, proxy: &Address, implementation: Address) -> Option<CodeThatRan<'a>> {
+    fn proxy_code(&self, proxy: &Address, implementation: Address) -> Option<CodeThatRan<'a>> {
         let versions = self.subjects.versions_of(proxy)?;
         Some(CodeThatRan { implementation, version: versions.listed.get(&implementation) })
     }
@@ -285,14 +285,14 @@ impl<'a> Codes<'a> {
         self.subjects.get(proxy).is_some_and(|subject| Arc::ptr_eq(&subject.abi, abi))
     }
 
-    fn meet(&mut self, proxy: Address, questions: &mut Questions<'_>) {
+    fn load_proxy(&mut self, proxy: Address, questions: &mut Questions<'_>) {
         if self.met.contains_key(&proxy) || self.subjects.versions_of(&proxy).is_none() {
             return;
         }
-        let known = |name| self.known.and_then(|known| known.value(proxy, Item::of_table(name)));
+        let known = |name| self.known.and_then(|known| known.last_value(proxy, Item::of_table(name)));
         let beacon = match known("beacon") {
             Some(beacon) => Some(beacon),
-            None => questions.ask(Read::Storage { of: proxy, slot: BEACON }).and_then(Answer::word),
+            None => questions.ask(Read::Storage { of: proxy, slot: BEACON }).and_then(Answer::first_word),
         };
         let beacon = beacon.map(Address::from_word).filter(|beacon| !beacon.is_zero());
         let mut upgrades: Vec<Upgrade> = [Some(proxy), beacon]
@@ -304,13 +304,13 @@ impl<'a> Codes<'a> {
             .collect();
         upgrades.sort_unstable_by_key(|upgrade| (upgrade.tx, upgrade.ordinal));
         for upgrade in upgrades.iter_mut().filter(|upgrade| upgrade.to.is_none()).take(BEACONS_MAX) {
-            upgrade.to = behind(upgrade.names, questions);
+            upgrade.to = beacon_implementation(upgrade.names, questions);
         }
         let first = IMPLEMENTATIONS.iter().filter_map(|name| known(name)).find(|word| !word.is_zero());
         let before = match first {
             Some(word) => Some(Address::from_word(word)),
             // Without any upgrade log, the code after the block was also the code before it.
-            None => after(proxy, beacon, questions).filter(|_| upgrades.is_empty()),
+            None => implementation_after_block(proxy, beacon, questions).filter(|_| upgrades.is_empty()),
         };
         let mut ran = before;
         let after = upgrades.iter().map(|upgrade| {
@@ -322,7 +322,7 @@ impl<'a> Codes<'a> {
     }
 
     /// Records the upgrades that a call may request: of the called contract, or of an address that it names.
-    fn ask(&mut self, index: usize, frame: &Frame) {
+    fn record_requested_code(&mut self, index: usize, frame: &Frame) {
         let named: Vec<Address> = frame.deed.args.iter().filter_map(|arg| arg.value.as_address()).collect();
         for by in frame.target.iter().chain(&named) {
             for names in &named {
@@ -333,50 +333,54 @@ impl<'a> Codes<'a> {
 }
 
 /// Returns the code that `proxy` runs after the block, according to its slots or its code.
-fn after(proxy: Address, beacon: Option<Address>, questions: &mut Questions<'_>) -> Option<Address> {
+fn implementation_after_block(
+    proxy: Address,
+    beacon: Option<Address>,
+    questions: &mut Questions<'_>,
+) -> Option<Address> {
     for slot in [IMPLEMENTATION, ZOS_IMPLEMENTATION, PROXIABLE] {
-        let word = questions.ask(Read::Storage { of: proxy, slot }).and_then(Answer::word)?;
+        let word = questions.ask(Read::Storage { of: proxy, slot }).and_then(Answer::first_word)?;
         if !word.is_zero() {
             return Some(Address::from_word(word));
         }
     }
     if let Some(beacon) = beacon {
-        return behind(beacon, questions);
+        return beacon_implementation(beacon, questions);
     }
     match questions.ask(Read::Code(proxy))? {
-        Answer::Data(code) => minimal(code),
+        Answer::Data(code) => minimal_proxy_target(code),
         _ => None,
     }
 }
 
 /// Returns the implementation that a beacon names after the block.
-pub(super) fn behind(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
+pub(super) fn beacon_implementation(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
     let call = Read::Call { to: beacon, data: Bytes::copy_from_slice(&GET_IMPLEMENTATION) };
-    questions.ask(call).and_then(Answer::word).map(Address::from_word).filter(|code| !code.is_zero())
+    questions.ask(call).and_then(Answer::first_word).map(Address::from_word).filter(|code| !code.is_zero())
 }
 
 /// The code behind a minimal proxy.
-pub(super) fn minimal(code: &[u8]) -> Option<Address> {
+pub(super) fn minimal_proxy_target(code: &[u8]) -> Option<Address> {
     let rest = MINIMAL.iter().find_map(|(before, behind)| code.strip_prefix(*before)?.strip_suffix(*behind))?;
     (rest.len() == 20).then(|| Address::from_slice(rest))
 }
 
 /// Returns the code or the beacon that a log reports as in use from now on.
-pub(super) fn named(log: &Log) -> Option<Address> {
+pub(super) fn upgrade_target(log: &Log) -> Option<Address> {
     let topic = log.topics.first()?;
-    matches!(*topic, UPGRADED | BEACON_UPGRADED).then(|| Address::from_word(argument(log, 0)))
+    matches!(*topic, UPGRADED | BEACON_UPGRADED).then(|| Address::from_word(log_argument(log, 0)))
 }
 
 /// Returns the emitters of logs that report replaced code.
-pub(super) fn replaced(block: &Block) -> impl Iterator<Item = Address> + '_ {
-    block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| named(log).is_some()).map(|log| log.address)
+pub(super) fn upgraded_proxies(block: &Block) -> impl Iterator<Item = Address> + '_ {
+    block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| upgrade_target(log).is_some()).map(|log| log.address)
 }
 
 /// Returns, for each call of a trace to a proxy with listed versions, by its index, the address of the code that
 /// received its calldata.
 ///
 /// Source: EIP-1167, EIP-1967 and EIP-2535 forward their calldata as it is.
-pub(super) fn shown(trace: &TxTrace, subjects: &Subjects) -> HashMap<usize, Address> {
+pub(super) fn traced_implementations(trace: &TxTrace, subjects: &Subjects) -> HashMap<usize, Address> {
     let mut shown = HashMap::default();
     if !subjects.has_versions() {
         return shown;

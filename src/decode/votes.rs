@@ -27,7 +27,11 @@ const QUORUM_PART: u64 = 4;
 
 /// Notes the votes of watched governors whose voter had at most half the power a day before the proposal's snapshot. Where the node
 /// or the governor cannot say, or the chain is younger than that, nothing is noted.
-pub(crate) fn weigh(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
+pub(crate) fn note_recent_voting_power(
+    activities: &mut [Activity],
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) {
     for activity in activities {
         if is_fresh(activity, subjects, questions) == Some(true) {
             activity.notes.push(Note::FreshVotes);
@@ -48,18 +52,18 @@ fn is_fresh(vote: &Activity, subjects: &Subjects, questions: &mut Questions<'_>)
     }
     let (voter, id) = (deed::address_at(&vote.deed, 0)?, deed::uint_at(&vote.deed, 1)?);
     let weight = deed::uint_at(&vote.deed, 3).filter(|weight| !weight.is_zero())?;
-    let snapshot = number(questions, governor, SNAPSHOT, &[id])?;
+    let snapshot = query_number(questions, governor, SNAPSHOT, &[id])?;
     let day = if snapshot > U256::from(SECONDS_FROM) { DAY_SECONDS } else { DAY_BLOCKS };
     let earlier = snapshot.checked_sub(U256::from(day)).filter(|time| !time.is_zero())?;
     // Ask for both in the same round.
-    let before = number(questions, governor, VOTES, &[U256::from_be_bytes(voter.into_word().0), earlier]);
-    let quorum = number(questions, governor, QUORUM, &[snapshot]);
+    let before = query_number(questions, governor, VOTES, &[U256::from_be_bytes(voter.into_word().0), earlier]);
+    let quorum = query_number(questions, governor, QUORUM, &[snapshot]);
     let matters = quorum.is_none_or(|quorum| weight.saturating_mul(U256::from(QUORUM_PART)) >= quorum);
     Some(matters && before?.saturating_mul(U256::from(2)) <= weight)
 }
 
 /// Returns the result of a view of the governor, if it is a number.
-fn number(questions: &mut Questions<'_>, of: Address, view: [u8; 4], arguments: &[U256]) -> Option<U256> {
+fn query_number(questions: &mut Questions<'_>, of: Address, view: [u8; 4], arguments: &[U256]) -> Option<U256> {
     let words = arguments.iter().flat_map(|word| word.to_be_bytes::<32>());
     let data = view.into_iter().chain(words).collect();
     match questions.ask(Read::Call { to: of, data }) {

@@ -4,13 +4,13 @@
 //! event, reason, people, place, purpose of the address, recommended action, next step. Its strings are single
 //! sanitized lines.
 
-use super::escape::{is_plain_address, line, without_links};
+use super::escape::{is_plain_address, sanitize_line, without_links};
 use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
-use crate::model::likeness::marked;
+use crate::model::likeness::mark_matching_digits;
 use crate::model::page::{Evidence, Gist, Page, Party, Way};
-use crate::model::span::lasting;
-use crate::runtime::command;
+use crate::model::span::format_duration;
+use crate::runtime::command_line;
 use alloy_primitives::Address;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -66,29 +66,32 @@ impl Layout {
     pub(super) fn new(kind: Option<DeliveryKind>, page: &Page) -> Self {
         let first = page.evidence.first();
         let mut brief = Self {
-            mark: page.marked.as_deref().map(|mark| line(mark, NAME_CHARS_MAX)),
-            banner: banner(kind, page),
-            label: line(&page.label, NAME_CHARS_MAX),
-            headline: without_links(&line(&page.headline, SENTENCE_CHARS_MAX)),
+            mark: page.marked.as_deref().map(|mark| sanitize_line(mark, NAME_CHARS_MAX)),
+            banner: page_banner(kind, page),
+            label: sanitize_line(&page.label, NAME_CHARS_MAX),
+            headline: without_links(&sanitize_line(&page.headline, SENTENCE_CHARS_MAX)),
             sections: Vec::new(),
-            links: links(page),
+            links: page_links(page),
         };
         // A responder who can still stop something should read this first.
-        brief.section("STOPPABLE", stoppable(page));
+        brief.add_section("STOPPABLE", stoppable_lines(page));
         // An update that only repeats the headline adds nothing.
         let change = page.change.iter().filter(|change| **change != page.headline);
-        brief.section("CHANGE", change.map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
-        let loudest = |gist: &Gist| format!("{}: {}", gist.severity, line(&gist.headline, SENTENCE_CHARS_MAX));
-        brief.section("INCIDENT", page.loudest.iter().map(loudest).collect());
-        brief.section("REPORT", page.report.iter().map(|said| line(said, SENTENCE_CHARS_MAX)).collect());
-        brief.section("WHY", first.map(why).unwrap_or_default());
-        brief.section("WHO", first.map(who).unwrap_or_default());
-        brief.section("WITH", first.map(with).unwrap_or_default());
-        brief.section("WHERE", place(page, first));
-        brief.section("ALSO", also(page));
-        brief.section("PURPOSE", vec![line(&page.purpose, SENTENCE_CHARS_MAX)]);
-        brief.section("RUNBOOK", page.runbook.iter().map(|runbook| line(runbook, SENTENCE_CHARS_MAX)).collect());
-        brief.section("NEXT STEP", next(page));
+        brief.add_section("CHANGE", change.map(|change| sanitize_line(change, SENTENCE_CHARS_MAX)).collect());
+        let loudest = |gist: &Gist| format!("{}: {}", gist.severity, sanitize_line(&gist.headline, SENTENCE_CHARS_MAX));
+        brief.add_section("INCIDENT", page.loudest.iter().map(loudest).collect());
+        brief.add_section("REPORT", page.report.iter().map(|said| sanitize_line(said, SENTENCE_CHARS_MAX)).collect());
+        brief.add_section("WHY", first.map(reason_lines).unwrap_or_default());
+        brief.add_section("WHO", first.map(actor_lines).unwrap_or_default());
+        brief.add_section("WITH", first.map(counterparty_lines).unwrap_or_default());
+        brief.add_section("WHERE", location_lines(page, first));
+        brief.add_section("ALSO", other_evidence_lines(page));
+        brief.add_section("PURPOSE", vec![sanitize_line(&page.purpose, SENTENCE_CHARS_MAX)]);
+        brief.add_section(
+            "RUNBOOK",
+            page.runbook.iter().map(|runbook| sanitize_line(runbook, SENTENCE_CHARS_MAX)).collect(),
+        );
+        brief.add_section("NEXT STEP", next(page));
         brief
     }
 
@@ -98,7 +101,7 @@ impl Layout {
         format!("{mark}{} {}: {}", self.banner, self.label, self.headline)
     }
 
-    fn section(&mut self, name: &'static str, lines: Vec<String>) {
+    fn add_section(&mut self, name: &'static str, lines: Vec<String>) {
         // Links from the configuration are kept; links from the chain are disabled.
         let ours = ["PURPOSE", "RUNBOOK"].contains(&name);
         let shown = |line: String| if ours { line } else { without_links(&line) };
@@ -109,7 +112,7 @@ impl Layout {
     }
 }
 
-fn banner(kind: Option<DeliveryKind>, page: &Page) -> String {
+fn page_banner(kind: Option<DeliveryKind>, page: &Page) -> String {
     let severity = page.severity.as_str().to_uppercase();
     match (kind, page.state) {
         (_, State::Resolved) => "RESOLVED".to_owned(),
@@ -122,14 +125,14 @@ fn banner(kind: Option<DeliveryKind>, page: &Page) -> String {
 }
 
 /// Returns the proposed or pending activities that can be stopped, as far as seen: the headline itself, or the others.
-fn stoppable(page: &Page) -> Vec<String> {
+fn stoppable_lines(page: &Page) -> Vec<String> {
     let waits = |evidence: &&Evidence| evidence.stoppable && !evidence.orphaned && page.state.is_live();
     let said = |evidence: &Evidence| {
-        let stage = line(&evidence.stage, NAME_CHARS_MAX);
+        let stage = sanitize_line(&evidence.stage, NAME_CHARS_MAX);
         if evidence.headline == page.headline {
             format!("{stage}, not executed: it can still be stopped")
         } else {
-            format!("{stage}, not executed: {}", line(&evidence.headline, SENTENCE_CHARS_MAX))
+            format!("{stage}, not executed: {}", sanitize_line(&evidence.headline, SENTENCE_CHARS_MAX))
         }
     };
     let mut lines: Vec<String> = page.evidence.iter().filter(waits).map(said).collect();
@@ -141,11 +144,11 @@ fn stoppable(page: &Page) -> Vec<String> {
     lines
 }
 
-fn why(evidence: &Evidence) -> Vec<String> {
+fn reason_lines(evidence: &Evidence) -> Vec<String> {
     let mut lines: Vec<String> =
-        evidence.reasons.iter().take(REASONS_MAX).map(|reason| line(reason, SENTENCE_CHARS_MAX)).collect();
+        evidence.reasons.iter().take(REASONS_MAX).map(|reason| sanitize_line(reason, SENTENCE_CHARS_MAX)).collect();
     if lines.is_empty() {
-        lines.push(format!("raised by {}", line(&evidence.rule, NAME_CHARS_MAX)));
+        lines.push(format!("raised by {}", sanitize_line(&evidence.rule, NAME_CHARS_MAX)));
     }
     let more = evidence.reasons.len().saturating_sub(REASONS_MAX);
     if more > 0 {
@@ -159,10 +162,10 @@ fn why(evidence: &Evidence) -> Vec<String> {
     lines
 }
 
-fn who(evidence: &Evidence) -> Vec<String> {
+fn actor_lines(evidence: &Evidence) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     if let Some(sender) = &evidence.sender {
-        let mut said = counterparty(sender);
+        let mut said = address_lines(sender);
         said[0] = format!("sent by {}", said[0]);
         lines.append(&mut said);
     }
@@ -173,7 +176,7 @@ fn who(evidence: &Evidence) -> Vec<String> {
         Some(signers) if signers.is_empty() => {}
         Some(signers) => {
             let shown = signers.iter().take(PARTIES_MAX);
-            lines.extend(shown.map(|signer| format!("signed by {}", party(signer))));
+            lines.extend(shown.map(|signer| format!("signed by {}", format_party(signer))));
             let more = signers.len().saturating_sub(PARTIES_MAX);
             if more > 0 {
                 lines.push(format!("signed by {more} more"));
@@ -184,8 +187,8 @@ fn who(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Returns the counterparty's address in full: thousands of different addresses can look the same when shortened.
-fn with(evidence: &Evidence) -> Vec<String> {
-    let mut lines: Vec<String> = evidence.parties.iter().flat_map(counterparty).collect();
+fn counterparty_lines(evidence: &Evidence) -> Vec<String> {
+    let mut lines: Vec<String> = evidence.parties.iter().flat_map(address_lines).collect();
     if evidence.more_parties > 0 {
         lines.push(format!("and {} more addresses", evidence.more_parties));
     }
@@ -194,47 +197,47 @@ fn with(evidence: &Evidence) -> Vec<String> {
 
 /// Returns the lines for an address, including the matching characters where it only resembles an address that has a
 /// name.
-fn counterparty(other: &Party) -> Vec<String> {
-    let mut lines = vec![party(other)];
+fn address_lines(other: &Party) -> Vec<String> {
+    let mut lines = vec![format_party(other)];
     if let Some(known) = &other.looks_like {
-        let same = marked(&other.address, &known.address);
-        lines.push(format!("NOT {}: only what is in brackets is the same, {same}", party(known)));
+        let same = mark_matching_digits(&other.address, &known.address);
+        lines.push(format!("NOT {}: only what is in brackets is the same, {same}", format_party(known)));
     }
     lines
 }
 
-fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
-    let chain = line(&page.chain, NAME_CHARS_MAX);
+fn location_lines(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
+    let chain = sanitize_line(&page.chain, NAME_CHARS_MAX);
     // Incidents about the program itself have no address.
     let mut lines = if page.watch.is_zero() { vec![chain] } else { vec![format!("{} on {chain}", page.watch)] };
     let Some(evidence) = evidence else { return lines };
     let at = show_time(i64::try_from(evidence.time).ok());
-    lines.push(format!("block {}, {}, {at}", evidence.block, stage(evidence)));
-    lines.extend(doubts(evidence));
+    lines.push(format!("block {}, {}, {at}", evidence.block, describe_stage(evidence)));
+    lines.extend(block_doubt_lines(evidence));
     if !evidence.tx.is_zero() {
         lines.push(format!("tx {}", evidence.tx));
     }
-    lines.extend(evidence.late.map(|seconds| format!("seen {} late", lasting(seconds))));
+    lines.extend(evidence.late.map(|seconds| format!("seen {} late", format_duration(seconds))));
     if !evidence.via.is_empty() {
-        lines.push(format!("through {}", list(&evidence.via, ", then ")));
+        lines.push(format!("through {}", format_list(&evidence.via, ", then ")));
     }
     if !page.touches.is_empty() {
-        lines.push(format!("touches {}", list(&page.touches, ", ")));
+        lines.push(format!("touches {}", format_list(&page.touches, ", ")));
     }
     lines
 }
 
 /// Returns the stage reached so far: an inclusion continues to `safe` and `finalized`, an attempt remains one.
-fn stage(evidence: &Evidence) -> String {
+fn describe_stage(evidence: &Evidence) -> String {
     match (evidence.stage.as_str(), evidence.footing.finality) {
-        (stage, Finality::Included) => line(stage, NAME_CHARS_MAX),
+        (stage, Finality::Included) => sanitize_line(stage, NAME_CHARS_MAX),
         ("included", finality) => finality.as_str().to_owned(),
-        (stage, finality) => format!("{} ({})", line(stage, NAME_CHARS_MAX), finality.as_str()),
+        (stage, finality) => format!("{} ({})", sanitize_line(stage, NAME_CHARS_MAX), finality.as_str()),
     }
 }
 
 /// Returns the reasons to doubt that the block is the chain's; empty on most pages.
-fn doubts(evidence: &Evidence) -> Vec<String> {
+fn block_doubt_lines(evidence: &Evidence) -> Vec<String> {
     let footing = &evidence.footing;
     let mut doubts = Vec::new();
     // An orphaned block is already refuted by the reorg, and from finality `safe` on the chain itself confirms the
@@ -249,7 +252,7 @@ fn doubts(evidence: &Evidence) -> Vec<String> {
 }
 
 /// What else there is. A headline shortens addresses without a name, so each of them stands below it in full, once on the page.
-fn also(page: &Page) -> Vec<String> {
+fn other_evidence_lines(page: &Page) -> Vec<String> {
     let first = page.evidence.first().into_iter().flat_map(|evidence| &evidence.parties);
     let mut shown: HashSet<Address> = first.map(|party| party.address).collect();
     let rest = page.evidence.iter().enumerate().filter(|(i, evidence)| *i > 0 || evidence.orphaned);
@@ -260,10 +263,10 @@ fn also(page: &Page) -> Vec<String> {
             true => "taken back by a reorg: ",
             false => "",
         };
-        lines.push(format!("{gone}{}: {}", evidence.severity, line(&evidence.headline, SENTENCE_CHARS_MAX)));
+        lines.push(format!("{gone}{}: {}", evidence.severity, sanitize_line(&evidence.headline, SENTENCE_CHARS_MAX)));
         let unnamed = evidence.parties.iter().filter(|party| party.name.is_none());
         for party in unnamed.filter(|party| shown.insert(party.address)).take(ALSO_PARTIES_MAX) {
-            lines.extend(counterparty(party).into_iter().map(|said| format!("  {said}")));
+            lines.extend(address_lines(party).into_iter().map(|said| format!("  {said}")));
         }
     }
     if page.more > 0 {
@@ -276,12 +279,12 @@ fn next(page: &Page) -> Vec<String> {
     if !page.state.is_live() {
         return vec!["nothing: it is closed".to_owned()];
     }
-    let acknowledged = page.acked_by.as_ref().map(|who| format!("taken by {}", line(who, NAME_CHARS_MAX)));
+    let acknowledged = page.acked_by.as_ref().map(|who| format!("taken by {}", sanitize_line(who, NAME_CHARS_MAX)));
     let take = Way::new("take it", format!("incidents ack {}", page.incident));
-    let led = |way: &Way| line(&format!("{}: {}", way.to, command(&way.command)), COMMAND_CHARS_MAX);
+    let led = |way: &Way| sanitize_line(&format!("{}: {}", way.to, command_line(&way.command)), COMMAND_CHARS_MAX);
     let escalates = page.next.as_ref().map(|next| {
         let at = show_time(i64::try_from(next.at / 1_000).ok());
-        let to = list(&next.to, ", ");
+        let to = format_list(&next.to, ", ");
         format!("if nobody does: {to}, at {at}")
     });
     let mut lines: Vec<String> = match acknowledged {
@@ -294,30 +297,31 @@ fn next(page: &Page) -> Vec<String> {
 
 /// Returns the explorer links, and the runbook if it has an address. Text that is not a plain web address does not
 /// become a link.
-fn links(page: &Page) -> Vec<(String, String)> {
+fn page_links(page: &Page) -> Vec<(String, String)> {
     let runbook = page.runbook.as_ref().map(|href| ("Runbook".to_owned(), href.clone()));
     let listed = page.links.iter().map(|link| (link.text.clone(), link.href.clone()));
     runbook
         .into_iter()
         .chain(listed)
         .filter(|(_, href)| is_plain_address(href))
-        .map(|(text, href)| (line(&text, NAME_CHARS_MAX), href))
+        .map(|(text, href)| (sanitize_line(&text, NAME_CHARS_MAX), href))
         .take(LINKS_MAX)
         .collect()
 }
 
 /// `Grantee: docs (0x70997970C51812dc3A010C7d01b50e0d17dc79C8)`.
-fn party(party: &Party) -> String {
+fn format_party(party: &Party) -> String {
     match &party.name {
-        Some(name) => format!("{} ({})", line(name, NAME_CHARS_MAX), party.address),
+        Some(name) => format!("{} ({})", sanitize_line(name, NAME_CHARS_MAX), party.address),
         None => party.address.to_string(),
     }
 }
 
 /// Joins as many items as fit into a sentence, and marks the cut.
-fn list(items: &[String], between: &str) -> String {
-    let items: Vec<String> = items.iter().take(PARTIES_MAX + 1).map(|item| line(item, NAME_CHARS_MAX)).collect();
-    line(&items.join(between), SENTENCE_CHARS_MAX)
+fn format_list(items: &[String], between: &str) -> String {
+    let items: Vec<String> =
+        items.iter().take(PARTIES_MAX + 1).map(|item| sanitize_line(item, NAME_CHARS_MAX)).collect();
+    sanitize_line(&items.join(between), SENTENCE_CHARS_MAX)
 }
 
 /// `2026-11-20 10:00:00 UTC`, from Unix seconds.
@@ -328,18 +332,18 @@ pub(super) fn show_time(seconds: Option<i64>) -> String {
 }
 
 /// RFC 3339 in UTC, from Unix seconds.
-pub(super) fn rfc3339(seconds: u64) -> Option<String> {
+pub(super) fn format_rfc3339(seconds: u64) -> Option<String> {
     Timestamp::from_second(i64::try_from(seconds).ok()?).ok().map(|time| time.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::page;
+    use super::super::samples::sample_page;
     use super::*;
     use crate::model::{Confidence, Provenance, Verification};
 
     fn place_of(stage: &str, footing: Confidence) -> Vec<String> {
-        let mut page = page();
+        let mut page = sample_page();
         let evidence = &mut page.evidence[0];
         (evidence.stage, evidence.footing, evidence.via) = (stage.to_owned(), footing, Vec::new());
         page.touches.clear();
@@ -378,7 +382,7 @@ mod tests {
 
     #[test]
     fn every_address_without_a_name_stands_on_the_page_in_full_once() {
-        let mut page = page();
+        let mut page = sample_page();
         let stranger = |byte| Party { address: Address::repeat_byte(byte), name: None, looks_like: None };
         let known = Party { name: Some("Grantee".to_owned()), ..stranger(3) };
         let (mut one, mut other) = (page.evidence[0].clone(), page.evidence[0].clone());
@@ -399,9 +403,9 @@ mod tests {
 
     #[test]
     fn what_nobody_signed_has_no_signers() {
-        let mut page = page();
+        let mut page = sample_page();
         page.evidence[0].signers = None;
-        let who = |page: &Page| who(&page.evidence[0]);
+        let who = |page: &Page| actor_lines(&page.evidence[0]);
         assert!(who(&page).contains(&"signers unknown".to_owned()));
         page.evidence[0].tx = alloy_primitives::B256::ZERO;
         assert!(who(&page).iter().all(|line| !line.contains("signers")));
@@ -410,7 +414,7 @@ mod tests {
     #[test]
     fn what_can_still_be_stopped_is_never_further_down_than_the_second_line() {
         use crate::model::page::Gist;
-        let mut page = page();
+        let mut page = sample_page();
         let mut waits = page.evidence[0].clone();
         (waits.stoppable, waits.stage) = (true, "proposed".to_owned());
         waits.headline = "Treasury Safe is to add an owner (proposed)".to_owned();

@@ -1,6 +1,6 @@
 //! Direct delivery: sends messages that were not committed, because the store cannot commit anything.
 
-use super::worker::deadline;
+use super::worker::attempt_deadline;
 use super::{Outgoing, SendError, Targets};
 use crate::model::incident::Delivery;
 use anyhow::anyhow;
@@ -14,10 +14,10 @@ pub async fn send_directly(
     attempt: u32,
     now_ms: u64,
 ) -> Vec<Result<(), SendError>> {
-    join_all(messages.iter().map(|message| send(targets, message, attempt, now_ms))).await
+    join_all(messages.iter().map(|message| send_direct(targets, message, attempt, now_ms))).await
 }
 
-async fn send(targets: &Targets, message: &Delivery, attempt: u32, now_ms: u64) -> Result<(), SendError> {
+async fn send_direct(targets: &Targets, message: &Delivery, attempt: u32, now_ms: u64) -> Result<(), SendError> {
     let Some(target) = targets.get(&message.destination) else {
         return Err(SendError::Refused(format!("no destination is called `{}`", message.destination)));
     };
@@ -29,7 +29,7 @@ async fn send(targets: &Targets, message: &Delivery, attempt: u32, now_ms: u64) 
         severity: message.severity,
         body: message.body.clone(),
     };
-    let deadline = deadline(target);
+    let deadline = attempt_deadline(target);
     match tokio::time::timeout(deadline, target.destination.send(&outgoing)).await {
         Ok(sent) => sent.map(|_| ()),
         Err(_) => Err(SendError::Retry(anyhow!("not done within {deadline:?}"))),

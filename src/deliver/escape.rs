@@ -4,22 +4,22 @@
 //! through [`line()`], which removes all characters that move a cursor, change the reading direction or hide text, and
 //! then through its own escaping, so that no text mentions people or imitates our own markup.
 
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use serde_json::Value as Json;
 
 /// Words that notify a whole room in one of the chats.
 const CALLS: [&str; 5] = ["@channel", "@here", "@everyone", "@group", "@room"];
 
 /// Returns the text as a single harmless line of at most `chars_max` characters; hidden characters are spelled out.
-pub(super) fn line(text: &str, chars_max: usize) -> String {
-    printable(text, chars_max)
+pub(super) fn sanitize_line(text: &str, chars_max: usize) -> String {
+    escape_unprintable(text, chars_max)
 }
 
 /// Escapes text for Slack's `mrkdwn` and its plain fallback text: the three markup characters, and words that notify a
 /// room.
 ///
 /// Escaping `<` disarms `<!channel>`, `<@U123>` and disguised links.
-pub(super) fn slack(text: &str) -> String {
+pub(super) fn escape_slack(text: &str) -> String {
     without_calls(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -43,8 +43,8 @@ pub(super) fn without_calls(text: &str) -> String {
 /// Sanitizes text for messages that another program may pass on to people, such as a bridge from a webhook to a chat.
 /// The result moves no cursor, hides nothing, mentions no one, opens no tag and contains no link in any of the usual
 /// markups.
-pub(super) fn inert(text: &str) -> String {
-    let text = printable(text, usize::MAX);
+pub(super) fn neutralize_text(text: &str) -> String {
+    let text = escape_unprintable(text, usize::MAX);
     if !text.contains(['@', '<', ':', '(']) {
         return text;
     }
@@ -73,18 +73,18 @@ pub(super) fn without_links(text: &str) -> String {
 /// Makes every string of a document [`inert`], including field names. Addresses from the configuration, under `href`
 /// and `runbook`, are kept where they are plain.
 pub(super) fn inert_all(json: &mut Json) {
-    walk(json, false);
+    neutralize_json(json, false);
 }
 
-fn walk(json: &mut Json, is_address: bool) {
+fn neutralize_json(json: &mut Json, is_address: bool) {
     match json {
         Json::String(text) if is_address && is_plain_address(text) => {}
-        Json::String(text) => *text = inert(text),
-        Json::Array(items) => items.iter_mut().for_each(|item| walk(item, is_address)),
+        Json::String(text) => *text = neutralize_text(text),
+        Json::Array(items) => items.iter_mut().for_each(|item| neutralize_json(item, is_address)),
         Json::Object(fields) => {
             for (name, mut value) in std::mem::take(fields) {
-                walk(&mut value, ["href", "runbook"].contains(&name.as_str()));
-                fields.insert(inert(&name), value);
+                neutralize_json(&mut value, ["href", "runbook"].contains(&name.as_str()));
+                fields.insert(neutralize_text(&name), value);
             }
         }
         _ => {}
@@ -99,7 +99,7 @@ pub(super) fn is_plain_address(href: &str) -> bool {
 }
 
 /// Cuts after `chars_max` characters and marks the cut.
-pub(super) fn cut(text: &str, chars_max: usize) -> String {
+pub(super) fn truncate_text(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
         Some(_) => text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect(),
@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn markup_and_calls_are_disarmed_for_slack() {
-        assert_eq!(slack("<!channel> & <@U024BE7LH>"), "&lt;!channel&gt; &amp; &lt;@U024BE7LH&gt;");
-        assert_eq!(slack("<https://evil.example|etherscan.io>"), "&lt;https://evil.example|etherscan.io&gt;");
-        assert_eq!(slack("@Channel, @HERE and @grantees"), "@ Channel, @ HERE and @grantees");
-        assert_eq!(slack("é@everyone"), "é@ everyone");
+        assert_eq!(escape_slack("<!channel> & <@U024BE7LH>"), "&lt;!channel&gt; &amp; &lt;@U024BE7LH&gt;");
+        assert_eq!(escape_slack("<https://evil.example|etherscan.io>"), "&lt;https://evil.example|etherscan.io&gt;");
+        assert_eq!(escape_slack("@Channel, @HERE and @grantees"), "@ Channel, @ HERE and @grantees");
+        assert_eq!(escape_slack("é@everyone"), "é@ everyone");
     }
 
     #[test]
@@ -129,8 +129,8 @@ mod tests {
             ("a\u{202e}b\u{1b}[2J", r"a\u{202e}b\u{1b}[2J"),
             ("1 < 2, x <= 3, ops@vault", "1 < 2, x <= 3, ops@vault"),
         ] {
-            assert_eq!(inert(hostile), shown);
-            assert_eq!(inert(shown), shown, "once is enough");
+            assert_eq!(neutralize_text(hostile), shown);
+            assert_eq!(neutralize_text(shown), shown, "once is enough");
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_cut_is_marked_and_never_splits_a_character() {
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("äöüß", 3), "äö…");
+        assert_eq!(truncate_text("abc", 3), "abc");
+        assert_eq!(truncate_text("äöüß", 3), "äö…");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: <https://github.com/cloudevents/spec> 1.0.2.
 
-use super::brief::rfc3339;
-use super::escape::{cut, inert_all, is_plain_address};
+use super::brief::format_rfc3339;
+use super::escape::{inert_all, is_plain_address, truncate_text};
 use super::{Outgoing, SendError};
 use crate::model::incident::Body;
 use crate::model::page::Page;
@@ -18,7 +18,7 @@ const LINE_BYTES_MAX: usize = 64_000;
 /// Maximum number of characters of any text in a page's event.
 const TEXT_CHARS_MAX: usize = 2_000;
 /// The event's bytes; the same for every attempt.
-pub(super) fn event(message: &Outgoing) -> Result<Vec<u8>, SendError> {
+pub(super) fn encode_cloud_event(message: &Outgoing) -> Result<Vec<u8>, SendError> {
     match &message.body {
         Body::Page(page) => page_event(message, page),
         Body::Line(line) => line_event(message, line),
@@ -36,7 +36,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
             "datacontenttype": "application/json",
             "data": data,
         });
-        if let Some(time) = page.evidence.first().and_then(|evidence| rfc3339(evidence.time)) {
+        if let Some(time) = page.evidence.first().and_then(|evidence| format_rfc3339(evidence.time)) {
             event["time"] = json!(time);
         }
         event
@@ -46,7 +46,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
     // Longer texts come from attackers. The first cut also keeps the loop below from encoding them repeatedly.
     let mut chars_max = TEXT_CHARS_MAX;
     let mut shortened = cut_texts(&mut page, chars_max);
-    let mut bytes = encode(&envelope(page_data(&page, shortened)))?;
+    let mut bytes = encode_json(&envelope(page_data(&page, shortened)))?;
     // The most severe evidence comes first, so the least severe is removed first.
     while bytes.len() > PAGE_BYTES_MAX && chars_max > 10 {
         if page.evidence.len() > 1 {
@@ -57,7 +57,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
             cut_texts(&mut page, chars_max);
         }
         shortened = true;
-        bytes = encode(&envelope(page_data(&page, shortened)))?;
+        bytes = encode_json(&envelope(page_data(&page, shortened)))?;
     }
     Ok(bytes)
 }
@@ -66,9 +66,10 @@ fn page_data(page: &Page, shortened: bool) -> Json {
     // Every page can be represented in JSON.
     let mut data = serde_json::to_value(page).unwrap_or_default();
     checksum_addresses(&mut data);
-    data["next"] = json!(page.next.as_ref().map(|next| json!({ "at": rfc3339(next.at / 1_000), "to": next.to })));
+    data["next"] =
+        json!(page.next.as_ref().map(|next| json!({ "at": format_rfc3339(next.at / 1_000), "to": next.to })));
     for (told, evidence) in data["evidence"].as_array_mut().into_iter().flatten().zip(&page.evidence) {
-        told["time"] = json!(rfc3339(evidence.time));
+        told["time"] = json!(format_rfc3339(evidence.time));
     }
     drop_absent(&mut data);
     inert_all(&mut data);
@@ -82,7 +83,7 @@ fn page_data(page: &Page, shortened: bool) -> Json {
 fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
     let items_max = chars_max / 50;
     let before = page.clone();
-    let shorten = |text: &mut String| *text = cut(text, chars_max);
+    let shorten = |text: &mut String| *text = truncate_text(text, chars_max);
     for evidence in &mut page.evidence {
         evidence.reasons.truncate(items_max);
         evidence.reasons.iter_mut().for_each(shorten);
@@ -157,7 +158,7 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
     };
     let mut data = json!(line);
     inert_all(&mut data);
-    let bytes = encode(&envelope(data))?;
+    let bytes = encode_json(&envelope(data))?;
     let Line::Verdict(verdict) = line else { return Ok(bytes) };
     if bytes.len() <= LINE_BYTES_MAX {
         return Ok(bytes);
@@ -165,7 +166,7 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
     let mut data = json!(Line::Verdict(Box::new(without_args(verdict))));
     inert_all(&mut data);
     data["shortened"] = json!("args, reasons and via were cut to keep the message below 64 KB");
-    encode(&envelope(data))
+    encode_json(&envelope(data))
 }
 
 fn without_args(verdict: &VerdictLine) -> VerdictLine {
@@ -174,11 +175,11 @@ fn without_args(verdict: &VerdictLine) -> VerdictLine {
     short.args_human.clear();
     for texts in [&mut short.reasons, &mut short.via] {
         texts.truncate(20);
-        texts.iter_mut().for_each(|text| *text = cut(text, 500));
+        texts.iter_mut().for_each(|text| *text = truncate_text(text, 500));
     }
     short.signers.iter_mut().for_each(|signers| signers.truncate(100));
     for text in [&mut short.headline, &mut short.function, &mut short.value_human] {
-        *text = cut(text, 1_000);
+        *text = truncate_text(text, 1_000);
     }
     short
 }
@@ -221,15 +222,15 @@ fn drop_absent(json: &mut Json) {
     }
 }
 
-fn encode(event: &Json) -> Result<Vec<u8>, SendError> {
+fn encode_json(event: &Json) -> Result<Vec<u8>, SendError> {
     // Names and arguments come from the chain, and a reader may print the line as it is.
-    let line = crate::model::json::line(event);
+    let line = crate::model::json::to_json_line(event);
     line.map(String::into_bytes).map_err(|error| SendError::Refused(format!("cannot be written as JSON: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{huge, message, page};
+    use super::super::samples::{oversized_page, sample_message, sample_page};
     use super::*;
     use crate::model::DeliveryKey;
     use crate::model::incident::DeliveryKind;
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_page_is_a_cloud_event() {
-        let event = parsed(&event(&message(DeliveryKind::Trigger, page())).expect("an event"));
+        let event =
+            parsed(&encode_cloud_event(&sample_message(DeliveryKind::Trigger, sample_page())).expect("an event"));
         assert_eq!(event["specversion"], "1.0");
         assert_eq!(event["id"], "dlv_00112233445566778899aabbccddeeff");
         assert_eq!(event["source"], "/watchfire/mainnet/0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A");
@@ -254,9 +256,9 @@ mod tests {
 
     #[test]
     fn times_are_written_alike_and_what_is_not_known_is_missing() {
-        let mut page = page();
+        let mut page = sample_page();
         page.evidence[0].signers = None;
-        let event = parsed(&event(&message(DeliveryKind::Trigger, page)).expect("an event"));
+        let event = parsed(&encode_cloud_event(&sample_message(DeliveryKind::Trigger, page)).expect("an event"));
         let data = &event["data"];
         assert_eq!(data["evidence"][0]["time"], "2026-11-20T10:00:00Z");
         assert_eq!(data["next"], json!({ "at": "2026-11-20T10:05:00Z", "to": ["security-lead"] }));
@@ -266,20 +268,20 @@ mod tests {
 
     #[test]
     fn the_body_is_the_same_for_every_attempt() {
-        let first = message(DeliveryKind::Trigger, page());
+        let first = sample_message(DeliveryKind::Trigger, sample_page());
         let second = Outgoing { attempt: 7, now_ms: first.now_ms + 60_000, ..first.clone() };
-        assert_eq!(event(&first).expect("an event"), event(&second).expect("an event"));
+        assert_eq!(encode_cloud_event(&first).expect("an event"), encode_cloud_event(&second).expect("an event"));
     }
 
     #[test]
     fn a_page_too_big_loses_evidence_and_says_so() {
-        let mut long = page();
+        let mut long = sample_page();
         long.evidence = vec![long.evidence[0].clone(); 10];
         for evidence in &mut long.evidence {
             evidence.reasons = vec!["because ".repeat(60); 8];
         }
-        for (page, at_least) in [(long, 2), (huge(), 1)] {
-            let bytes = event(&message(DeliveryKind::Trigger, page)).expect("an event");
+        for (page, at_least) in [(long, 2), (oversized_page(), 1)] {
+            let bytes = encode_cloud_event(&sample_message(DeliveryKind::Trigger, page)).expect("an event");
             assert!(bytes.len() <= PAGE_BYTES_MAX, "{}", bytes.len());
             let event = parsed(&bytes);
             assert!(event["data"]["shortened"].is_string());
@@ -332,7 +334,8 @@ mod tests {
         let send = |verdict: &VerdictLine| {
             let body = Body::Line(Box::new(Line::Verdict(Box::new(verdict.clone()))));
             let key = DeliveryKey("dlv_1".to_owned());
-            event(&Outgoing { key, body, ..message(DeliveryKind::Feed, page()) }).expect("an event")
+            encode_cloud_event(&Outgoing { key, body, ..sample_message(DeliveryKind::Feed, sample_page()) })
+                .expect("an event")
         };
         let event = parsed(&send(&verdict));
         assert_eq!(event["type"], "watchfire.feed.verdict.v1");

@@ -1,9 +1,9 @@
 //! Messages of one lane that are in flight to one destination, in order, until one of them is not accepted.
 
-use super::worker::deadline;
+use super::worker::attempt_deadline;
 use super::{Outgoing, SendError, Target};
 use crate::post::Receipt;
-use crate::runtime::{Stop, instant};
+use crate::runtime::{Stop, monotonic_now};
 use anyhow::anyhow;
 
 /// Result of one flight.
@@ -19,9 +19,9 @@ pub(super) struct DeliveryResult {
 ///
 /// Several messages are sent together where the destination accepts them in one request. After a rejected request they
 /// are sent individually, so that one message does not fail the others.
-pub(super) async fn fly(target: &Target, messages: &[Outgoing], halt: &Stop) -> DeliveryResult {
-    let (deadline, began) = (deadline(target), instant());
-    let mut together = target.destination.together().max(1);
+pub(super) async fn send_in_order(target: &Target, messages: &[Outgoing], halt: &Stop) -> DeliveryResult {
+    let (deadline, began) = (attempt_deadline(target), monotonic_now());
+    let mut together = target.destination.batch_limit().max(1);
     let mut landing = DeliveryResult::default();
     let mut rest = messages;
     while !rest.is_empty() && began.elapsed() < deadline && !(halt.is_cancelled() && rest.len() < messages.len()) {

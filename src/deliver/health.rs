@@ -24,7 +24,7 @@ pub struct Condition {
 impl Health {
     /// Returns the health of `name`; the initial value if nothing was ever sent there.
     #[must_use]
-    pub fn of(&self, name: &str) -> Condition {
+    pub fn condition_of(&self, name: &str) -> Condition {
         self.0.get(name).map(|condition| condition.clone()).unwrap_or_default()
     }
 
@@ -39,22 +39,22 @@ impl Health {
     }
 
     /// Holds messages back until `until_ms`, unless they are held back longer already.
-    pub(super) fn pause(&self, name: &str, until_ms: u64) {
+    pub(super) fn hold_until(&self, name: &str, until_ms: u64) {
         let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.not_before_ms = condition.not_before_ms.max(until_ms);
     }
 
-    pub(super) fn departed(&self, name: &str) {
+    pub(super) fn record_dispatch(&self, name: &str) {
         self.0.entry(name.to_owned()).or_default().in_flight += 1;
     }
 
-    pub(super) fn returned(&self, name: &str) {
+    pub(super) fn record_completion(&self, name: &str) {
         let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.in_flight = condition.in_flight.saturating_sub(1);
     }
 
     /// Records the end of one attempt, with its error if any.
-    pub(super) fn landed(&self, name: &str, error: Option<&str>) {
+    pub(super) fn record_attempt(&self, name: &str, error: Option<&str>) {
         let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.failures = error.map_or(0, |_| condition.failures + 1);
         condition.last_error = error.map(str::to_owned);

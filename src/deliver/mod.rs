@@ -80,7 +80,7 @@ pub trait Destination: Send + Sync {
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>>;
 
     /// Returns how many messages of one lane the destination takes in one request.
-    fn together(&self) -> usize {
+    fn batch_limit(&self) -> usize {
         1
     }
 
@@ -96,7 +96,7 @@ pub trait Destination: Send + Sync {
     }
 
     /// Returns the minimum time between two messages that the destination tolerates.
-    fn pace(&self) -> Duration {
+    fn min_interval(&self) -> Duration {
         Duration::ZERO
     }
 }
@@ -152,7 +152,7 @@ pub struct Target {
 pub type Targets = BTreeMap<String, Target>;
 
 /// Reads a complete `[destination.<name>]` table: every problem in it is reported, including unknown keys.
-pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<Target> {
+pub fn parse_destination(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<Target> {
     let timeout = table.duration("timeout", problems).map(|timeout| {
         if timeout.is_zero() || timeout.value > TIMEOUT_MAX {
             problems.push(timeout.problem("`timeout` must be longer than nothing and at most 60s"));
@@ -168,17 +168,18 @@ pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Optio
     let feeds = [("findings", Feed::Findings), ("verdicts", Feed::Verdicts)];
     let feed = table.choice("feed", &feeds, problems);
     let kinds: Vec<_> = DESTINATIONS.iter().map(|kind| (kind.name(), *kind)).collect();
-    let Some(kind) = table.require("kind", problems, |table, key, problems| table.choice(key, &kinds, problems)) else {
+    let Some(kind) = table.require_key("kind", problems, |table, key, problems| table.choice(key, &kinds, problems))
+    else {
         // Without the kind, the valid keys are not known.
         return None;
     };
     if let Some(feed) = feed.as_ref().filter(|_| !kind.takes_feed()) {
         let problem = feed.problem(format!("a `{}` destination takes pages and no feed", kind.name()));
-        problems.push(problem.hint("send the feed to a `webhook` destination"));
+        problems.push(problem.with_hint("send the feed to a `webhook` destination"));
     }
     let common = Common { name: name.to_owned(), timeout: timeout.unwrap_or(TIMEOUT) };
     let destination = kind.parse(&mut table, &common, problems);
-    table.finish(problems);
+    table.report_unknown_keys(problems);
     Some(Target {
         name: common.name,
         kind: kind.name(),
@@ -198,11 +199,11 @@ mod tests {
         let file = SourceFile::new("watch.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let all = document.table().table("destination", &mut problems).expect("a destination");
-        let entries = all.entries();
+        let all = document.root_table().table("destination", &mut problems).expect("a destination");
+        let entries = all.into_entries();
         let targets = entries
             .iter()
-            .map(|(name, value)| parse(name, value.table(&mut problems).expect("a table"), &mut problems))
+            .map(|(name, value)| parse_destination(name, value.table(&mut problems).expect("a table"), &mut problems))
             .collect();
         (targets, problems)
     }
@@ -232,6 +233,6 @@ mod tests {
             "watch.toml:9:1: `secret` is missing",
             "watch.toml:11:7: `url` is plain http to another machine",
         ];
-        assert_eq!(problems.lines(), expected);
+        assert_eq!(problems.to_lines(), expected);
     }
 }

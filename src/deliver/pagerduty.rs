@@ -4,13 +4,13 @@
 //! acknowledged alert sends no further notifications, so paging anew needs a new key. Source:
 //! <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
-use super::brief::{Layout, rfc3339};
-use super::escape::{cut, inert, inert_all, line};
+use super::brief::{Layout, format_rfc3339};
+use super::escape::{inert_all, neutralize_text, sanitize_line, truncate_text};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Answer, Endpoint, Letter, Success, UrlIs, unread};
+use crate::post::{Answer, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
 use crate::settings::{Problems, Secret, Table};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
@@ -67,18 +67,18 @@ routing_key = { env = "PAGERDUTY_ROUTING_KEY" }    # of an Events API v2 integra
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
         let is_theirs = table.key_spot("url").is_none();
-        let endpoint = Endpoint::parse(table, UrlIs::Plain(URL), common.timeout, problems);
-        let routing_key = table.require("routing_key", problems, Table::secret);
+        let endpoint = Endpoint::from_table(table, UrlIs::Plain(URL), common.timeout, problems);
+        let routing_key = table.require_key("routing_key", problems, Table::secret);
         if let (true, Some(key), Some(spot)) = (is_theirs, &routing_key, table.key_spot("routing_key"))
             && let Some(text) = key.expose().filter(|text| !is_routing_key(text))
         {
             let message = format!("{} holds {} characters that are no routing key", key.source(), text.chars().count());
             let hint = "an integration of PagerDuty's Events API v2 shows its own: 32 letters and digits";
-            problems.push(spot.problem(message).hint(hint).conceal());
+            problems.push(spot.problem(message).with_hint(hint).without_snippet());
             return None;
         }
         let (endpoint, routing_key) = (endpoint?, routing_key?);
-        Some(Box::new(PagerDuty { endpoint: endpoint.hide(&routing_key), routing_key }))
+        Some(Box::new(PagerDuty { endpoint: endpoint.with_secret_redacted(&routing_key), routing_key }))
     }
 }
 
@@ -93,10 +93,10 @@ impl Destination for PagerDuty {
             let Body::Page(page) = &message.body else {
                 return Err(SendError::Refused("PagerDuty takes pages and no feed".to_owned()));
             };
-            let key = self.routing_key.expose().ok_or_else(|| unread(&self.routing_key))?;
+            let key = self.routing_key.expose().ok_or_else(|| unfetched_secret_error(&self.routing_key))?;
             let mut receipt = Receipt::default();
             // If one of several events fails, all are sent again: resolving twice has no effect.
-            for mut event in events(message.kind, page) {
+            for mut event in event_payloads(message.kind, page) {
                 event["routing_key"] = json!(key);
                 let body = serde_json::to_vec(&event).map_err(|error| SendError::Refused(error.to_string()))?;
                 receipt = self.endpoint.post(Letter::new("application/json", body), &SUCCESS, message.now_ms).await?;
@@ -105,29 +105,29 @@ impl Destination for PagerDuty {
         })
     }
 
-    fn pace(&self) -> Duration {
+    fn min_interval(&self) -> Duration {
         PACE
     }
 }
 
 /// Returns the events for `kind`, without their routing key.
-fn events(kind: DeliveryKind, page: &Page) -> Vec<Json> {
+fn event_payloads(kind: DeliveryKind, page: &Page) -> Vec<Json> {
     // An update or a retraction of a closed incident must not open it again.
     let kind = if page.state.is_live() { kind } else { DeliveryKind::Resolve };
     match kind {
         DeliveryKind::Trigger | DeliveryKind::Update | DeliveryKind::Retract | DeliveryKind::Feed => {
-            vec![trigger(kind, page)]
+            vec![trigger_event(kind, page)]
         }
-        DeliveryKind::Acknowledge => vec![action("acknowledge", page, page.cycle)],
+        DeliveryKind::Acknowledge => vec![action_event("acknowledge", page, page.cycle)],
         // Every cycle opened its own alert.
         DeliveryKind::Resolve => (page.cycle.saturating_sub(CYCLES_MAX)..=page.cycle)
             .rev()
-            .map(|cycle| action("resolve", page, cycle))
+            .map(|cycle| action_event("resolve", page, cycle))
             .collect(),
     }
 }
 
-fn action(action: &str, page: &Page, cycle: u32) -> Json {
+fn action_event(action: &str, page: &Page, cycle: u32) -> Json {
     json!({ "event_action": action, "dedup_key": dedup_key(page, cycle) })
 }
 
@@ -138,15 +138,15 @@ fn dedup_key(page: &Page, cycle: u32) -> String {
 
 /// Returns the source of an incident: its chain and its address. An incident about the program itself has no address,
 /// and may have no chain.
-fn origin(page: &Page) -> String {
+fn event_source(page: &Page) -> String {
     match (page.chain.is_empty(), page.watch.is_zero()) {
         (true, true) => "watchfire".to_owned(),
-        (false, true) => line(&page.chain, 200),
-        _ => line(&format!("{} {}", page.chain, page.watch), 200),
+        (false, true) => sanitize_line(&page.chain, 200),
+        _ => sanitize_line(&format!("{} {}", page.chain, page.watch), 200),
     }
 }
 
-fn trigger(kind: DeliveryKind, page: &Page) -> Json {
+fn trigger_event(kind: DeliveryKind, page: &Page) -> Json {
     let brief = Layout::new(Some(kind), page);
     let loudest = page.evidence.first();
     let mut details = Map::new();
@@ -155,15 +155,15 @@ fn trigger(kind: DeliveryKind, page: &Page) -> Json {
     }
     details.insert("incident".to_owned(), json!(page.incident));
     let mut payload = json!({
-        "summary": cut(&inert(&brief.title()), SUMMARY_CHARS_MAX),
-        "source": origin(page),
-        "severity": severity(page.severity),
+        "summary": truncate_text(&neutralize_text(&brief.title()), SUMMARY_CHARS_MAX),
+        "source": event_source(page),
+        "severity": pagerduty_severity(page.severity),
         "component": brief.label,
-        "group": line(&page.path, 100),
-        "class": loudest.map_or_else(String::new, |evidence| line(&evidence.rule, 100)),
+        "group": sanitize_line(&page.path, 100),
+        "class": loudest.map_or_else(String::new, |evidence| sanitize_line(&evidence.rule, 100)),
         "custom_details": details,
     });
-    if let Some(time) = loudest.and_then(|evidence| rfc3339(evidence.time)) {
+    if let Some(time) = loudest.and_then(|evidence| format_rfc3339(evidence.time)) {
         payload["timestamp"] = json!(time);
     }
     let links: Vec<Json> = brief.links.iter().map(|(text, href)| json!({ "href": href, "text": text })).collect();
@@ -179,7 +179,7 @@ fn trigger(kind: DeliveryKind, page: &Page) -> Json {
     })
 }
 
-fn severity(severity: Severity) -> &'static str {
+fn pagerduty_severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
         Severity::High => "error",
@@ -190,13 +190,13 @@ fn severity(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{hostile, huge, page};
+    use super::super::samples::{hostile_page, oversized_page, sample_page};
     use super::*;
     use crate::model::incident::State;
 
     #[test]
     fn a_page_triggers_an_alert_with_everything_a_responder_needs() {
-        let events = events(DeliveryKind::Trigger, &page());
+        let events = event_payloads(DeliveryKind::Trigger, &sample_page());
         let expected = json!([{
             "event_action": "trigger",
             "dedup_key": "inc_00112233445566778899aabbccddeeff/r0",
@@ -250,10 +250,10 @@ mod tests {
 
     #[test]
     fn paging_anew_opens_a_new_alert_and_resolving_closes_them_all() {
-        let mut page = page();
+        let mut page = sample_page();
         page.cycle = 2;
         let keys = |kind, page: &Page| -> Vec<String> {
-            let events = events(kind, page);
+            let events = event_payloads(kind, page);
             events.iter().map(|e| format!("{} {}", e["event_action"], e["dedup_key"]).replace('"', "")).collect()
         };
         let id = page.incident.to_string();
@@ -270,13 +270,13 @@ mod tests {
 
     #[test]
     fn severities_are_those_of_pagerduty() {
-        assert_eq!(Severity::ALL.map(severity), ["info", "warning", "error", "critical"]);
+        assert_eq!(Severity::ALL.map(pagerduty_severity), ["info", "warning", "error", "critical"]);
     }
 
     #[test]
     fn hostile_texts_stay_within_bounds_and_carry_no_hidden_characters() {
-        for page in [hostile(), huge()] {
-            let event = json!(events(DeliveryKind::Trigger, &page));
+        for page in [hostile_page(), oversized_page()] {
+            let event = json!(event_payloads(DeliveryKind::Trigger, &page));
             let summary = event[0]["payload"]["summary"].as_str().expect("a summary");
             assert!(summary.chars().count() <= SUMMARY_CHARS_MAX);
             assert!(event.to_string().len() < 100_000, "{}", event.to_string().len());
@@ -284,7 +284,7 @@ mod tests {
             let links = event[0]["links"].as_array().expect("links");
             assert!(links.iter().all(|link| link["href"].as_str().is_some_and(|href| href.starts_with("https://"))));
         }
-        let links = trigger(DeliveryKind::Trigger, &hostile())["links"].clone();
+        let links = trigger_event(DeliveryKind::Trigger, &hostile_page())["links"].clone();
         assert_eq!(links.as_array().map(Vec::len), Some(1));
     }
 }

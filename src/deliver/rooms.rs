@@ -4,7 +4,7 @@
 //! Incident messages, messages of the path `self` and feed lines have separate capacity, so that a flood of one kind
 //! does not delay another.
 
-use super::worker::{deadline, millis};
+use super::worker::{attempt_deadline, duration_millis};
 use super::{Target, Targets};
 use crate::model::incident::Budget;
 use crate::store::LeaseRequest;
@@ -40,7 +40,7 @@ struct SlotPool {
 impl Slots {
     /// Returns the current free capacity at those of `targets` that are `open`, with the required lease in milliseconds
     /// for each, and the time at which the next budget opens.
-    pub(super) fn asks(
+    pub(super) fn lease_requests(
         &self,
         targets: &Targets,
         open: impl Fn(&str) -> bool,
@@ -50,16 +50,17 @@ impl Slots {
         let mut opens: Option<u64> = None;
         for target in targets.values().filter(|target| open(&target.name)) {
             for budget in Budget::ALL {
-                let opens_ms = self.opens(&target.name, budget);
+                let opens_ms = self.budget_opens_ms(&target.name, budget);
                 if opens_ms > now_ms {
                     opens = opens.into_iter().chain([opens_ms]).min();
                     continue;
                 }
-                let lanes = self.lanes(target, budget);
+                let lanes = self.free_lanes(target, budget);
                 if lanes > 0 {
                     let in_a_row = in_a_row(target, budget);
                     // A row starts no message after its deadline, and the last message has a deadline of its own.
-                    let lease_ms = millis(deadline(target)).saturating_mul(2).saturating_add(LEASE_MARGIN_MS);
+                    let lease_ms =
+                        duration_millis(attempt_deadline(target)).saturating_mul(2).saturating_add(LEASE_MARGIN_MS);
                     asks.push((LeaseRequest { destination: target.name.clone(), budget, lanes, in_a_row }, lease_ms));
                 }
             }
@@ -68,54 +69,54 @@ impl Slots {
     }
 
     /// Returns the number of further lanes that may send to `target`.
-    fn lanes(&self, target: &Target, budget: Budget) -> usize {
+    fn free_lanes(&self, target: &Target, budget: Budget) -> usize {
         let most = match budget {
             Budget::Pages => PAGES_MAX,
             Budget::Own => OWN_MAX,
             Budget::Feed => FEED_MAX,
         };
         let here = self.0.get(&(target.name.clone(), budget)).map_or(0, |room| room.aboard);
-        let lanes = most.saturating_sub(here).min(FLIGHTS_MAX.saturating_sub(self.aboard(budget)));
-        if target.destination.pace().is_zero() { lanes } else { lanes.min(1) }
+        let lanes = most.saturating_sub(here).min(FLIGHTS_MAX.saturating_sub(self.in_flight(budget)));
+        if target.destination.min_interval().is_zero() { lanes } else { lanes.min(1) }
     }
 
     /// Returns the number of lanes in flight in one budget, to all destinations.
-    pub(super) fn aboard(&self, budget: Budget) -> usize {
+    pub(super) fn in_flight(&self, budget: Budget) -> usize {
         self.0.iter().filter(|((_, of), _)| *of == budget).map(|(_, room)| room.aboard).sum()
     }
 
     /// Returns the time at which the last budget of a destination opens.
     pub(super) fn opens_ms(&self, name: &str) -> u64 {
-        Budget::ALL.into_iter().map(|budget| self.opens(name, budget)).max().unwrap_or(0)
+        Budget::ALL.into_iter().map(|budget| self.budget_opens_ms(name, budget)).max().unwrap_or(0)
     }
 
-    fn opens(&self, name: &str, budget: Budget) -> u64 {
+    fn budget_opens_ms(&self, name: &str, budget: Budget) -> u64 {
         self.0.get(&(name.to_owned(), budget)).map_or(0, |room| room.opens_ms)
     }
 
     /// Records that a lane was sent off to `target`. Messages of the path `self` never wait for other messages; the
     /// others wait longer instead, so that the destination's pace is kept. At most every other message is one of the
     /// path `self`.
-    pub(super) fn departed(&mut self, target: &Target, budget: Budget, now_ms: u64) {
-        self.room(&target.name, budget).aboard += 1;
-        let pace = millis(target.destination.pace());
+    pub(super) fn record_dispatch(&mut self, target: &Target, budget: Budget, now_ms: u64) {
+        self.room_mut(&target.name, budget).aboard += 1;
+        let pace = duration_millis(target.destination.min_interval());
         if pace == 0 {
             return;
         }
         if budget == Budget::Own {
-            self.room(&target.name, Budget::Own).opens_ms = now_ms.saturating_add(pace.saturating_mul(2));
+            self.room_mut(&target.name, Budget::Own).opens_ms = now_ms.saturating_add(pace.saturating_mul(2));
         }
-        let others = self.room(&target.name, Budget::Pages);
+        let others = self.room_mut(&target.name, Budget::Pages);
         others.opens_ms = others.opens_ms.max(now_ms).saturating_add(pace);
     }
 
     /// Records that a lane has returned.
-    pub(super) fn landed(&mut self, name: &str, budget: Budget) {
-        let room = self.room(name, budget);
+    pub(super) fn record_completion(&mut self, name: &str, budget: Budget) {
+        let room = self.room_mut(name, budget);
         room.aboard = room.aboard.saturating_sub(1);
     }
 
-    fn room(&mut self, name: &str, budget: Budget) -> &mut SlotPool {
+    fn room_mut(&mut self, name: &str, budget: Budget) -> &mut SlotPool {
         self.0.entry((name.to_owned(), budget)).or_default()
     }
 }
@@ -123,7 +124,7 @@ impl Slots {
 /// Returns the maximum number of messages of one lane that are leased at once.
 fn in_a_row(target: &Target, budget: Budget) -> usize {
     match budget {
-        Budget::Feed => target.destination.together().max(IN_A_ROW_MAX),
+        Budget::Feed => target.destination.batch_limit().max(IN_A_ROW_MAX),
         // Each message may change the content of the next.
         Budget::Pages | Budget::Own => 1,
     }

@@ -9,12 +9,12 @@ use alloy_primitives::{Address, B256};
 /// Text with everything that may break a terminal, a chat or a reader.
 pub(super) const HOSTILE: &str = "<!channel> <@U024BE7LH> @everyone *bold* `code` <https://evil.example|etherscan> \u{1b}[2J\u{202e}gnp\u{200b} & \u{7}\n# all is well";
 
-fn party(byte: u8, name: Option<&str>) -> Party {
+fn sample_party(byte: u8, name: Option<&str>) -> Party {
     Party { address: Address::repeat_byte(byte), name: name.map(str::to_owned), looks_like: None }
 }
 
 /// A treasury that pays too much at once.
-pub(super) fn page() -> Page {
+pub(super) fn sample_page() -> Page {
     Page {
         incident: IncidentId("inc_00112233445566778899aabbccddeeff".to_owned()),
         cycle: 0,
@@ -45,9 +45,9 @@ pub(super) fn page() -> Page {
             own: true,
             stoppable: false,
             late: None,
-            watch: party(0x5a, Some("Treasury Safe")),
-            sender: Some(party(0x22, Some("Executor bot"))),
-            signers: Some(vec![party(0x31, Some("Owner 1")), party(0x32, None)]),
+            watch: sample_party(0x5a, Some("Treasury Safe")),
+            sender: Some(sample_party(0x22, Some("Executor bot"))),
+            signers: Some(vec![sample_party(0x31, Some("Owner 1")), sample_party(0x32, None)]),
             parties: Vec::new(),
             more_parties: 0,
             via: vec!["execTransaction at Treasury Safe".to_owned(), "multiSend at MultiSendCallOnly".to_owned()],
@@ -79,8 +79,8 @@ pub(super) fn page() -> Page {
 }
 
 /// The same, with every free text written by an attacker.
-pub(super) fn hostile() -> Page {
-    let mut page = page();
+pub(super) fn hostile_page() -> Page {
+    let mut page = sample_page();
     let text = HOSTILE.to_owned();
     for field in [&mut page.label, &mut page.headline, &mut page.purpose, &mut page.path, &mut page.chain] {
         *field = text.clone();
@@ -100,18 +100,18 @@ pub(super) fn hostile() -> Page {
     evidence.stage.clone_from(&text);
     evidence.via = vec![text.clone()];
     evidence.sender.iter_mut().for_each(|sender| sender.name = Some(text.clone()));
-    evidence.signers = Some(vec![party(0x31, Some(&text))]);
+    evidence.signers = Some(vec![sample_party(0x31, Some(&text))]);
     page
 }
 
 /// Returns a page far beyond the limits of any destination, entirely written by an attacker.
-pub(super) fn huge() -> Page {
-    let mut page = page();
+pub(super) fn oversized_page() -> Page {
+    let mut page = sample_page();
     let long = "\u{202e}<!here>𝕏".repeat(500);
     page.headline.clone_from(&long);
     page.label.clone_from(&long);
     page.evidence[0].reasons = vec![long.clone(); 50];
-    page.evidence[0].signers = Some(vec![party(0x31, Some(&long)); 200]);
+    page.evidence[0].signers = Some(vec![sample_party(0x31, Some(&long)); 200]);
     page.evidence[0].via = vec![long.clone(); 50];
     page.evidence = vec![page.evidence[0].clone(); 10];
     page.touches = vec![long; 100];
@@ -119,7 +119,7 @@ pub(super) fn huge() -> Page {
 }
 
 /// Returns a first attempt to deliver `page`.
-pub(super) fn message(kind: DeliveryKind, page: Page) -> Outgoing {
+pub(super) fn sample_message(kind: DeliveryKind, page: Page) -> Outgoing {
     Outgoing {
         key: DeliveryKey("dlv_00112233445566778899aabbccddeeff".to_owned()),
         kind,

@@ -5,7 +5,7 @@
 //! nothing is markup. Source: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use super::brief::Layout;
-use super::escape::{cut, slack, without_calls};
+use super::escape::{escape_slack, truncate_text, without_calls};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
@@ -73,7 +73,7 @@ url  = { env = "SLACK_WEBHOOK_URL" }    # of an incoming webhook; it is a secret
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
-        Some(Box::new(Slack { endpoint: Endpoint::parse(table, UrlIs::Secret, common.timeout, problems)? }))
+        Some(Box::new(Slack { endpoint: Endpoint::from_table(table, UrlIs::Secret, common.timeout, problems)? }))
     }
 }
 
@@ -83,30 +83,33 @@ impl Destination for Slack {
             let Body::Page(page) = &message.body else {
                 return Err(SendError::Refused("Slack takes pages and no feed".to_owned()));
             };
-            let body = serde_json::to_vec(&post(message.kind, page));
+            let body = serde_json::to_vec(&slack_message(message.kind, page));
             let body = body.map_err(|error| SendError::Refused(error.to_string()))?;
             self.endpoint.post(Letter::new("application/json", body), &SUCCESS, message.now_ms).await
         })
     }
 
-    fn pace(&self) -> Duration {
+    fn min_interval(&self) -> Duration {
         PACE
     }
 }
 
-fn post(kind: DeliveryKind, page: &Page) -> Json {
+fn slack_message(kind: DeliveryKind, page: &Page) -> Json {
     let brief = Layout::new(Some(kind), page);
     let mark = brief.mark.as_ref().map(|mark| format!("{mark} ")).unwrap_or_default();
     let mut blocks = vec![
-        json!({ "type": "header", "text": plain(&format!("{mark}{} · {}", brief.banner, brief.label), HEADER_CHARS_MAX) }),
-        json!({ "type": "section", "text": plain(&brief.headline, SECTION_CHARS_MAX) }),
+        json!({ "type": "header", "text": plain_text(&format!("{mark}{} · {}", brief.banner, brief.label), HEADER_CHARS_MAX) }),
+        json!({ "type": "section", "text": plain_text(&brief.headline, SECTION_CHARS_MAX) }),
     ];
     for section in &brief.sections {
         let text = format!("{}\n{}", section.name, section.lines.join("\n"));
-        blocks.push(json!({ "type": "section", "text": plain(&text, SECTION_CHARS_MAX) }));
+        blocks.push(json!({ "type": "section", "text": plain_text(&text, SECTION_CHARS_MAX) }));
     }
-    let links: Vec<String> =
-        brief.links.iter().map(|(text, href)| format!("<{}|{}>", slack(href), slack(text).replace('|', "¦"))).collect();
+    let links: Vec<String> = brief
+        .links
+        .iter()
+        .map(|(text, href)| format!("<{}|{}>", escape_slack(href), escape_slack(text).replace('|', "¦")))
+        .collect();
     if !links.is_empty() {
         // The one block with markup; its links were checked to be plain web addresses.
         let text = links.iter().scan(0, |used, link| {
@@ -117,7 +120,7 @@ fn post(kind: DeliveryKind, page: &Page) -> Json {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } }));
     }
     json!({
-        "text": slack(&cut(&brief.title(), TEXT_CHARS_MAX)),
+        "text": escape_slack(&truncate_text(&brief.title(), TEXT_CHARS_MAX)),
         "mrkdwn": false,
         "unfurl_links": false,
         "unfurl_media": false,
@@ -125,18 +128,18 @@ fn post(kind: DeliveryKind, page: &Page) -> Json {
     })
 }
 
-fn plain(text: &str, chars_max: usize) -> Json {
-    json!({ "type": "plain_text", "text": cut(&without_calls(text), chars_max), "emoji": false })
+fn plain_text(text: &str, chars_max: usize) -> Json {
+    json!({ "type": "plain_text", "text": truncate_text(&without_calls(text), chars_max), "emoji": false })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{hostile, huge, page};
+    use super::super::samples::{hostile_page, oversized_page, sample_page};
     use super::*;
 
     #[test]
     fn a_page_is_a_message_of_plain_text_blocks() {
-        let message = post(DeliveryKind::Trigger, &page());
+        let message = slack_message(DeliveryKind::Trigger, &sample_page());
         assert_eq!(message["text"], "CRITICAL Treasury Safe: Treasury Safe sends 60,000 SNT to Grantee: docs");
         assert_eq!(message["unfurl_links"], false);
         let texts: Vec<&str> =
@@ -153,8 +156,8 @@ mod tests {
 
     #[test]
     fn nothing_an_attacker_wrote_calls_people_or_becomes_markup() {
-        for page in [hostile(), huge()] {
-            let message = post(DeliveryKind::Trigger, &page);
+        for page in [hostile_page(), oversized_page()] {
+            let message = slack_message(DeliveryKind::Trigger, &page);
             let text = message["text"].as_str().expect("a text");
             assert!(!text.contains(['<', '>']) && !text.contains("@everyone"), "{text}");
             for block in message["blocks"].as_array().expect("blocks") {

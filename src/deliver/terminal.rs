@@ -53,7 +53,7 @@ impl Destination for Terminal {
             let Body::Page(page) = &message.body else {
                 return Err(SendError::Refused("a terminal takes pages and no feed".to_owned()));
             };
-            let text = render(Some(message.kind), page, self.color, (self.columns)());
+            let text = render_terminal(Some(message.kind), page, self.color, (self.columns)());
             let writer = Arc::clone(&self.writer);
             // The reader at the other end of a pipe may have stopped reading.
             let write = tokio::task::spawn_blocking(move || {
@@ -92,13 +92,13 @@ impl DestinationKind for TerminalKind {
 /// Renders a page for a person, 100 columns wide, ending in an empty line.
 #[must_use]
 pub fn render_page(page: &Page, color: bool) -> String {
-    render(None, page, color, COLUMNS)
+    render_terminal(None, page, color, COLUMNS)
 }
 
 /// Renders the same, `columns` wide, at least 40 and at most 100.
 #[must_use]
 pub fn render_page_in(page: &Page, color: bool, columns: usize) -> String {
-    render(None, page, color, columns)
+    render_terminal(None, page, color, columns)
 }
 
 /// Returns the number of columns of the screen behind `stream`, or 100 where `stream` is not a screen: a pipe, a file,
@@ -109,7 +109,7 @@ pub fn screen_columns(stream: impl std::os::fd::AsFd) -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
-fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) -> String {
+fn render_terminal(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) -> String {
     let columns = columns.clamp(COLUMNS_MIN, COLUMNS);
     let brief = Layout::new(kind, page);
     let paint = AnsiStyle { color, severity: page.severity, live: page.state.is_live() };
@@ -119,14 +119,14 @@ fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) 
     let mark = brief.mark.as_ref().map(|mark| format!(" {mark} ")).unwrap_or_default();
     let banner = format!(" {} ", brief.banner);
     let room = columns.saturating_sub(4 + mark.width() + banner.width());
-    let mut labels = wrap(&brief.label, room.max(1)).into_iter();
+    let mut labels = wrap_text(&brief.label, room.max(1)).into_iter();
     let label = format!(" {} ", labels.next().unwrap_or_default());
     let used = 2 + mark.width() + banner.width() + label.width();
     let rule = "━".repeat(columns.saturating_sub(used));
     let marked = if mark.is_empty() { mark } else { paint.mark(&mark) };
     let top = format!("{}{marked}{}{}", paint.edge("┏━"), paint.banner(&banner), paint.bold(&label));
     out.push_str(&format!("{top}{}\n", paint.edge(&rule)));
-    for text in labels.chain(wrap(&brief.headline, columns - 2)) {
+    for text in labels.chain(wrap_text(&brief.headline, columns - 2)) {
         out.push_str(&format!("{bar} {}\n", paint.bold(&text)));
     }
     for section in &brief.sections {
@@ -142,12 +142,12 @@ fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) 
     }
     let foot = format!(
         "{} · {} · path {}, step {}",
-        super::escape::line(page.incident.as_str(), 80),
+        super::escape::sanitize_line(page.incident.as_str(), 80),
         page.state.as_str(),
-        super::escape::line(&page.path, 80),
+        super::escape::sanitize_line(&page.path, 80),
         page.step,
     );
-    let mut feet = wrap(&foot, columns - 4);
+    let mut feet = wrap_text(&foot, columns - 4);
     let last = feet.pop().unwrap_or_default();
     feet.iter().for_each(|text| out.push_str(&format!("{bar} {}\n", paint.dim(text))));
     let last = format!(" {last} ");
@@ -161,7 +161,7 @@ fn push_section(out: &mut String, paint: &AnsiStyle, name: &str, lines: &[String
     let mut name = format!("{name:<NAME_COLUMNS$}");
     for line in lines {
         // Further lines of a long sentence are indented, so that the next sentence stands out.
-        for (i, text) in wrap(line, columns - 4 - NAME_COLUMNS).into_iter().enumerate() {
+        for (i, text) in wrap_text(line, columns - 4 - NAME_COLUMNS).into_iter().enumerate() {
             let indent = if i > 0 { "  " } else { "" };
             out.push_str(&format!("{bar} {}{indent}{text}\n", paint.bold(&name)));
             name = " ".repeat(NAME_COLUMNS);
@@ -171,7 +171,7 @@ fn push_section(out: &mut String, paint: &AnsiStyle, name: &str, lines: &[String
 
 /// Breaks text between words, by the columns that a terminal uses for each character. A word longer than a line is
 /// broken as well.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
+fn wrap_text(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
@@ -212,7 +212,7 @@ struct AnsiStyle {
 }
 
 impl AnsiStyle {
-    fn hue(&self) -> AnsiColor {
+    fn severity_color(&self) -> AnsiColor {
         match self.severity {
             _ if !self.live => AnsiColor::Green,
             Severity::Critical => AnsiColor::Red,
@@ -223,38 +223,38 @@ impl AnsiStyle {
     }
 
     fn edge(&self, text: &str) -> String {
-        self.with(self.hue().on_default(), text)
+        self.apply_style(self.severity_color().on_default(), text)
     }
 
     fn banner(&self, text: &str) -> String {
         // Black on yellow, cyan and green, white on red and blue: the pairs that read on dark and light screens.
-        let ink = match self.hue() {
+        let ink = match self.severity_color() {
             AnsiColor::Red | AnsiColor::Blue => AnsiColor::BrightWhite,
             _ => AnsiColor::Black,
         };
-        self.with(ink.on(self.hue()).bold(), text)
+        self.apply_style(ink.on(self.severity_color()).bold(), text)
     }
 
     fn mark(&self, text: &str) -> String {
-        self.with(AnsiColor::Black.on(AnsiColor::Magenta).bold(), text)
+        self.apply_style(AnsiColor::Black.on(AnsiColor::Magenta).bold(), text)
     }
 
     fn bold(&self, text: &str) -> String {
-        self.with(Style::new().bold(), text)
+        self.apply_style(Style::new().bold(), text)
     }
 
     fn dim(&self, text: &str) -> String {
-        self.with(Style::new().dimmed(), text)
+        self.apply_style(Style::new().dimmed(), text)
     }
 
-    fn with(&self, style: Style, text: &str) -> String {
+    fn apply_style(&self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{hostile, huge, message, page};
+    use super::super::samples::{hostile_page, oversized_page, sample_message, sample_page};
     use super::*;
     use crate::model::page::Party;
     use alloy_primitives::Address;
@@ -293,12 +293,12 @@ mod tests {
 
     #[test]
     fn a_page_reads_from_how_bad_it_is_down_to_what_comes_next() {
-        assert_eq!(render_page(&page(), false), PAGE.trim_start());
+        assert_eq!(render_page(&sample_page(), false), PAGE.trim_start());
     }
 
     #[test]
     fn nothing_an_attacker_wrote_reaches_the_terminal_as_a_command() {
-        for page in [hostile(), huge()] {
+        for page in [hostile_page(), oversized_page()] {
             let shown = render_page(&page, false);
             let harmless = |c: char| c == '\n' || !crate::model::text::is_treacherous(c);
             assert!(shown.chars().all(harmless), "{shown:?}");
@@ -306,23 +306,23 @@ mod tests {
             let framed = shown.trim_end().lines().all(|line| line.starts_with(['┏', '┃', '┗']));
             assert!(framed, "{shown}");
         }
-        assert!(render_page(&huge(), false).len() < 40_000);
+        assert!(render_page(&oversized_page(), false).len() < 40_000);
     }
 
     #[test]
     fn no_line_of_a_page_is_wider_than_the_screen() {
-        let mut wide = page();
+        let mut wide = sample_page();
         wide.label = "金庫の安全な財布".repeat(12);
         wide.headline = "金庫から資金が出ていきました ".repeat(9);
         wide.path = "夜".repeat(60);
-        let mut looks = page();
+        let mut looks = sample_page();
         let known = Party { address: Address::repeat_byte(0x70), name: Some("Grantee".into()), looks_like: None };
         let mut twin = Address::repeat_byte(0x70);
         twin[9] = 0;
         looks.evidence[0].parties = vec![Party { address: twin, name: None, looks_like: Some(Box::new(known)) }];
         for columns in [0, 40, 57, 80, 100, 500] {
             let most = columns.clamp(COLUMNS_MIN, COLUMNS);
-            for page in [page(), hostile(), huge(), wide.clone(), looks.clone()] {
+            for page in [sample_page(), hostile_page(), oversized_page(), wide.clone(), looks.clone()] {
                 let shown = render_page_in(&page, false, columns);
                 for line in shown.lines() {
                     assert!(line.width() <= most, "{} of {most} columns: {line}", line.width());
@@ -348,17 +348,17 @@ mod tests {
 
     #[test]
     fn colors_are_only_added_and_never_carry_meaning_alone() {
-        let colored = render_page(&page(), true);
+        let colored = render_page(&sample_page(), true);
         assert!(colored.contains("\u{1b}["));
         let plain = anstream::adapter::strip_str(&colored).to_string();
-        assert_eq!(plain, render_page(&page(), false));
+        assert_eq!(plain, render_page(&sample_page(), false));
     }
 
     #[test]
     fn what_became_of_an_incident_stands_in_its_banner() {
         let banner = |kind, state, mark: Option<&str>| {
-            let page = Page { state, marked: mark.map(str::to_owned), ..page() };
-            let shown = render(kind, &page, false, COLUMNS);
+            let page = Page { state, marked: mark.map(str::to_owned), ..sample_page() };
+            let shown = render_terminal(kind, &page, false, COLUMNS);
             shown.lines().next().unwrap_or_default().trim_end_matches('━').trim_end().to_owned()
         };
         use crate::model::incident::State::{Acknowledged, FalseAlarm, Open, Resolved};
@@ -374,8 +374,11 @@ mod tests {
     async fn a_page_is_printed_to_the_writer_it_was_given() {
         let written: Arc<Mutex<Vec<u8>>> = Arc::default();
         let terminal = Terminal::new(written.clone(), false);
-        terminal.send(&message(DeliveryKind::Trigger, page())).await.expect("printed");
+        terminal.send(&sample_message(DeliveryKind::Trigger, sample_page())).await.expect("printed");
         let written = String::from_utf8(written.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        assert_eq!(written.expect("text"), render(Some(DeliveryKind::Trigger), &page(), false, COLUMNS));
+        assert_eq!(
+            written.expect("text"),
+            render_terminal(Some(DeliveryKind::Trigger), &sample_page(), false, COLUMNS)
+        );
     }
 }

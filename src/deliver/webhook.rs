@@ -4,9 +4,9 @@
 //! for all attempts. The signature covers id, time and body, so none of them can be replaced. Source:
 //! <https://github.com/standard-webhooks/standard-webhooks>.
 
-use super::event::event;
+use super::event::encode_cloud_event;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
-use crate::post::{ANY_2XX, Endpoint, Letter, Success, UrlIs, unread};
+use crate::post::{ANY_2XX, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use base64::Engine;
@@ -66,18 +66,18 @@ give_up_after = "2d"
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
-        let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, common.timeout, problems);
-        let secrets = secrets(table, problems);
+        let endpoint = Endpoint::from_table(table, UrlIs::SecretOrPlain, common.timeout, problems);
+        let secrets = parse_secrets(table, problems);
         let batch = table.bool("batch", problems).is_some_and(|flag| *flag);
         let (mut endpoint, secrets) = (endpoint?, secrets?);
-        for form in secrets.iter().flat_map(forms) {
-            endpoint = endpoint.hide(&form);
+        for form in secrets.iter().flat_map(secret_forms) {
+            endpoint = endpoint.with_secret_redacted(&form);
         }
         Some(Box::new(Webhook { endpoint, secrets, batch }))
     }
 }
 
-fn secrets(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<Secret>> {
+fn parse_secrets(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<Secret>> {
     let unsigned = table.bool("unsigned", problems).is_some_and(|flag| *flag);
     let (one, several) = (table.value("secret"), table.value("secrets"));
     let values = match (one, several) {
@@ -86,25 +86,25 @@ fn secrets(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<Secret>
             Some(items) if (1..=SECRETS_MAX).contains(&items.len()) => items,
             _ => {
                 let message = format!("`secrets` is a list of one to {SECRETS_MAX} secrets");
-                problems.push(several.spot().problem(message).conceal());
+                problems.push(several.spot().problem(message).without_snippet());
                 return None;
             }
         },
         (None, None) if unsigned => return Some(Vec::new()),
         (None, None) => {
             let hint = "a receiver that checks no signature can be told by `unsigned = true`";
-            problems.push(table.missing("secret").hint(hint));
+            problems.push(table.missing_key_problem("secret").with_hint(hint));
             return None;
         }
         (Some(one), Some(_)) => {
-            problems.push(one.spot().problem("write `secret` or `secrets`, not both").conceal());
+            problems.push(one.spot().problem("write `secret` or `secrets`, not both").without_snippet());
             return None;
         }
     };
     let mut secrets = Vec::new();
     for value in &values {
-        let Some(secret) = Secret::parse(*value, problems) else { continue };
-        match secret.expose().map(key).transpose() {
+        let Some(secret) = Secret::from_value(*value, problems) else { continue };
+        match secret.expose().map(decode_key).transpose() {
             Ok(_) => secrets.push(secret),
             Err(why) => problems.push(value.spot().problem(format!("the secret in {} {why}", secret.source()))),
         }
@@ -115,30 +115,30 @@ fn secrets(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<Secret>
 impl Destination for Webhook {
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            let body = event(message)?;
-            let headers = self.headers(message.key.as_str(), message.now_ms, &body)?;
-            let letter = Letter::new("application/cloudevents+json", body).headers(headers);
+            let body = encode_cloud_event(message)?;
+            let headers = self.signed_headers(message.key.as_str(), message.now_ms, &body)?;
+            let letter = Letter::new("application/cloudevents+json", body).with_headers(headers);
             self.endpoint.post(letter, &ANY_2XX, message.now_ms).await
         })
     }
 
-    fn together(&self) -> usize {
+    fn batch_limit(&self) -> usize {
         if self.batch { BATCH_MAX } else { 1 }
     }
 
     fn send_together<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            let body = batch(messages)?;
+            let body = encode_batch(messages)?;
             let now_ms = messages.first().map_or(0, |first| first.now_ms);
-            let headers = self.headers(&batch_id(messages), now_ms, &body)?;
-            let letter = Letter::new("application/cloudevents-batch+json", body).headers(headers);
+            let headers = self.signed_headers(&batch_id(messages), now_ms, &body)?;
+            let letter = Letter::new("application/cloudevents-batch+json", body).with_headers(headers);
             self.endpoint.post(letter, &ANY_2XX, now_ms).await
         })
     }
 }
 
 impl Webhook {
-    fn headers(&self, id: &str, now_ms: u64, body: &[u8]) -> Result<HeaderMap, SendError> {
+    fn signed_headers(&self, id: &str, now_ms: u64, body: &[u8]) -> Result<HeaderMap, SendError> {
         let seconds = now_ms / 1_000;
         let mut headers = HeaderMap::new();
         let mut insert = |name: &'static str, value: &str| {
@@ -150,9 +150,9 @@ impl Webhook {
         insert("webhook-timestamp", &seconds.to_string())?;
         let mut signatures = Vec::new();
         for secret in &self.secrets {
-            let key = key(secret.expose().ok_or_else(|| unread(secret))?)
+            let key = decode_key(secret.expose().ok_or_else(|| unfetched_secret_error(secret))?)
                 .map_err(|why| SendError::Refused(format!("the secret in {} {why}", secret.source())))?;
-            signatures.push(sign(&key, id, seconds, body).map_err(SendError::Retry)?);
+            signatures.push(sign_body(&key, id, seconds, body).map_err(SendError::Retry)?);
         }
         if !signatures.is_empty() {
             insert("webhook-signature", &signatures.join(" "))?;
@@ -163,13 +163,13 @@ impl Webhook {
 
 /// Encodes the events of several messages as one JSON array, according to the batch mode of CloudEvents 1.0.2 for JSON
 /// (section 4).
-fn batch(messages: &[Outgoing]) -> Result<Vec<u8>, SendError> {
+fn encode_batch(messages: &[Outgoing]) -> Result<Vec<u8>, SendError> {
     let mut body = vec![b'['];
     for message in messages {
         if body.len() > 1 {
             body.push(b',');
         }
-        body.append(&mut event(message)?);
+        body.append(&mut encode_cloud_event(message)?);
     }
     body.push(b']');
     if body.len() > BATCH_BYTES_MAX {
@@ -194,7 +194,7 @@ fn batch_id(messages: &[Outgoing]) -> String {
 }
 
 /// Returns the key's bytes: the base64 after `whsec_`, or the text itself without that prefix.
-fn key(secret: &str) -> Result<Vec<u8>, &'static str> {
+fn decode_key(secret: &str) -> Result<Vec<u8>, &'static str> {
     match secret.strip_prefix("whsec_") {
         Some(encoded) => BASE64.decode(encoded).map_err(|_| "is not base64 behind `whsec_`"),
         None => Ok(secret.as_bytes().to_vec()),
@@ -203,16 +203,16 @@ fn key(secret: &str) -> Result<Vec<u8>, &'static str> {
 
 /// Returns the forms in which a receiver may quote a secret back to us: as written, without its prefix, and the key as
 /// text.
-fn forms(secret: &Secret) -> Vec<Secret> {
+fn secret_forms(secret: &Secret) -> Vec<Secret> {
     let written = secret.expose().unwrap_or_default();
-    let key = key(written).ok().and_then(|key| String::from_utf8(key).ok());
+    let key = decode_key(written).ok().and_then(|key| String::from_utf8(key).ok());
     let others = [written.strip_prefix("whsec_").map(str::to_owned), key];
     let others = others.into_iter().flatten().filter(|text| !text.is_empty());
     std::iter::once(secret.clone()).chain(others.map(|text| Secret::new(secret.source(), text))).collect()
 }
 
 /// Returns `v1,` followed by the base64 of HMAC-SHA256 over `id.seconds.body`.
-fn sign(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<String> {
+fn sign_body(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| anyhow!("sign the message: {error}"))?;
     mac.update(format!("{id}.{seconds}.").as_bytes());
     mac.update(body);
@@ -221,24 +221,27 @@ fn sign(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<Strin
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{message, page};
+    use super::super::samples::{sample_message, sample_page};
     use super::*;
     use crate::model::incident::DeliveryKind;
 
     #[test]
     fn the_signature_is_that_of_the_public_vector() {
-        let signer = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        let signer = decode_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
         let body = br#"{"test": 2432232314}"#;
-        let signature = sign(&signer, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body).expect("a signature");
+        let signature = sign_body(&signer, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body).expect("a signature");
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        assert_eq!(key("a raw secret"), Ok(b"a raw secret".to_vec()));
-        assert!(key("whsec_not base64").is_err());
+        assert_eq!(decode_key("a raw secret"), Ok(b"a raw secret".to_vec()));
+        assert!(decode_key("whsec_not base64").is_err());
     }
 
     #[test]
     fn a_secret_is_blotted_out_in_whichever_form_a_receiver_quotes_it() {
         let shown = |secret: &str| -> Vec<String> {
-            forms(&Secret::new("test", secret)).iter().filter_map(|form| form.expose().map(str::to_owned)).collect()
+            secret_forms(&Secret::new("test", secret))
+                .iter()
+                .filter_map(|form| form.expose().map(str::to_owned))
+                .collect()
         };
         assert_eq!(
             shown("whsec_YSBwbGFudGVkIGtleQ=="),
@@ -256,17 +259,17 @@ mod tests {
         let file = crate::settings::SourceFile::new("watch.toml", text);
         let mut problems = Problems::new();
         let document = crate::settings::Document::parse(&file, crate::settings::Secrets::Resolve, &mut problems);
-        let mut table = document.table();
+        let mut table = document.root_table();
         let endpoint =
-            Endpoint::parse(&mut table, UrlIs::SecretOrPlain, common.timeout, &mut problems).expect("an endpoint");
-        let secrets = secrets(&mut table, &mut problems).expect("secrets");
+            Endpoint::from_table(&mut table, UrlIs::SecretOrPlain, common.timeout, &mut problems).expect("an endpoint");
+        let secrets = parse_secrets(&mut table, &mut problems).expect("secrets");
         let webhook = Webhook { endpoint, secrets, batch: false };
-        let message = message(DeliveryKind::Trigger, page());
-        let headers = webhook.headers(message.key.as_str(), message.now_ms, b"body").expect("headers");
+        let message = sample_message(DeliveryKind::Trigger, sample_page());
+        let headers = webhook.signed_headers(message.key.as_str(), message.now_ms, b"body").expect("headers");
         assert_eq!(headers["webhook-id"], message.key.as_str());
         assert_eq!(headers["webhook-timestamp"], "1795168812");
         let sign =
-            |secret: &str| sign(secret.as_bytes(), message.key.as_str(), 1_795_168_812, b"body").expect("signed");
+            |secret: &str| sign_body(secret.as_bytes(), message.key.as_str(), 1_795_168_812, b"body").expect("signed");
         let expected = format!("{} {}", sign("watchfire"), sign(env!("CARGO_PKG_VERSION")));
         assert_eq!(headers["webhook-signature"], expected.as_str());
     }

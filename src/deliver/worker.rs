@@ -4,7 +4,7 @@
 //! messages are in the store. A crash at any point repeats messages under the same keys once their leases expire, and
 //! loses none.
 
-use super::flight::{DeliveryResult, fly};
+use super::flight::{DeliveryResult, send_in_order};
 use super::health::Health;
 use super::rooms::{FLIGHTS_MAX, Slots};
 use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, SendError, TIMEOUT, Target, Targets};
@@ -112,7 +112,7 @@ impl Worker {
 
     /// Calls `listener` with a line for each attempt, and with the lines of incidents that dead letters open.
     #[must_use]
-    pub fn listener(mut self, listener: Listener) -> Self {
+    pub fn with_listener(mut self, listener: Listener) -> Self {
         self.listener = listener;
         self
     }
@@ -120,16 +120,16 @@ impl Worker {
     /// Records the worker's operation in `metrics`, and its progress in `checks`: `delivery/worker`, and
     /// `deliver/<name>` for each destination.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics, checks: Checks) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics, checks: Checks) -> Self {
         self.metrics = metrics;
         self.checks = checks;
-        self.targets.keys().for_each(|name| self.checks.ok(&check(name)));
+        self.targets.keys().for_each(|name| self.checks.mark_passing(&destination_check_name(name)));
         self
     }
 
     /// Returns the handle that wakes the worker: call `notify_one` after a commit.
     #[must_use]
-    pub fn nudge(&self) -> Arc<Notify> {
+    pub fn wake_handle(&self) -> Arc<Notify> {
         Arc::clone(&self.nudge)
     }
 
@@ -148,18 +148,18 @@ impl Worker {
     /// Returns an error when the results of the last messages could not be recorded. They are then sent again later,
     /// under the same keys.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let nudge = self.nudge();
+        let nudge = self.wake_handle();
         let mut failures = 0;
         while !stop.is_cancelled() {
             self.checks.renew(TASK);
-            match self.turn(&nudge, &stop).await {
+            match self.run_once(&nudge, &stop).await {
                 Ok(()) => {
                     failures = 0;
-                    self.checks.ok(WORKER);
+                    self.checks.mark_passing(WORKER);
                 }
                 Err(error) => {
-                    self.checks.fails(WORKER, &format!("messages are held up: {}", error_chain(&error)));
-                    let pause = STORE_BACKOFF.wait(failures, &mut self.rng);
+                    self.checks.mark_failing(WORKER, &format!("messages are held up: {}", error_chain(&error)));
+                    let pause = STORE_BACKOFF.jittered_delay(failures, &mut self.rng);
                     failures = failures.saturating_add(1);
                     error!("messages are held up, next try in {pause:?}: {}", error_chain(&error));
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
@@ -168,14 +168,14 @@ impl Worker {
         }
         self.halt.cancel();
         while let Some(landed) = self.flights.join_next_with_id().await {
-            self.land(vec![landed]).await?;
+            self.complete(vec![landed]).await?;
         }
         Ok(())
     }
 
     /// Sends due messages, then waits for the next work.
-    async fn turn(&mut self, nudge: &Notify, stop: &Stop) -> anyhow::Result<()> {
-        let pause = self.depart().await?;
+    async fn run_once(&mut self, nudge: &Notify, stop: &Stop) -> anyhow::Result<()> {
+        let pause = self.send_due().await?;
         let mut landed = Vec::new();
         tokio::select! {
             biased;
@@ -187,7 +187,7 @@ impl Worker {
         while let Some(next) = self.flights.try_join_next_with_id() {
             landed.push(next);
         }
-        self.land(landed).await
+        self.complete(landed).await
     }
 
     /// Sends all messages that are due now and returns; later retries are left for later.
@@ -197,14 +197,14 @@ impl Worker {
     /// Like [`Worker::run`].
     pub async fn drain(&mut self) -> anyhow::Result<()> {
         loop {
-            let pause = self.depart().await?;
+            let pause = self.send_due().await?;
             if let Some(landed) = self.flights.join_next_with_id().await {
-                self.land(vec![landed]).await?;
+                self.complete(vec![landed]).await?;
                 continue;
             }
             // Due messages that were not sent wait for a destination's pause; a short pause is waited for here.
             let now_ms = self.now_ms();
-            let soon_ms = now_ms.saturating_add(millis(DRAIN_PAUSE_MAX));
+            let soon_ms = now_ms.saturating_add(duration_millis(DRAIN_PAUSE_MAX));
             let opens_ms = |name: &str| self.health.not_before_ms(name).max(self.rooms.opens_ms(name));
             let soon = self.targets.keys().filter(|name| opens_ms(name) <= soon_ms);
             let due_ms =
@@ -221,33 +221,33 @@ impl Worker {
     }
 
     /// Sends due messages for which there is capacity, and returns the time until the next possible event.
-    async fn depart(&mut self) -> anyhow::Result<Duration> {
+    async fn send_due(&mut self) -> anyhow::Result<Duration> {
         let now_ms = self.now_ms();
-        let aboard = Budget::ALL.map(|budget| self.rooms.aboard(budget)).into_iter().sum();
-        self.metrics.queue("", "flights", aboard, FLIGHTS_MAX * Budget::ALL.len());
-        self.tidy(now_ms).await?;
+        let aboard = Budget::ALL.map(|budget| self.rooms.in_flight(budget)).into_iter().sum();
+        self.metrics.record_queue_depth("", "flights", aboard, FLIGHTS_MAX * Budget::ALL.len());
+        self.tidy_outbox(now_ms).await?;
         let not_before = self.targets.keys().map(|name| self.health.not_before_ms(name));
         let mut wake_ms = not_before.filter(|at_ms| *at_ms > now_ms).min();
         let open = |name: &str| self.health.not_before_ms(name) <= now_ms;
-        let (asks, _) = self.rooms.asks(&self.targets, open, now_ms);
+        let (asks, _) = self.rooms.lease_requests(&self.targets, open, now_ms);
         if !asks.is_empty() {
             let asked: Vec<_> = asks.iter().map(|(ask, _)| (ask.destination.clone(), ask.budget)).collect();
-            let due = self.store.dispatch(now_ms, asks).await.context("failed to lease due messages")?;
+            let due = self.store.lease_due(now_ms, asks).await.context("failed to lease due messages")?;
             for (at, row) in due.rows {
                 let Some((name, budget)) = asked.get(at) else { continue };
                 let Some(target) = self.targets.get(name).cloned() else { continue };
-                self.launch(row, target, *budget, now_ms);
+                self.dispatch(row, target, *budget, now_ms);
             }
             wake_ms = wake_ms.into_iter().chain(due.next_ms).min();
         }
         // A paced destination that just accepted a message opens again before the next poll.
         let open = |name: &str| self.health.not_before_ms(name) <= now_ms;
-        wake_ms = wake_ms.into_iter().chain(self.rooms.asks(&self.targets, open, now_ms).1).min();
+        wake_ms = wake_ms.into_iter().chain(self.rooms.lease_requests(&self.targets, open, now_ms).1).min();
         let pause = wake_ms.map_or(BEAT, |wake_ms| Duration::from_millis(wake_ms.saturating_sub(now_ms)));
         Ok(pause.clamp(Duration::from_millis(1), BEAT))
     }
 
-    fn launch(&mut self, row: Vec<Leased>, target: Target, budget: Budget, now_ms: u64) {
+    fn dispatch(&mut self, row: Vec<Leased>, target: Target, budget: Budget, now_ms: u64) {
         let message = |leased: &Leased| Outgoing {
             key: leased.delivery.key.clone(),
             kind: leased.delivery.kind,
@@ -258,18 +258,19 @@ impl Worker {
         };
         let messages: Vec<Outgoing> = row.iter().map(message).collect();
         let Some(first) = messages.first() else { return };
-        self.rooms.departed(&target, budget, now_ms);
-        self.health.departed(&target.name);
+        self.rooms.record_dispatch(&target, budget, now_ms);
+        self.health.record_dispatch(&target.name);
         let span =
             info_span!("delivery", delivery.key = %first.key, destination = %target.name, attempt = first.attempt);
         let (to, halt) = (target.clone(), self.halt.clone());
-        let flight = async move { fly(&to, &messages, &halt).await };
+        let flight = async move { send_in_order(&to, &messages, &halt).await };
         let flight = self.flights.spawn(flight.instrument(span));
-        self.aboard.insert(flight.id(), InFlight { row: row.into(), target, budget, departed: runtime::instant() });
+        self.aboard
+            .insert(flight.id(), InFlight { row: row.into(), target, budget, departed: runtime::monotonic_now() });
     }
 
     /// Records the results of messages: first all accepted ones, in one transaction.
-    async fn land(&mut self, landed: Vec<Landed>) -> anyhow::Result<()> {
+    async fn complete(&mut self, landed: Vec<Landed>) -> anyhow::Result<()> {
         let now_ms = self.now_ms();
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         for landed in landed {
@@ -283,12 +284,12 @@ impl Worker {
                 }
             };
             let Some(InFlight { mut row, target, budget, departed }) = self.aboard.remove(&id) else { continue };
-            self.rooms.landed(&target.name, budget);
-            self.health.returned(&target.name);
+            self.rooms.record_completion(&target.name, budget);
+            self.health.record_completion(&target.name);
             let each = departed.elapsed() / u32::try_from(landing.taken.len().max(1)).unwrap_or(u32::MAX);
             for receipt in landing.taken {
                 let Some(leased) = row.pop_front() else { break };
-                self.metrics.attempt(&target.name, "sent", each);
+                self.metrics.record_delivery_attempt(&target.name, "sent", each);
                 taken.push((target.name.clone(), leased, receipt));
             }
             if !row.is_empty() {
@@ -300,7 +301,7 @@ impl Worker {
             self.store.all_sent(keys, now_ms).await.context("failed to record sent messages")?;
         }
         for (name, leased, receipt) in taken {
-            self.sent(&name, &leased, &receipt.detail, now_ms);
+            self.record_sent(&name, &leased, &receipt.detail, now_ms);
         }
         for (target, row, error, took) in rest {
             self.left_over(&target, row, error, took, now_ms).await?;
@@ -308,15 +309,15 @@ impl Worker {
         Ok(())
     }
 
-    fn sent(&self, name: &str, leased: &Leased, answer: &str, now_ms: u64) {
-        self.landed(name, None, false);
+    fn record_sent(&self, name: &str, leased: &Leased, answer: &str, now_ms: u64) {
+        self.record_health(name, None, false);
         let (key, attempt) = (&leased.delivery.key, leased.attempt);
         info!(delivery.key = %key, destination = %name, attempt, "delivered {key} to {name}: {answer}");
-        self.metrics.delivered(name, "sent");
+        self.metrics.record_delivery(name, "sent");
         if leased.delivery.kind == DeliveryKind::Trigger {
-            self.metrics.paged(name, Duration::from_millis(now_ms.saturating_sub(happened_ms(leased))));
+            self.metrics.record_page_delay(name, Duration::from_millis(now_ms.saturating_sub(happened_ms(leased))));
         }
-        self.tell(leased, "sent", None);
+        self.report_attempt(leased, "sent", None);
     }
 
     /// Handles the messages of a lane that were not accepted: the first got `error`, the others wait for it.
@@ -335,7 +336,10 @@ impl Worker {
         }
         if !row.is_empty() {
             let keys: Vec<DeliveryKey> = row.into_iter().map(|leased| leased.delivery.key).collect();
-            self.store.release(keys, now_ms).await.context("failed to give back messages that were not tried")?;
+            self.store
+                .release_leases(keys, now_ms)
+                .await
+                .context("failed to give back messages that were not tried")?;
         }
         Ok(())
     }
@@ -350,26 +354,26 @@ impl Worker {
     ) -> anyhow::Result<()> {
         let (name, attempt) = (&target.name, leased.attempt);
         let outcome = if matches!(error, SendError::Refused(_)) { "refused" } else { "retry" };
-        self.metrics.attempt(name, outcome, took);
+        self.metrics.record_delivery_attempt(name, outcome, took);
         match error {
             SendError::Refused(why) => {
-                self.landed(name, Some(&why), true);
-                self.bury(leased, &why, now_ms).await
+                self.record_health(name, Some(&why), true);
+                self.dead_letter(leased, &why, now_ms).await
             }
             SendError::Wait(pause) => {
-                self.health.pause(name, now_ms.saturating_add(millis(pause)));
+                self.health.hold_until(name, now_ms.saturating_add(duration_millis(pause)));
                 let why = SendError::Wait(pause).to_string();
-                self.again(leased, target, pause, &why, now_ms).await
+                self.schedule_retry(leased, target, pause, &why, now_ms).await
             }
             SendError::Retry(why) => {
                 let backoff = if leased.delivery.kind == DeliveryKind::Feed { FEED_BACKOFF } else { PAGE_BACKOFF };
-                let pause = backoff.wait(attempt.saturating_sub(1), &mut self.rng);
-                self.again(leased, target, pause, &format!("{why:#}"), now_ms).await
+                let pause = backoff.jittered_delay(attempt.saturating_sub(1), &mut self.rng);
+                self.schedule_retry(leased, target, pause, &format!("{why:#}"), now_ms).await
             }
         }
     }
 
-    async fn again(
+    async fn schedule_retry(
         &mut self,
         leased: &Leased,
         target: &Target,
@@ -378,38 +382,39 @@ impl Worker {
         now_ms: u64,
     ) -> anyhow::Result<()> {
         let (name, key, attempt) = (&target.name, &leased.delivery.key, leased.attempt);
-        self.landed(name, Some(why), false);
+        self.record_health(name, Some(why), false);
         let feed = leased.delivery.kind == DeliveryKind::Feed;
         let horizon = target.give_up_after.unwrap_or(if feed { FEED_GIVE_UP } else { PAGE_GIVE_UP });
-        if now_ms.saturating_sub(leased.created_at_ms) >= millis(horizon) {
+        if now_ms.saturating_sub(leased.created_at_ms) >= duration_millis(horizon) {
             return self
-                .bury(leased, &format!("given up after {attempt} attempts, the last of which {why}"), now_ms)
+                .dead_letter(leased, &format!("given up after {attempt} attempts, the last of which {why}"), now_ms)
                 .await;
         }
-        let next_ms = now_ms.saturating_add(millis(pause));
-        self.store.retry(key, now_ms, next_ms, why).await.context("failed to record a failed attempt")?;
+        let next_ms = now_ms.saturating_add(duration_millis(pause));
+        self.store.schedule_retry(key, now_ms, next_ms, why).await.context("failed to record a failed attempt")?;
         warn!(
             delivery.key = %key, destination = %name, attempt,
             "failed to deliver {key} to {name}, next try in {pause:?}: {why}"
         );
-        self.tell(leased, "retry", Some(why));
+        self.report_attempt(leased, "retry", Some(why));
         Ok(())
     }
 
     /// Turns the message into a dead letter, and opens an incident about that, which is sent by another path.
-    async fn bury(&mut self, leased: &Leased, why: &str, now_ms: u64) -> anyhow::Result<()> {
+    async fn dead_letter(&mut self, leased: &Leased, why: &str, now_ms: u64) -> anyhow::Result<()> {
         let (key, name) = (&leased.delivery.key, &leased.delivery.destination);
         error!(delivery.key = %key, destination = %name, "gave up delivering {key} to {name}: {why}");
         let (roster, reason) = (Arc::clone(&self.roster), why.to_owned());
         let engine = move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
-        let plan = self.store.dead(key, now_ms, why, engine).await.context("failed to record a dead letter")?;
+        let plan =
+            self.store.mark_dead_letter(key, now_ms, why, engine).await.context("failed to record a dead letter")?;
         if self.targets.contains_key(name) {
-            self.metrics.delivered(name, "dead");
+            self.metrics.record_delivery(name, "dead");
         }
         for opened in plan.incidents.iter().filter(|incident| incident.revision <= 1) {
             self.metrics.incident_opened(opened.severity);
         }
-        self.tell(leased, "dead", Some(why));
+        self.report_attempt(leased, "dead", Some(why));
         for line in &plan.lines {
             (self.listener)(line);
         }
@@ -417,7 +422,7 @@ impl Worker {
     }
 
     /// Checks at intervals for messages that no flight would ever take.
-    async fn tidy(&mut self, now_ms: u64) -> anyhow::Result<()> {
+    async fn tidy_outbox(&mut self, now_ms: u64) -> anyhow::Result<()> {
         if self.tidied_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < TIDY_EVERY_MS) {
             return Ok(());
         }
@@ -425,7 +430,9 @@ impl Worker {
         self.bury_strays(now_ms).await?;
         let before_ms = now_ms.saturating_sub(SENT_KEPT_MS);
         self.store.forget_sent(before_ms).await.context("failed to forget messages that were sent long ago")?;
-        for gap in self.store.gaps().await.context("failed to look for lines of the feed that were left out")? {
+        for gap in
+            self.store.list_feed_gaps().await.context("failed to look for lines of the feed that were left out")?
+        {
             self.tell_gap(gap, now_ms).await?;
         }
         Ok(())
@@ -434,7 +441,7 @@ impl Worker {
     /// Turns messages to destinations that the configuration no longer has into dead letters. An incident keeps the
     /// path with which it began, and a message without a destination would otherwise wait silently forever.
     async fn bury_strays(&mut self, now_ms: u64) -> anyhow::Result<()> {
-        let waiting = self.store.unfinished().await.context("failed to count waiting messages")?.waiting;
+        let waiting = self.store.unfinished_messages().await.context("failed to count waiting messages")?.waiting;
         let strays: Vec<String> = waiting.into_keys().filter(|name| !self.targets.contains_key(name)).collect();
         for name in strays {
             // A dead letter may create new messages, and there may be many: the rest is handled in the next run.
@@ -443,7 +450,7 @@ impl Worker {
                 let names = vec![name.clone()];
                 let batch = self
                     .store
-                    .lease(now_ms, FLIGHTS_MAX, millis(TIMEOUT), names)
+                    .lease_any_budget(now_ms, FLIGHTS_MAX, duration_millis(TIMEOUT), names)
                     .await
                     .context("failed to lease strays")?;
                 if batch.is_empty() {
@@ -451,7 +458,7 @@ impl Worker {
                 }
                 buried += batch.len();
                 for stray in batch {
-                    self.bury(&stray, &format!("no destination is called `{name}` any more"), now_ms).await?;
+                    self.dead_letter(&stray, &format!("no destination is called `{name}` any more"), now_ms).await?;
                 }
             }
         }
@@ -464,7 +471,7 @@ impl Worker {
             return Ok(());
         }
         let (name, key, lines) = (&gap.destination, &gap.key, gap.lines);
-        let when = |ms: u64| escalate::utc(ms / 1_000);
+        let when = |ms: u64| escalate::format_rfc3339(ms / 1_000);
         let why = match gap.ended_ms {
             None => format!(
                 "too many lines of the feed wait for {name}: this one and those after it are left out until there is room"
@@ -480,7 +487,11 @@ impl Worker {
             let (roster, reason) = (Arc::clone(&self.roster), why.clone());
             let engine =
                 move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
-            let plan = self.store.dead(key, now_ms, &why, engine).await.context("failed to record a dead letter")?;
+            let plan = self
+                .store
+                .mark_dead_letter(key, now_ms, &why, engine)
+                .await
+                .context("failed to record a dead letter")?;
             plan.lines.iter().for_each(|line| (self.listener)(line));
         }
         self.store.gap_told(gap, why).await.context("failed to record lines of the feed that were left out")
@@ -488,18 +499,20 @@ impl Worker {
 
     /// Records the health of a destination. A rejected message will not succeed later, so it fails the check
     /// immediately.
-    fn landed(&self, name: &str, error: Option<&str>, refused: bool) {
-        self.health.landed(name, error);
-        let failures = self.health.of(name).failures;
+    fn record_health(&self, name: &str, error: Option<&str>, refused: bool) {
+        self.health.record_attempt(name, error);
+        let failures = self.health.condition_of(name).failures;
         self.metrics.destination_failing(name, failures);
         match error {
-            None => self.checks.ok(&check(name)),
-            Some(why) if refused || failures >= FAILURES_MAX => self.checks.fails(&check(name), why),
+            None => self.checks.mark_passing(&destination_check_name(name)),
+            Some(why) if refused || failures >= FAILURES_MAX => {
+                self.checks.mark_failing(&destination_check_name(name), why);
+            }
             Some(_) => {}
         }
     }
 
-    fn tell(&self, leased: &Leased, outcome: &str, error: Option<&str>) {
+    fn report_attempt(&self, leased: &Leased, outcome: &str, error: Option<&str>) {
         let delivery = &leased.delivery;
         debug!(delivery.key = %delivery.key, outcome, "attempt {} at {}", leased.attempt, delivery.key);
         (self.listener)(&Line::Delivery(DeliveryLine {
@@ -518,7 +531,7 @@ impl Worker {
 }
 
 /// Returns the name of a destination's check.
-fn check(name: &str) -> String {
+fn destination_check_name(name: &str) -> String {
     format!("deliver/{name}")
 }
 
@@ -532,10 +545,10 @@ fn happened_ms(leased: &Leased) -> u64 {
 
 /// Returns the time limit after which one attempt is aborted, whatever the destination's own timeouts: resolving
 /// several cycles takes several requests.
-pub(super) fn deadline(target: &Target) -> Duration {
+pub(super) fn attempt_deadline(target: &Target) -> Duration {
     target.timeout.saturating_mul(2) + Duration::from_secs(5)
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(super) fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

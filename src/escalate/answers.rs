@@ -1,8 +1,11 @@
 //! Changes that do not come from the chain: time passes, and people respond.
 
-use super::blindness::rests;
-use super::headline::clean;
-use super::life::{close, counted, due, end_contest, forget_ack, start, stepped, tell};
+use super::blindness::is_awaiting_recurrence;
+use super::headline::clean_line;
+use super::life::{
+    close_incident, end_contest, forget_ack, format_more_count, next_escalation_at, notify_destinations,
+    paged_destinations, start_escalation,
+};
 use super::lines::incident_line;
 use super::news::{IncidentNews, Pager};
 use super::occasion::is_occasion;
@@ -30,15 +33,15 @@ pub enum ResponseError {
 /// After a pause, for example while the program was down, each incident advances by one step and not by all missed
 /// steps, so that the people of that step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
-pub fn tick(standing: &OpenState, now_ms: u64) -> ChangeSet {
+pub fn advance_timers(standing: &OpenState, now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let mut pager = Pager::new(&standing.paged, now_ms);
     let mut incidents: Vec<&Incident> = standing.incidents.iter().collect();
     // The highest severity comes first, in case there is no room for all.
     incidents.sort_by_key(|incident| Reverse(incident.severity));
     for incident in incidents {
-        if rests(incident, now_ms, &mut plan)
-            || storm::pass(incident, now_ms, &mut plan)
+        if is_awaiting_recurrence(incident, now_ms, &mut plan)
+            || storm::advance_storm(incident, now_ms, &mut plan)
             || end_contest(incident, &standing.contested, now_ms, &mut plan)
         {
             continue;
@@ -58,13 +61,13 @@ pub fn tick(standing: &OpenState, now_ms: u64) -> ChangeSet {
                 next.ack_expires = at;
             }
         } else if escalates {
-            advance(&mut next, now_ms, &mut plan.deliveries);
+            escalate_incident(&mut next, now_ms, &mut plan.deliveries);
         } else {
-            expire(&mut next, now_ms, &mut plan.deliveries);
+            expire_acknowledgement(&mut next, now_ms, &mut plan.deliveries);
         }
-        changed(next, &mut plan);
+        push_changed_incident(next, &mut plan);
     }
-    storm::gather(pager, &standing.incidents, &mut plan);
+    storm::gather_storms(pager, &standing.incidents, &mut plan);
     plan
 }
 
@@ -81,7 +84,7 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
     };
     if !room {
         let news = IncidentNews { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
-        pager.hold(incident, &news, 0);
+        pager.hold_page(incident, &news, 0);
     }
     room
 }
@@ -91,7 +94,7 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
 ///
 /// # Errors
 /// [`Refusal`] when it is taken or over.
-pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     match (incident.state, &incident.acked_by) {
         (State::Open, _) => {}
         (State::Acknowledged, by) => return Err(ResponseError::Acknowledged(by.clone().unwrap_or_default())),
@@ -99,15 +102,15 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Change
     }
     let mut next = incident.clone();
     next.state = State::Acknowledged;
-    let who = clean(who);
+    let who = clean_line(who);
     next.acked_by = Some(who.clone());
     next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
     next.next_escalation = None;
     let mut plan = ChangeSet::default();
     let told = next.told.clone();
     let change = Some(format!("Acknowledged by {who}"));
-    tell(&mut next, DeliveryKind::Acknowledge, &told, change, &mut plan.deliveries);
-    changed(next, &mut plan);
+    notify_destinations(&mut next, DeliveryKind::Acknowledge, &told, change, &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
     Ok(plan)
 }
 
@@ -115,8 +118,8 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Change
 ///
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
-pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
-    end(incident, State::Resolved, who, "Resolved by", now_ms)
+pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+    close_by_responder(incident, State::Resolved, who, "Resolved by", now_ms)
 }
 
 /// Closes the incident as a false alarm.
@@ -124,20 +127,26 @@ pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet,
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
 pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
-    end(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
+    close_by_responder(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
 }
 
-fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+fn close_by_responder(
+    incident: &Incident,
+    state: State,
+    who: &str,
+    how: &str,
+    now_ms: u64,
+) -> Result<ChangeSet, ResponseError> {
     if !incident.state.is_live() {
         return Err(ResponseError::Closed(incident.state));
     }
     let mut next = incident.clone();
-    let who = clean(who);
+    let who = clean_line(who);
     let change = format!("{how} {who}");
     next.closed_by = Some(who);
     let mut plan = ChangeSet::default();
-    close(&mut next, state, change, now_ms, &mut plan.deliveries);
-    changed(next, &mut plan);
+    close_incident(&mut next, state, change, now_ms, &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
     Ok(plan)
 }
 
@@ -148,15 +157,15 @@ fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> 
 pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> ChangeSet {
     let mut next = incident.clone();
     let who = answer.closed_by.as_ref().or(answer.acked_by.as_ref()).map_or("somebody", String::as_str);
-    let rest = if n > 1 { format!(", and {}", counted(n - 1, "more finding")) } else { String::new() };
+    let rest = if n > 1 { format!(", and {}", format_more_count(n - 1, "more finding")) } else { String::new() };
     let said = format!("{who} answered, and it stays open: no page was delivered that says: {headline}{rest}");
     if next.state != State::Open {
         reopen_round(&mut next, now_ms);
     }
     let mut plan = ChangeSet::default();
     let told = next.told.clone();
-    tell(&mut next, DeliveryKind::Update, &told, Some(clean(&said)), &mut plan.deliveries);
-    changed(next, &mut plan);
+    notify_destinations(&mut next, DeliveryKind::Update, &told, Some(clean_line(&said)), &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
     plan
 }
 
@@ -167,8 +176,8 @@ pub fn open_again(incident: &Incident, now_ms: u64) -> ChangeSet {
     reopen_round(&mut next, now_ms);
     let mut plan = ChangeSet::default();
     let said = "Opened again: a page failed that says what no other page said".to_owned();
-    start(&mut next, now_ms, Some(said), &mut plan.deliveries);
-    changed(next, &mut plan);
+    start_escalation(&mut next, now_ms, Some(said), &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
     plan
 }
 
@@ -180,16 +189,16 @@ fn reopen_round(incident: &mut Incident, now_ms: u64) {
     incident.cycle += 1;
     incident.step = 0;
     incident.paging = true;
-    incident.next_escalation = due(incident, now_ms);
+    incident.next_escalation = next_escalation_at(incident, now_ms);
 }
 
 /// Notifies the next step, or the last one again.
 ///
 /// Destinations of earlier steps are not notified again, so a step that consists only of those is skipped: waiting for
 /// it would wake no one new.
-fn advance(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+fn escalate_incident(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(last) = incident.path.steps.len().checked_sub(1) else { return };
-    let mut told = stepped(incident);
+    let mut told = paged_destinations(incident);
     let mut to = Vec::new();
     while to.is_empty() && (incident.step as usize) < last {
         incident.step += 1;
@@ -204,24 +213,24 @@ fn advance(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     if again {
         to.clone_from(&incident.path.steps[last].to);
     }
-    incident.next_escalation = due(incident, now_ms);
+    incident.next_escalation = next_escalation_at(incident, now_ms);
     let change = if again { "Nobody has acknowledged yet" } else { "Escalated: nobody acknowledged in time" };
-    tell(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
+    notify_destinations(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
 }
 
 /// Reopens an incident whose acknowledgement expired before the incident was closed, and pages again.
-fn expire(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+fn expire_acknowledgement(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     let who = incident.acked_by.clone().unwrap_or_default();
     incident.state = State::Open;
     forget_ack(incident);
     if incident.paging {
         incident.cycle += 1;
-        start(incident, now_ms, Some(format!("The acknowledgement by {who} expired")), out);
+        start_escalation(incident, now_ms, Some(format!("The acknowledgement by {who} expired")), out);
     }
 }
 
-pub(super) fn changed(mut incident: Incident, plan: &mut ChangeSet) {
-    page::refresh(&mut incident);
+pub(super) fn push_changed_incident(mut incident: Incident, plan: &mut ChangeSet) {
+    page::refresh_page(&mut incident);
     plan.lines.push(incident_line(&incident, &[]));
     plan.incidents.push(incident);
 }

@@ -5,13 +5,15 @@
 //! outage that returns soon after its end continues the same incident and is never louder than one that lasted. Blocks
 //! seen late because of it are listed at its end; see [`super::bridge`].
 
-use super::answers::changed;
+use super::answers::push_changed_incident;
 use super::bridge;
-use super::headline::clean;
-use super::life::{self, close, due, hear, start, tell};
-use super::lines::utc;
+use super::headline::clean_line;
+use super::life::{
+    self, close_incident, next_escalation_at, notify_destinations, notify_new_findings, start_escalation,
+};
+use super::lines::format_rfc3339;
 use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
-use super::occasion::occasion;
+use super::occasion::system_incident;
 use super::roster::Routing;
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::path::SELF_PATH;
@@ -34,7 +36,7 @@ const BLINDS_MAX: usize = 20;
 /// Opens an incident, raises the severity of a live one, or continues one that ended a moment ago. `known` are the live
 /// and the recently closed incidents; `evidence` is the name of a file with the endpoint's response.
 #[must_use]
-pub fn blind(
+pub fn open_outage(
     trouble: &HealthIssue,
     chain: Option<&ChainInfo>,
     evidence: Option<&str>,
@@ -44,48 +46,53 @@ pub fn blind(
 ) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let place = Place { chain, kind: trouble.kind, endpoint: trouble.endpoint.as_deref() };
-    let fresh = fresh(trouble, &place, roster, now_ms);
+    let fresh = new_outage(trouble, &place, roster, now_ms);
     let live = known.iter().find(|incident| incident.state.is_live() && place.is_of(incident));
     let lately = || {
         let ended = known.iter().filter(|incident| !incident.state.is_live() && place.is_of(incident));
-        ended.filter(|incident| returns(incident, now_ms)).max_by_key(|incident| incident.closed_at)
+        ended.filter(|incident| is_recurrence(incident, now_ms)).max_by_key(|incident| incident.closed_at)
     };
     let mut incident = live.or_else(lately).cloned().unwrap_or_else(|| {
         // A responder closed it, but its cause persists at a higher severity.
         let closed = known.iter().find(|incident| incident.id == fresh.id);
-        closed.map_or_else(|| fresh.clone(), |closed| reopened(closed, &fresh))
+        closed.map_or_else(|| fresh.clone(), |closed| reopened_outage(closed, &fresh))
     });
     incident.page.headline.clone_from(&fresh.page.headline);
     incident.page.purpose.clone_from(&fresh.page.purpose);
     incident.severity = incident.severity.max(trouble.severity);
-    let covered = known.iter().any(|other| other.id != incident.id && covers(other, &place, trouble.severity));
-    let returned = stand(&mut incident, millis(trouble.since), now_ms);
+    let covered = known.iter().any(|other| other.id != incident.id && is_covered_by(other, &place, trouble.severity));
+    let returned = resume_outage(&mut incident, timestamp_millis(trouble.since), now_ms);
     if let (Some(file), Some(blindness)) = (evidence, &mut incident.blindness)
         && blindness.evidence.len() < EVIDENCE_MAX
     {
-        blindness.evidence.push(clean(file));
+        blindness.evidence.push(clean_line(file));
     }
-    incident.page.report = bridge::report(&incident);
+    incident.page.report = bridge::catch_up_lines(&incident);
     incident.page.ways.clone_from(&trouble.ways);
     if !covered {
         if returned && live.is_none() {
             // Pagers would open a new alert for it, so only the destinations that are merely notified get this message
             // at once; the others get one if it lasts.
             let notify = incident.path.notify.clone();
-            let change = clean(&format!("It is back: {}", incident.page.headline));
-            tell(&mut incident, DeliveryKind::Update, &notify, Some(change), &mut plan.deliveries);
+            let change = clean_line(&format!("It is back: {}", incident.page.headline));
+            notify_destinations(&mut incident, DeliveryKind::Update, &notify, Some(change), &mut plan.deliveries);
         }
-        announce(&mut incident, trouble.severity, now_ms, &mut plan);
+        announce_outage(&mut incident, trouble.severity, now_ms, &mut plan);
     }
-    plan.lines.push(bridge::began(&incident, trouble, place.name(), labels(trouble, &place, roster)));
-    changed(incident, &mut plan);
+    plan.lines.push(bridge::outage_began_line(
+        &incident,
+        trouble,
+        place.name(),
+        unwatched_labels(trouble, &place, roster),
+    ));
+    push_changed_incident(incident, &mut plan);
     plan
 }
 
 /// Records that the cause of an outage is gone. The outage ends with that, unless nothing was seen while it lasted:
 /// then it ends with [`sighted`], once the missed blocks have been judged.
 #[must_use]
-pub fn lifted(
+pub fn lift_outage(
     kind: BlindnessKind,
     endpoint: Option<&str>,
     chain: Option<&ChainInfo>,
@@ -98,12 +105,12 @@ pub fn lifted(
     for incident in known.iter().filter(|incident| is_dark(incident) && place.is_of(incident)) {
         let mut incident = incident.clone();
         if let Some(blindness) = &mut incident.blindness {
-            blindness.lifted.get_or_insert(millis(until));
+            blindness.lifted.get_or_insert(timestamp_millis(until));
         }
         if kind.is_total() {
             plan.incidents.push(incident);
         } else {
-            end(incident, place.name(), millis(until), now_ms, &mut plan);
+            end_outage(incident, place.name(), timestamp_millis(until), now_ms, &mut plan);
         }
     }
     plan
@@ -112,7 +119,7 @@ pub fn lifted(
 /// Handles a chain that is at its head with all missed blocks judged; without a chain, all chains that waited for the
 /// store are. Ends the outages that hid the chain, and notifies people of suppressed consequences that still persist.
 #[must_use]
-pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> ChangeSet {
+pub fn complete_catch_up(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let id = chain.map_or(ChainId(0), |chain| chain.id);
     let name = chain.map(|chain| &*chain.name);
@@ -122,13 +129,13 @@ pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], 
             Some(blindness) if !blindness.kind.is_total() => {
                 if incident.heard.is_none() && blindness.lifted.is_none() {
                     let severity = incident.severity;
-                    announce(&mut incident, severity, now_ms, &mut plan);
-                    changed(incident, &mut plan);
+                    announce_outage(&mut incident, severity, now_ms, &mut plan);
+                    push_changed_incident(incident, &mut plan);
                 }
             }
             _ => {
-                incident.page.report = bridge::report(&incident);
-                end(incident, name, millis(until), now_ms, &mut plan);
+                incident.page.report = bridge::catch_up_lines(&incident);
+                end_outage(incident, name, timestamp_millis(until), now_ms, &mut plan);
             }
         }
     }
@@ -137,26 +144,26 @@ pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], 
 
 /// Notifies the first step of the path again, for a sender that cannot use the store. The message has a key of its own.
 #[must_use]
-pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> ChangeSet {
+pub fn remind_first_step(incident: &Incident, what: &str, now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let mut incident = incident.clone();
     if incident.paging {
-        start(&mut incident, now_ms, Some(clean(what)), &mut plan.deliveries);
+        start_escalation(&mut incident, now_ms, Some(clean_line(what)), &mut plan.deliveries);
     }
-    changed(incident, &mut plan);
+    push_changed_incident(incident, &mut plan);
     plan
 }
 
 /// Stores an incident that was sent directly, as it was sent. Its next step is due as if it were sent now, since it
 /// could not have been acknowledged before.
 #[must_use]
-pub fn record(incident: &Incident, now_ms: u64) -> ChangeSet {
+pub fn record_direct_incident(incident: &Incident, now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let mut incident = incident.clone();
     if incident.state == State::Open && incident.paging {
-        incident.next_escalation = due(&incident, now_ms);
+        incident.next_escalation = next_escalation_at(&incident, now_ms);
     }
-    changed(incident, &mut plan);
+    push_changed_incident(incident, &mut plan);
     plan
 }
 
@@ -175,12 +182,12 @@ pub fn is_dark(incident: &Incident) -> bool {
 
 /// Returns whether `incident` only waits to confirm that its outage does not return, so that the passing of time needs
 /// no other action. Closes an incident that has waited long enough.
-pub(super) fn rests(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
+pub(super) fn is_awaiting_recurrence(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
     let Some(over) = incident.blindness.as_ref().and_then(|blindness| blindness.over) else { return false };
     if incident.state.is_live() && now_ms >= over.saturating_add(RETURNS_WITHIN_MS) {
         let mut incident = incident.clone();
-        resolve(&mut incident, now_ms, plan);
-        changed(incident, plan);
+        resolve_outage(&mut incident, now_ms, plan);
+        push_changed_incident(incident, plan);
     }
     true
 }
@@ -193,7 +200,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn id(&self) -> ChainId {
+    fn chain_id(&self) -> ChainId {
         self.chain.map_or(ChainId(0), |chain| chain.id)
     }
 
@@ -202,7 +209,7 @@ impl Place<'_> {
     }
 
     fn is_of(&self, incident: &Incident) -> bool {
-        incident.chain == self.id()
+        incident.chain == self.chain_id()
             && incident
                 .blindness
                 .as_ref()
@@ -224,28 +231,28 @@ impl Place<'_> {
 }
 
 /// Returns the incident that a health issue opens, not notified yet.
-fn fresh(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms: u64) -> Incident {
-    let about = format!("{}/{}/{}", place.id(), trouble.kind, place.endpoint.unwrap_or_default());
+fn new_outage(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms: u64) -> Incident {
+    let about = format!("{}/{}/{}", place.chain_id(), trouble.kind, place.endpoint.unwrap_or_default());
     let first = FindingId::of_occasion("blindness", &about, &trouble.since.to_string());
     let path = roster.path(SELF_PATH);
-    let mut incident = occasion(&first, &path, None, BLINDNESS, trouble.severity, now_ms);
-    let since = millis(trouble.since);
+    let mut incident = system_incident(&first, &path, None, BLINDNESS, trouble.severity, now_ms);
+    let since = timestamp_millis(trouble.since);
     incident.id = IncidentId::new(&path.name, &first);
     incident.heard = None;
-    incident.chain = place.id();
+    incident.chain = place.chain_id();
     incident.label = place.label();
     incident.page.label.clone_from(&incident.label);
     incident.page.chain = place.name().unwrap_or_default().to_owned();
-    incident.page.chain_id = place.id();
-    incident.page.headline = headline(trouble, place);
-    let labels = labels(trouble, place, roster);
+    incident.page.chain_id = place.chain_id();
+    incident.page.headline = outage_headline(trouble, place);
+    let labels = unwatched_labels(trouble, place, roster);
     if !labels.is_empty() {
         let what = if BlindnessKind::OF_SERVICES.contains(&trouble.kind) {
             "While it lasts what is queued is not watched, and is found when it executes, of"
         } else {
             "While it lasts these are not watched"
         };
-        incident.page.purpose = clean(&format!("{what}: {}", labels.join(", ")));
+        incident.page.purpose = clean_line(&format!("{what}: {}", labels.join(", ")));
     }
     incident.blindness = Some(Blindness {
         kind: trouble.kind,
@@ -264,26 +271,26 @@ fn fresh(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms: u64
 }
 
 /// Reopens an incident with the same beginning that a responder closed, under the same id.
-fn reopened(closed: &Incident, fresh: &Incident) -> Incident {
+fn reopened_outage(closed: &Incident, fresh: &Incident) -> Incident {
     let mut incident = closed.clone();
-    life::reopen(&mut incident);
+    life::reopen_incident(&mut incident);
     incident.blindness.clone_from(&fresh.blindness);
     incident
 }
 
 /// Returns whether the outage ended by itself so recently that its return counts as the same outage.
-fn returns(incident: &Incident, now_ms: u64) -> bool {
+fn is_recurrence(incident: &Incident, now_ms: u64) -> bool {
     let over = incident.blindness.as_ref().and_then(|blindness| blindness.over);
     incident.closed_by.is_none() && over.is_some_and(|over| now_ms < over.saturating_add(RETURNS_WITHIN_MS))
 }
 
 /// Returns whether the outage `other` already says what a health issue at `place` would say: nothing is seen, and
 /// people were notified at the same severity or a higher one.
-fn covers(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
+fn is_covered_by(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
     use BlindnessKind::{EndpointDown, FinalityStalled, Lag, ServiceDown};
     let follows = place.kind.is_total() || matches!(place.kind, EndpointDown | Lag | FinalityStalled | ServiceDown);
     let total = other.blindness.as_ref().is_none_or(|blindness| blindness.kind.is_total());
-    let here = other.chain == place.id() || other.chain == ChainId(0);
+    let here = other.chain == place.chain_id() || other.chain == ChainId(0);
     follows && here && total && is_dark(other) && other.heard.is_some_and(|heard| heard >= severity)
 }
 
@@ -291,7 +298,7 @@ fn covers(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
 ///
 /// The escalation continues at the time it would have had anyway: an intermittent outage is no louder than a lasting
 /// one.
-fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
+fn resume_outage(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
     let Some(blindness) = &mut incident.blindness else { return false };
     blindness.lifted = None;
     let Some(over) = blindness.over.take() else { return false };
@@ -310,27 +317,27 @@ fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
         }
     }
     if incident.state == State::Open && incident.paging {
-        incident.next_escalation = resumes.map(|at| at.max(now_ms)).or_else(|| due(incident, now_ms));
+        incident.next_escalation = resumes.map(|at| at.max(now_ms)).or_else(|| next_escalation_at(incident, now_ms));
     }
     true
 }
 
 /// Notifies people, unless they were notified at this severity already.
-fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut ChangeSet) {
+fn announce_outage(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut ChangeSet) {
     if incident.heard.is_none_or(|heard| severity > heard) {
         let news = IncidentNews { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
         let change =
             IncidentChange { fresh: vec![NewAct { news, act: None, hushed: false }], ..IncidentChange::default() };
         // Outsiders do not control how often an outage occurs, so none of its pages is held back.
         let mut pager = Pager::new(&[], now_ms);
-        hear(incident, &change, &change.fresh[0], &mut pager);
+        notify_new_findings(incident, &change, &change.fresh[0], &mut pager);
         plan.deliveries.append(&mut pager.out);
     }
 }
 
 /// Ends an outage. The first end is reported at once; an outage that returned before has to stay away for a while
 /// first.
-fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut ChangeSet) {
+fn end_outage(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut ChangeSet) {
     let mut stays_away = false;
     let next = incident.next_escalation.take();
     if let Some(blindness) = &mut incident.blindness {
@@ -339,25 +346,25 @@ fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, pla
         blindness.resumes = next;
         stays_away = blindness.times > 1;
     }
-    incident.page.report = bridge::report(&incident);
-    plan.lines.extend(bridge::ended(&incident, chain));
+    incident.page.report = bridge::catch_up_lines(&incident);
+    plan.lines.extend(bridge::outage_ended_line(&incident, chain));
     if !stays_away {
-        resolve(&mut incident, now_ms, plan);
+        resolve_outage(&mut incident, now_ms, plan);
     }
-    changed(incident, plan);
+    push_changed_incident(incident, plan);
 }
 
-fn resolve(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
+fn resolve_outage(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
     incident.close_reason = Some("sight returned".to_owned());
-    let change = bridge::sentence(incident);
-    close(incident, State::Resolved, change, now_ms, &mut plan.deliveries);
+    let change = bridge::outage_end_sentence(incident);
+    close_incident(incident, State::Resolved, change, now_ms, &mut plan.deliveries);
 }
 
 /// Returns the headline of an outage: what prevents observation, since when, and why.
-fn headline(trouble: &HealthIssue, place: &Place<'_>) -> String {
+fn outage_headline(trouble: &HealthIssue, place: &Place<'_>) -> String {
     let HealthIssue { kind, why, severity, .. } = trouble;
-    let since = utc(millis(trouble.since) / 1000);
-    clean(&match (place.name(), place.endpoint) {
+    let since = format_rfc3339(timestamp_millis(trouble.since) / 1000);
+    clean_line(&match (place.name(), place.endpoint) {
         (None, _) if *severity < Severity::High => format!("Soon nothing more can be written down: {why}"),
         (None, _) => format!("Nothing can be written down since {since}: {why}"),
         (Some(chain), _) if *kind == BlindnessKind::NotRunning => {
@@ -365,18 +372,18 @@ fn headline(trouble: &HealthIssue, place: &Place<'_>) -> String {
         }
         (Some(chain), _) if *kind == BlindnessKind::StaleHead => format!("{chain} stands still since {since}: {why}"),
         (Some(chain), None) if kind.is_total() => format!("{chain} cannot be seen since {since}: {why}"),
-        (Some(chain), None) => format!("{chain}: {} since {since}: {why}", phrase(*kind)),
+        (Some(chain), None) => format!("{chain}: {} since {since}: {why}", outage_phrase(*kind)),
         (Some(chain), Some(service)) if BlindnessKind::OF_SERVICES.contains(kind) => {
-            format!("{chain}, Safe service {service}: {} since {since}: {why}", phrase(*kind))
+            format!("{chain}, Safe service {service}: {} since {since}: {why}", outage_phrase(*kind))
         }
         (Some(chain), Some(endpoint)) => {
-            format!("{chain}, endpoint {endpoint}: {} since {since}: {why}", phrase(*kind))
+            format!("{chain}, endpoint {endpoint}: {} since {since}: {why}", outage_phrase(*kind))
         }
     })
 }
 
 /// Returns the meaning of a kind, without a subject.
-const fn phrase(kind: BlindnessKind) -> &'static str {
+const fn outage_phrase(kind: BlindnessKind) -> &'static str {
     use BlindnessKind as Blind;
     match kind {
         Blind::Unreachable => "no answer",
@@ -405,7 +412,7 @@ const fn phrase(kind: BlindnessKind) -> &'static str {
 
 /// Returns the labels of the watches that the outage hides, limited to a readable number: those of the chain, or of all
 /// chains. Returns none if the chain can be seen by other means.
-fn labels(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing) -> Vec<String> {
+fn unwatched_labels(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing) -> Vec<String> {
     let hides = trouble.severity >= Severity::High || (trouble.kind.is_total() && place.chain.is_some());
     if !hides {
         return Vec::new();
@@ -424,6 +431,6 @@ fn labels(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing) -> Vec<Str
 }
 
 /// Wall-clock milliseconds; zero before the epoch.
-fn millis(at: Timestamp) -> u64 {
+fn timestamp_millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_millisecond()).unwrap_or(0)
 }

@@ -4,12 +4,12 @@
 //! Blocks are counted in the transaction that commits them, so that a crash during the catch-up loses none.
 
 use super::blindness::{is_blindness, is_dark};
-use super::headline::clean;
-use super::lines::utc;
+use super::headline::clean_line;
+use super::lines::format_rfc3339;
 use super::roster::StepJudged;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{BlindnessLine, Line};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{Blindness, BlindnessKind, ChainId, HealthIssue, LateBlocks, LateFinding, Severity};
 use std::cmp::Reverse;
 
@@ -20,7 +20,7 @@ const CHAINS_MAX: usize = 32;
 
 /// Adds the blocks of a step, and the findings in them, to the report of each outage that made them late. Returns the
 /// indices of the changed incidents.
-pub(super) fn account(incidents: &mut [Incident], step: &StepJudged<'_>, found: &[Finding]) -> Vec<usize> {
+pub(super) fn record_late_blocks(incidents: &mut [Incident], step: &StepJudged<'_>, found: &[Finding]) -> Vec<usize> {
     let (Some(first), Some(last)) = (step.blocks.first(), step.blocks.last()) else { return Vec::new() };
     let hidden = |incident: &Incident| {
         let here = incident.chain == step.chain.id || incident.chain == ChainId(0);
@@ -75,9 +75,9 @@ fn of_chain<'a>(blindness: &'a mut Blindness, chain: &str, from: u64) -> Option<
 }
 
 /// Returns one sentence that the outage is over.
-pub(super) fn sentence(incident: &Incident) -> String {
+pub(super) fn outage_end_sentence(incident: &Incident) -> String {
     let Some(blindness) = &incident.blindness else { return format!("{} is back", incident.label) };
-    let after = lasting(dark_ms(blindness) / 1000);
+    let after = format_duration(dark_ms(blindness) / 1000);
     let chain = &incident.page.chain;
     let said = match (blindness.kind, &blindness.endpoint) {
         (BlindnessKind::StoreRefuses, _) if incident.severity < Severity::High => "There is room again".to_owned(),
@@ -91,14 +91,16 @@ pub(super) fn sentence(incident: &Incident) -> String {
     let findings: u64 = blindness.late.iter().map(|late| late.findings).sum();
     let missed = match (late, findings) {
         (0, _) => String::new(),
-        (blocks, 0) => format!(": {} seen late, nothing found in them", count(blocks, "block")),
-        (blocks, findings) => format!(": {} seen late, {} in them", count(blocks, "block"), count(findings, "finding")),
+        (blocks, 0) => format!(": {} seen late, nothing found in them", format_count(blocks, "block")),
+        (blocks, findings) => {
+            format!(": {} seen late, {} in them", format_count(blocks, "block"), format_count(findings, "finding"))
+        }
     };
-    clean(&format!("{said} after {after}{missed}"))
+    clean_line(&format!("{said} after {after}{missed}"))
 }
 
 /// Returns the lines of the page about an outage beside its headline; empty while the outage is new.
-pub(super) fn report(incident: &Incident) -> Vec<String> {
+pub(super) fn catch_up_lines(incident: &Incident) -> Vec<String> {
     let Some(blindness) = &incident.blindness else { return Vec::new() };
     let mut said = Vec::new();
     if let Some(over) = blindness.over {
@@ -106,18 +108,18 @@ pub(super) fn report(incident: &Incident) -> Vec<String> {
             1 => String::new(),
             times => format!(" in {times} stretches"),
         };
-        let (first, over) = (utc(blindness.first / 1000), utc(over / 1000));
-        said.push(format!("From {first} to {over}: {}{times}", lasting(dark_ms(blindness) / 1000)));
+        let (first, over) = (format_rfc3339(blindness.first / 1000), format_rfc3339(over / 1000));
+        said.push(format!("From {first} to {over}: {}{times}", format_duration(dark_ms(blindness) / 1000)));
         if blindness.kind.is_total() && blindness.late.is_empty() && incident.severity >= Severity::High {
             said.push("No block was seen late".to_owned());
         }
     }
     for late in &blindness.late {
-        let blocks = count(late.blocks, "block");
+        let blocks = format_count(late.blocks, "block");
         let which = if late.from == late.to { late.from.to_string() } else { format!("{} to {}", late.from, late.to) };
         let found = match (late.findings, late.severity) {
             (0, _) | (_, None) => "nothing was found in them".to_owned(),
-            (n, Some(loudest)) => format!("{} in them, the loudest {loudest}", count(n, "finding")),
+            (n, Some(loudest)) => format!("{} in them, the loudest {loudest}", format_count(n, "finding")),
         };
         said.push(format!("{}: {blocks} seen late, {which}; {found}", late.chain));
         said.extend(late.found.iter().map(|f| format!("{}: {} ({})", f.severity, f.headline, f.finding_id)));
@@ -127,15 +129,20 @@ pub(super) fn report(incident: &Incident) -> Vec<String> {
         }
     }
     said.extend(blindness.evidence.iter().map(|file| format!("Evidence: {file}")));
-    said.iter().map(|line| clean(line)).collect()
+    said.iter().map(|line| clean_line(line)).collect()
 }
 
 /// Returns the line of an outage that begins or gets a higher severity.
-pub(super) fn began(incident: &Incident, trouble: &HealthIssue, chain: Option<&str>, blinds: Vec<String>) -> Line {
+pub(super) fn outage_began_line(
+    incident: &Incident,
+    trouble: &HealthIssue,
+    chain: Option<&str>,
+    blinds: Vec<String>,
+) -> Line {
     let evidence = incident.blindness.as_ref().map(|blindness| blindness.evidence.clone()).unwrap_or_default();
     Line::Blindness(BlindnessLine {
         kind: trouble.kind.name().to_owned(),
-        why: Some(clean(&trouble.why)),
+        why: Some(clean_line(&trouble.why)),
         severity: trouble.severity.to_string(),
         incident_id: incident.id.to_string(),
         chain: chain.map(str::to_owned),
@@ -153,7 +160,7 @@ pub(super) fn began(incident: &Incident, trouble: &HealthIssue, chain: Option<&s
 }
 
 /// Returns the line of an outage that is over.
-pub(super) fn ended(incident: &Incident, chain: Option<&str>) -> Option<Line> {
+pub(super) fn outage_ended_line(incident: &Incident, chain: Option<&str>) -> Option<Line> {
     let blindness = incident.blindness.as_ref().filter(|_| is_blindness(incident))?;
     let late: u64 = blindness.late.iter().map(|late| late.blocks).sum();
     Some(Line::Blindness(BlindnessLine {
@@ -163,8 +170,8 @@ pub(super) fn ended(incident: &Incident, chain: Option<&str>) -> Option<Line> {
         incident_id: incident.id.to_string(),
         chain: chain.map(str::to_owned),
         endpoint: blindness.endpoint.clone(),
-        since: at(blindness.first),
-        until: blindness.over.map(at),
+        since: format_rfc3339_millis(blindness.first),
+        until: blindness.over.map(format_rfc3339_millis),
         seconds: Some(dark_ms(blindness) / 1000),
         times: (blindness.times > 1).then_some(blindness.times),
         blocks: blindness.kind.is_total().then_some(late),
@@ -182,12 +189,12 @@ fn dark_ms(blindness: &Blindness) -> u64 {
 }
 
 /// Formats milliseconds as RFC 3339 in UTC.
-fn at(ms: u64) -> String {
+fn format_rfc3339_millis(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| ms.to_string(), |time| time.to_string())
 }
 
-fn count(n: u64, one: &str) -> String {
+fn format_count(n: u64, one: &str) -> String {
     let many = if n == 1 { "" } else { "s" };
     format!("{n} {one}{many}")
 }

@@ -13,7 +13,7 @@ use alloy_primitives::Address;
 /// its line is identified by the activity, the voucher and the hash of its block, so that the same verdict in another
 /// block after a reorg is sent again. Such lines are not retracted; a reader that needs only current ones compares
 /// their `block_hash`.
-pub(super) fn verdict(
+pub(super) fn send_verdict_line(
     line: &VerdictLine,
     own: Option<(&FindingId, u32)>,
     severity: Severity,
@@ -37,17 +37,17 @@ pub(super) fn verdict(
         }
     };
     let line = Line::Verdict(Box::new(line.clone()));
-    send(&about, revision, severity, &line, &lane(chain, watch), roster, listens, out);
+    send_feed_line(&about, revision, severity, &line, &feed_lane(chain, watch), roster, listens, out);
 }
 
 /// Sends a finding's retraction to the destinations with a feed.
-pub(super) fn retraction(finding: &Finding, line: &Line, roster: &Routing, out: &mut Vec<Delivery>) {
-    let lane = lane(finding.chain, finding.watch);
-    send(&finding.id, finding.revision, finding.severity, line, &lane, roster, |_| true, out);
+pub(super) fn send_retraction_line(finding: &Finding, line: &Line, roster: &Routing, out: &mut Vec<Delivery>) {
+    let lane = feed_lane(finding.chain, finding.watch);
+    send_feed_line(&finding.id, finding.revision, finding.severity, line, &lane, roster, |_| true, out);
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one column of the message")]
-fn send(
+fn send_feed_line(
     about: &FindingId,
     revision: u32,
     severity: Severity,
@@ -71,6 +71,6 @@ fn send(
     }
 }
 
-fn lane(chain: ChainId, watch: Address) -> String {
+fn feed_lane(chain: ChainId, watch: Address) -> String {
     format!("feed/{chain}/{}", watch.to_checksum(None))
 }

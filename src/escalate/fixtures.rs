@@ -1,6 +1,6 @@
 //! Builders of judged blocks for tests, and a stand-in for the store that keeps the contents of plans.
 
-use super::{ResponseError, Routing, StepJudged, pending, plan, tick};
+use super::{ResponseError, Routing, StepJudged, advance_timers, pending_change_set, step_change_set};
 use crate::model::amount::Unit;
 use crate::model::coverage::Paged;
 use crate::model::incident::{ChangeSet, Contested, Delivery, DeliveryKind, Finding, Incident, OpenState};
@@ -25,21 +25,21 @@ pub(crate) const OBSERVED: u32 = 3;
 /// A moment, wall-clock milliseconds: 2026-11-20T10:00:00Z.
 pub(crate) const T: u64 = 1_795_168_800_000;
 
-pub(crate) fn address(n: u32) -> Address {
+pub(crate) fn numbered_address(n: u32) -> Address {
     Address::left_padding_from(&(0xa000 + n).to_be_bytes())
 }
 
-pub(crate) fn chain() -> Arc<ChainInfo> {
+pub(crate) fn mainnet_info() -> Arc<ChainInfo> {
     Arc::new(ChainInfo { name: "mainnet".into(), id: ChainId(1), explorer: Some("https://etherscan.io".into()) })
 }
 
 /// Four watches; the path `treasury` pages `pager`, then `pager` and `phone`, then `sms`, and notifies `chat`.
-pub(crate) fn roster() -> Routing {
+pub(crate) fn sample_routing() -> Routing {
     let watch = |id: u32, label: &str, kind: Kind, path: &str| WatchInfo {
         id: WatchId(id),
         label: label.into(),
-        chain: chain(),
-        address: address(id),
+        chain: mainnet_info(),
+        address: numbered_address(id),
         kind,
         purpose: "Pays grants on Fridays".into(),
         path: path.into(),
@@ -49,8 +49,8 @@ pub(crate) fn roster() -> Routing {
         roles: None,
     };
     let paths = [
-        path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),
-        path("token", &[(&["token-pager"], 300)]),
+        paging_path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),
+        paging_path("token", &[(&["token-pager"], 300)]),
     ];
     let watches: Vec<WatchInfo> = vec![
         watch(TREASURY, "Treasury Safe", Kind::Safe, "treasury"),
@@ -67,13 +67,13 @@ pub(crate) fn roster() -> Routing {
     for watch in roster.watches.iter() {
         roster.names.insert(ChainId(1), watch.address, watch.label.clone());
     }
-    roster.names.insert(ChainId(1), address(99), "Grantee: docs");
-    roster.tokens.insert((ChainId(1), address(TOKEN)), Unit { symbol: "SNT".into(), decimals: 18 });
+    roster.names.insert(ChainId(1), numbered_address(99), "Grantee: docs");
+    roster.tokens.insert((ChainId(1), numbered_address(TOKEN)), Unit { symbol: "SNT".into(), decimals: 18 });
     roster
 }
 
 /// A path of these steps, each with its seconds, which notifies `chat`.
-pub(crate) fn path(name: &str, steps: &[(&[&str], u64)]) -> Path {
+pub(crate) fn paging_path(name: &str, steps: &[(&[&str], u64)]) -> Path {
     let step = |(to, ack_within): &(&[&str], u64)| PathStep {
         to: to.iter().map(ToString::to_string).collect(),
         ack_within: *ack_within,
@@ -88,17 +88,17 @@ pub(crate) fn path(name: &str, steps: &[(&[&str], u64)]) -> Path {
 }
 
 /// Transaction number `n`.
-pub(crate) fn tx(n: u32) -> B256 {
+pub(crate) fn numbered_tx_hash(n: u32) -> B256 {
     keccak256(n.to_be_bytes())
 }
 
 /// Block `number` of fork `fork`.
-pub(crate) fn at(number: u64, fork: u8) -> BlockRef {
+pub(crate) fn block_ref(number: u64, fork: u8) -> BlockRef {
     BlockRef { number, hash: keccak256([number.to_be_bytes().as_slice(), &[fork]].concat()) }
 }
 
 /// Returns a block on top of the previous one of the same fork, or of `parent`.
-pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
+pub(crate) fn judged_block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
     JudgedBlock {
         chain: ChainId(1),
         at,
@@ -110,31 +110,34 @@ pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> Judg
     }
 }
 
-pub(crate) fn arg(name: &str, value: Value) -> Arg {
+pub(crate) fn untyped_argument(name: &str, value: Value) -> Arg {
     Arg { name: name.into(), ty: "".into(), value, span: None }
 }
 
 /// A transfer of `whole` SNT to the grantee by `watch`, at `position` (`[0]` is `call.0`) of transaction `n`.
-pub(crate) fn transfer(watch: u32, n: u32, position: &[u16], whole: u64) -> Activity {
+pub(crate) fn snt_transfer(watch: u32, n: u32, position: &[u16], whole: u64) -> Activity {
     let amount = U256::from(whole) * U256::from(10).pow(U256::from(18));
     Activity {
         watch: WatchId(watch),
         kind: ActivityKind::Act,
         stage: Stage::Included,
         fate: Fate::Executed,
-        tx: tx(n),
+        tx: numbered_tx_hash(n),
         tx_index: n,
         position: Position::Call(position.to_vec()),
-        from: address(watch),
-        origin: address(50),
-        to: Some(address(TOKEN)),
+        from: numbered_address(watch),
+        origin: numbered_address(50),
+        to: Some(numbered_address(TOKEN)),
         value: U256::ZERO,
         deed: DecodedCall {
             name: "transfer".into(),
             signature: "transfer(address,uint256)".into(),
             selector: Some([0xa9, 0x05, 0x9c, 0xbb]),
             topic0: None,
-            args: vec![arg("to", Value::Address(address(99))), arg("amount", Value::Uint(amount))],
+            args: vec![
+                untyped_argument("to", Value::Address(numbered_address(99))),
+                untyped_argument("amount", Value::Uint(amount)),
+            ],
             decoding: Decoding::Clean,
             mutates: true,
         },
@@ -146,11 +149,11 @@ pub(crate) fn transfer(watch: u32, n: u32, position: &[u16], whole: u64) -> Acti
     }
 }
 
-pub(crate) fn normal(activity: Activity) -> Judged {
+pub(crate) fn judged_normal(activity: Activity) -> Judged {
     Judged { activity, verdict: Verdict::Normal { by: Voucher::Rule("friday-grants".into()) } }
 }
 
-pub(crate) fn raise(activity: Activity, rule: &str, severity: Severity) -> Judged {
+pub(crate) fn judged_abnormal(activity: Activity, rule: &str, severity: Severity) -> Judged {
     let reasons = vec!["friday-grants: amount 60,000 SNT is above 50,000".to_owned()];
     let abnormal = Abnormal {
         rule: rule.into(),
@@ -164,8 +167,8 @@ pub(crate) fn raise(activity: Activity, rule: &str, severity: Severity) -> Judge
     Judged { activity, verdict: Verdict::Abnormal(abnormal) }
 }
 
-pub(crate) fn repeat(activity: Activity, of: usize) -> Judged {
-    let mut judged = raise(activity, "builtin/envelope", Severity::High);
+pub(crate) fn judged_repeat(activity: Activity, of: usize) -> Judged {
+    let mut judged = judged_abnormal(activity, "builtin/envelope", Severity::High);
     if let Verdict::Abnormal(abnormal) = &mut judged.verdict {
         abnormal.repeats = Some(of);
     }
@@ -173,12 +176,12 @@ pub(crate) fn repeat(activity: Activity, of: usize) -> Judged {
 }
 
 /// Returns one finding of the treasury in transaction `n`.
-pub(crate) fn stray(n: u32, severity: Severity) -> Judged {
-    raise(transfer(TREASURY, n, &[0], 60_000), "builtin/unvouched", severity)
+pub(crate) fn treasury_finding(n: u32, severity: Severity) -> Judged {
+    judged_abnormal(snt_transfer(TREASURY, n, &[0], 60_000), "builtin/unvouched", severity)
 }
 
 /// Returns the same verdict for the pending transaction.
-pub(crate) fn announced(judged: Judged) -> Judged {
+pub(crate) fn pending_only(judged: Judged) -> Judged {
     let activity = Activity { stage: Stage::Pending, fate: Fate::Waiting, ..judged.activity };
     Judged { activity, ..judged }
 }
@@ -196,15 +199,15 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn new() -> Self {
-        Self { roster: roster(), ..Self::default() }
+        Self { roster: sample_routing(), ..Self::default() }
     }
 
     /// Commits blocks, after retracting others.
-    pub(crate) fn step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> ChangeSet {
+    pub(crate) fn commit_step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> ChangeSet {
         let again: BTreeSet<FindingId> = blocks
             .iter()
             .flat_map(|block| &block.judged)
-            .filter_map(|judged| judged.finding_id(ChainId(1), address(judged.activity.watch.0)))
+            .filter_map(|judged| judged.finding_id(ChainId(1), numbered_address(judged.activity.watch.0)))
             .collect();
         let findings: Vec<Finding> = self
             .findings
@@ -215,54 +218,55 @@ impl Kept {
         let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
         let incidents = self.incidents.values().filter(wanted).cloned().collect();
         let standing = OpenState { incidents, findings, paged: self.paged.clone(), contested: self.contested.clone() };
-        let chain = chain();
+        let chain = mainnet_info();
         let step = StepJudged { chain: &chain, retract, blocks };
-        let plan = plan(&step, &standing, &self.roster, now_ms);
+        let plan = step_change_set(&step, &standing, &self.roster, now_ms);
         self.keep_at(&plan, now_ms);
         plan
     }
 
     /// Commits one block of fork 0 with these verdicts.
-    pub(crate) fn block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> ChangeSet {
-        self.step(&[], &[block(at(number, 0), at(number - 1, 0), judged)], now_ms)
+    pub(crate) fn commit_block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> ChangeSet {
+        self.commit_step(&[], &[judged_block(block_ref(number, 0), block_ref(number - 1, 0), judged)], now_ms)
     }
 
     /// Commits pending transactions: these verdicts, and the ends of others.
-    pub(crate) fn pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> ChangeSet {
+    pub(crate) fn commit_pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> ChangeSet {
         let nowhere = BlockRef { number: 7, hash: B256::ZERO };
-        let blocks: Vec<JudgedBlock> = judged.into_iter().map(|judged| block(nowhere, nowhere, vec![judged])).collect();
+        let blocks: Vec<JudgedBlock> =
+            judged.into_iter().map(|judged| judged_block(nowhere, nowhere, vec![judged])).collect();
         let standing = OpenState {
             incidents: self.incidents.values().cloned().collect(),
             findings: self.findings.values().cloned().collect(),
             paged: self.paged.clone(),
             contested: self.contested.clone(),
         };
-        let chain = chain();
+        let chain = mainnet_info();
         let step = StepJudged { chain: &chain, retract: &[], blocks: &blocks };
-        let plan = pending(&step, &standing, &self.roster, now_ms, ended);
+        let plan = pending_change_set(&step, &standing, &self.roster, now_ms, ended);
         self.keep_at(&plan, now_ms);
         plan
     }
 
-    pub(crate) fn tick(&mut self, now_ms: u64) -> ChangeSet {
-        let plan = tick(&self.live(), now_ms);
+    pub(crate) fn advance_timers(&mut self, now_ms: u64) -> ChangeSet {
+        let plan = advance_timers(&self.open_state(), now_ms);
         self.keep_at(&plan, now_ms);
         plan
     }
 
-    pub(crate) fn answer(&mut self, how: impl Fn(&Incident) -> Result<ChangeSet, ResponseError>) -> ChangeSet {
-        let plan = how(self.only()).unwrap();
-        self.keep(&plan);
+    pub(crate) fn respond_with(&mut self, how: impl Fn(&Incident) -> Result<ChangeSet, ResponseError>) -> ChangeSet {
+        let plan = how(self.only_incident()).unwrap();
+        self.apply_change_set(&plan);
         plan
     }
 
-    pub(crate) fn only(&self) -> &Incident {
+    pub(crate) fn only_incident(&self) -> &Incident {
         assert_eq!(self.incidents.len(), 1, "one incident");
         self.incidents.values().next().unwrap()
     }
 
     /// Returns all live incidents, as the store returns them outside of a step of the chain.
-    pub(crate) fn live(&self) -> OpenState {
+    pub(crate) fn open_state(&self) -> OpenState {
         let incidents = self.incidents.values().filter(|incident| incident.state.is_live()).cloned().collect();
         OpenState { incidents, paged: self.paged.clone(), findings: Vec::new(), contested: self.contested.clone() }
     }
@@ -277,10 +281,10 @@ impl Kept {
             let severity = incident.heard.unwrap_or(incident.severity);
             self.paged.push(Paged { path: incident.path.name.clone(), severity, at_ms: now_ms });
         }
-        self.keep(plan);
+        self.apply_change_set(plan);
     }
 
-    pub(crate) fn keep(&mut self, plan: &ChangeSet) {
+    pub(crate) fn apply_change_set(&mut self, plan: &ChangeSet) {
         self.incidents.extend(plan.incidents.iter().map(|incident| (incident.id.clone(), incident.clone())));
         self.findings.extend(plan.findings.iter().map(|finding| (finding.id.clone(), finding.clone())));
         self.outbox.extend(plan.deliveries.iter().cloned());
@@ -288,7 +292,7 @@ impl Kept {
 }
 
 /// Returns the notifications of a plan without the feed: `trigger pager, update chat`.
-pub(crate) fn told(plan: &ChangeSet) -> String {
+pub(crate) fn notified_recipients(plan: &ChangeSet) -> String {
     let pages = plan.deliveries.iter().filter(|delivery| delivery.kind != DeliveryKind::Feed);
     let words: Vec<String> = pages.map(|d| format!("{} {}", d.kind.as_str(), d.destination)).collect();
     words.join(", ")

@@ -44,7 +44,7 @@ impl<'a> FindingCause<'a> {
 /// Returns the causes of a block in transaction order. There is one for each path with watches for which a transaction
 /// is abnormal, so that the sender cannot choose the recipients by touching other contracts. Noise of a transaction is
 /// a separate cause for each watch, and so is a finding without a transaction.
-pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Routing) -> Vec<FindingCause<'a>> {
+pub(super) fn block_causes<'a>(block: &'a JudgedBlock, roster: &'a Routing) -> Vec<FindingCause<'a>> {
     type Whole = (B256, Option<WatchId>, bool);
     type Key<'a> = (Whole, &'a str);
     let mut order: Vec<Key<'a>> = Vec::new();
@@ -65,12 +65,12 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Routing) -> Vec<Fin
         });
         if let Some(id) = judged.finding_id(block.chain, watch.address) {
             let observe = abnormal.observe || watch.observe;
-            gathered.join(RaisedFinding { id, index, judged, abnormal, watch, observe });
+            gathered.merge_raised(RaisedFinding { id, index, judged, abnormal, watch, observe });
         }
     }
     let cause = |key: Key<'a>| {
         let IncidentGroup { raised, .. } = by_path.remove(&key)?;
-        let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
+        let innermost = (0..raised.len()).max_by_key(|at| finding_depth(&raised[*at], *at))?;
         let owner = raised[innermost].watch.id;
         let others = passed.get(&key.0).into_iter().flatten().filter(|id| **id != owner);
         let touches = others.filter_map(|id| roster.watch(*id)).map(|watch| watch.label.to_string()).collect();
@@ -90,7 +90,7 @@ struct IncidentGroup<'a> {
 impl<'a> IncidentGroup<'a> {
     /// Adds a finding. An act of a contract on itself is both an act and a call; if the same rule raises both, they are
     /// one finding with the higher severity.
-    fn join(&mut self, next: RaisedFinding<'a>) {
+    fn merge_raised(&mut self, next: RaisedFinding<'a>) {
         let Some(place) = self.places.get(&next.id) else {
             self.places.insert(next.id.clone(), self.raised.len());
             self.raised.push(next);
@@ -111,7 +111,7 @@ impl<'a> IncidentGroup<'a> {
 /// their depth, come before logs, whose position does not show the depth. At the same depth, the actor comes before the
 /// called, logging or moved contract: a Safe that transfers an unlisted amount owns the incident, not the token it
 /// calls. Then wallets come before other contracts, then the higher severity, then the first.
-fn depth(raised: &RaisedFinding<'_>, at: usize) -> impl Ord + use<> {
+fn finding_depth(raised: &RaisedFinding<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
         Position::Call(path) | Position::Inside(path) | Position::Told { path, .. } => path.len() + 1,

@@ -1,11 +1,11 @@
 //! Sentence about what happened, with units.
 
-use super::phrases::{amount, say, shown};
+use super::phrases::{format_token_amount, format_value, function_phrase};
 use super::roster::{AddressNames, Routing};
 use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, Stage, WatchInfo};
 use alloy_primitives::{Address, U256};
@@ -28,48 +28,51 @@ const VIA_MAX: usize = 16;
 /// The headline names the actor, the act and the recipient, with names from the address book, and its stage: a
 /// proposal, an attempt that reverted or failed, a claim without confirmation. Text from the chain is escaped.
 #[must_use]
-pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
+pub fn activity_headline(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let chain = watch.chain.id;
     let matter = activity.notes.iter().find_map(|note| if let Note::Queue(what) = note { Some(what) } else { None });
     if let Some(what) = matter {
-        let progress = activity.progress().map_or_else(String::new, |progress| format!(" ({progress})"));
-        return printable(format!("{} {what}{progress}", watch.label), HEADLINE_CHARS_MAX);
+        let progress = activity.proposal_progress().map_or_else(String::new, |progress| format!(" ({progress})"));
+        return escape_unprintable(format!("{} {what}{progress}", watch.label), HEADLINE_CHARS_MAX);
     }
     let sentence = match (activity.kind, &activity.position) {
         (_, Position::Due(due)) => {
-            format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
+            format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::format_rfc3339(*due))
         }
-        (ActivityKind::Move, _) => movement(activity, watch, roster),
-        (ActivityKind::State, _) => state::sentence(activity, watch, roster),
-        (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
+        (ActivityKind::Move, _) => movement_sentence(activity, watch, roster),
+        (ActivityKind::State, _) => state::state_sentence(activity, watch, roster),
+        (ActivityKind::Event, _) => format!("{} logged {}", watch.label, call_with_arguments(activity, chain, roster)),
         (_, Position::Authorization(_)) if activity.stage == Stage::Pending => {
-            format!("{} (pending)", delegation(activity, watch, roster))
+            format!("{} (pending)", delegation_sentence(activity, watch, roster))
         }
-        (_, Position::Authorization(_)) => delegation(activity, watch, roster),
-        (ActivityKind::Act, _) => deed(&watch.label, activity, chain, roster),
-        (ActivityKind::Call, _) => deed(&roster.names.show(chain, activity.from), activity, chain, roster),
+        (_, Position::Authorization(_)) => delegation_sentence(activity, watch, roster),
+        (ActivityKind::Act, _) => call_sentence(&watch.label, activity, chain, roster),
+        (ActivityKind::Call, _) => {
+            call_sentence(&roster.names.display_name(chain, activity.from), activity, chain, roster)
+        }
     };
-    printable(sentence, HEADLINE_CHARS_MAX)
+    escape_unprintable(sentence, HEADLINE_CHARS_MAX)
 }
 
 /// Wrappers around an activity, outermost first: `execTransaction at Treasury Safe`.
-pub(super) fn via(activity: &Activity, chain: ChainId, names: &AddressNames) -> Vec<String> {
-    let shown =
-        |wrapper: &crate::model::Wrapper| clean(&format!("{} at {}", wrapper.function, names.show(chain, wrapper.at)));
+pub(super) fn wrapper_descriptions(activity: &Activity, chain: ChainId, names: &AddressNames) -> Vec<String> {
+    let shown = |wrapper: &crate::model::Wrapper| {
+        clean_line(&format!("{} at {}", wrapper.function, names.display_name(chain, wrapper.at)))
+    };
     activity.via.iter().take(VIA_MAX).map(shown).collect()
 }
 
 /// Text that may come from the chain, on one line and of bounded length.
-pub(super) fn clean(text: &str) -> String {
-    printable(text, TEXT_CHARS_MAX)
+pub(super) fn clean_line(text: &str) -> String {
+    escape_unprintable(text, TEXT_CHARS_MAX)
 }
 
 /// Returns the sentence of a call or an act by `who`.
-fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> String {
-    let (past, infinitive, rest) = verb(activity, chain, roster);
+fn call_sentence(who: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> String {
+    let (past, infinitive, rest) = activity_verb(activity, chain, roster);
     match activity.fate {
         Fate::Executed => format!("{who} {past} {rest}"),
-        Fate::Waiting => match activity.progress() {
+        Fate::Waiting => match activity.proposal_progress() {
             Some(progress) => format!("{who} is to {infinitive} {rest} ({progress})"),
             None if activity.stage == Stage::Pending => format!("{who} is about to {infinitive} {rest} (pending)"),
             None => format!("{who} is to {infinitive} {rest} (proposed)"),
@@ -81,22 +84,25 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Routing) -> Str
 }
 
 /// Returns the past tense, the infinitive and the rest of the sentence.
-fn verb(activity: &Activity, chain: ChainId, roster: &Routing) -> (&'static str, &'static str, String) {
+fn activity_verb(activity: &Activity, chain: ChainId, roster: &Routing) -> (&'static str, &'static str, String) {
     let to = match activity.to {
-        Some(to) => roster.names.show(chain, to),
+        Some(to) => roster.names.display_name(chain, to),
         None => "an unknown contract".to_owned(),
     };
     let worth = if activity.value.is_zero() {
         String::new()
     } else {
-        format!(", along with {}", Unit::ether().show(activity.value))
+        format!(", along with {}", Unit::ether().format_amount(activity.value))
     };
     // Foreign code runs on the wallet's own storage, so the function's name does not say what it does.
     if activity.operation == Operation::Delegatecall {
         return (
             "ran",
             "run",
-            format!("foreign code as itself: {} of {to}, by delegatecall", listed(activity, chain, roster)),
+            format!(
+                "foreign code as itself: {} of {to}, by delegatecall",
+                call_with_arguments(activity, chain, roster)
+            ),
         );
     }
     if activity.operation == Operation::Create {
@@ -111,7 +117,7 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Routing) -> (&'static str,
     }
     match &activity.deed.decoding {
         Decoding::Ether if activity.value.is_zero() => ("called", "call", format!("{to} without data")),
-        Decoding::Ether => ("sent", "send", format!("{} to {to}", Unit::ether().show(activity.value))),
+        Decoding::Ether => ("sent", "send", format!("{} to {to}", Unit::ether().format_amount(activity.value))),
         Decoding::Opaque(_) if activity.deed.selector.is_some() && activity.deed.signature.starts_with("0x") => {
             ("called", "call", format!("the unknown function {} of {to}{worth}", activity.deed.name))
         }
@@ -122,28 +128,29 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Routing) -> (&'static str,
             ("called", "call", format!("{} or another function of {to}{worth}", fits.join(" or ")))
         }
         Decoding::Clean | Decoding::Suffixed(_) | Decoding::Flawed(_) => {
-            if let Some(said) = say(activity, chain, roster) {
+            if let Some(said) = function_phrase(activity, chain, roster) {
                 return said;
             }
             if matches!(activity.role, Role::Envelope { .. }) {
                 return ("executed", "execute", format!("{} of {to}{worth}", activity.deed.name));
             }
-            ("called", "call", format!("{} on {to}{worth}", listed(activity, chain, roster)))
+            ("called", "call", format!("{} on {to}{worth}", call_with_arguments(activity, chain, roster)))
         }
     }
 }
 
 /// Returns the sentence of a movement: a token's log that names the watch.
-fn movement(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
+fn movement_sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let chain = watch.chain.id;
     let address = |place: usize| activity.deed.args.get(place).and_then(|arg| arg.value.as_address());
     let value = activity.deed.args.get(3).and_then(|arg| arg.value.as_uint());
     let (Some(token), Some(from), Some(to), Some(value)) = (address(0), address(1), address(2), value) else {
-        return format!("{} was part of {}", watch.label, listed(activity, chain, roster));
+        return format!("{} was part of {}", watch.label, call_with_arguments(activity, chain, roster));
     };
-    let worth = pieces(activity, chain, roster).unwrap_or_else(|| amount(value, Some(token), chain, roster));
+    let worth =
+        token_pieces(activity, chain, roster).unwrap_or_else(|| format_token_amount(value, Some(token), chain, roster));
     let name = |address: Address| {
-        if address == watch.address { watch.label.to_string() } else { roster.names.show(chain, address) }
+        if address == watch.address { watch.label.to_string() } else { roster.names.display_name(chain, address) }
     };
     match (&*activity.deed.name, from, to) {
         ("approval", ..) => format!("{} allowed {} to spend {worth}", name(from), name(to)),
@@ -156,15 +163,15 @@ fn movement(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String 
 
 /// Returns the tokens of a collection that move and the number of each, if they have ids: `token 7 of Apes`, `5 of
 /// token 7 and 1 of token 9 of Badges`. If there are many, they are counted.
-fn pieces(activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
+fn token_pieces(activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     let list = |at: usize| activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
     let collection = activity.deed.args.first()?.value.as_address()?;
     let one = |(id, amount): (&Value, &Value)| {
-        let id = printable(id.to_string(), ARG_CHARS_MAX);
+        let id = escape_unprintable(id.to_string(), ARG_CHARS_MAX);
         if amount.as_uint() == Some(U256::ONE) {
             format!("token {id}")
         } else {
-            format!("{} of token {id}", shown(amount, chain, roster))
+            format!("{} of token {id}", format_value(amount, chain, roster))
         }
     };
     let (ids, amounts) = (list(4)?, list(5)?);
@@ -172,11 +179,11 @@ fn pieces(activity: &Activity, chain: ChainId, roster: &Routing) -> Option<Strin
     if ids.len() > PIECES_SAID_MAX {
         parts.push(format!("{} more", ids.len() - PIECES_SAID_MAX));
     }
-    Some(format!("{} of {}", joined(&parts), roster.names.show(chain, collection)))
+    Some(format!("{} of {}", join_with_and(&parts), roster.names.display_name(chain, collection)))
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn joined(parts: &[String]) -> String {
+fn join_with_and(parts: &[String]) -> String {
     match parts.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
@@ -185,35 +192,36 @@ fn joined(parts: &[String]) -> String {
 }
 
 /// An authorization of EIP-7702: an account lets a contract's code act as its own.
-fn delegation(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
+fn delegation_sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     match activity.deed.args.first().and_then(|arg| arg.value.as_address()) {
         Some(Address::ZERO) => format!("{} took back the delegation of its code", watch.label),
-        Some(to) => format!("{} delegated its code to {}", watch.label, roster.names.show(watch.chain.id, to)),
+        Some(to) => format!("{} delegated its code to {}", watch.label, roster.names.display_name(watch.chain.id, to)),
         None => format!("{} signed a delegation of its code", watch.label),
     }
 }
 
 /// `name(to: Grantee: docs, amount: 5 SNT, …)`.
-fn listed(activity: &Activity, chain: ChainId, roster: &Routing) -> String {
+fn call_with_arguments(activity: &Activity, chain: ChainId, roster: &Routing) -> String {
     let args = &activity.deed.args;
     let mut parts: Vec<String> = Vec::new();
     for arg in args.iter().take(ARGS_MAX) {
-        let value = worth(arg, activity, chain, roster).unwrap_or_else(|| shown(&arg.value, chain, roster));
-        let value = printable(value, ARG_CHARS_MAX);
+        let value =
+            argument_amount(arg, activity, chain, roster).unwrap_or_else(|| format_value(&arg.value, chain, roster));
+        let value = escape_unprintable(value, ARG_CHARS_MAX);
         parts.push(if arg.name.is_empty() { value } else { format!("{}: {value}", arg.name) });
     }
     if args.len() > ARGS_MAX {
         parts.push("…".to_owned());
     }
-    format!("{}({})", printable(&*activity.deed.name, ARG_CHARS_MAX), parts.join(", "))
+    format!("{}({})", escape_unprintable(&*activity.deed.name, ARG_CHARS_MAX), parts.join(", "))
 }
 
 /// Returns the amount of a token's own event, function or movement in the token's unit; `None` for every other
 /// argument, and if the token's decimals are not known.
-pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
+pub(super) fn argument_amount(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Routing) -> Option<String> {
     let token = token_of(activity)?;
     let number = arg.value.as_uint().filter(|_| is_amount(&arg.name) && roster.tokens.contains_key(&(chain, token)))?;
-    Some(amount(number, Some(token), chain, roster))
+    Some(format_token_amount(number, Some(token), chain, roster))
 }
 
 fn is_amount(name: &str) -> bool {

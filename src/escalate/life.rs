@@ -1,8 +1,8 @@
 //! Lifecycle of one incident: opening, paging, going quiet, closing, and the recipients of each.
 
-use super::answers::changed;
+use super::answers::push_changed_incident;
 use super::group::RaisedFinding;
-use super::headline::clean;
+use super::headline::clean_line;
 use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::page;
 use super::roster::Routing;
@@ -20,7 +20,7 @@ const LISTED_MAX: usize = 64;
 pub(super) const REORG: &str = "reorg";
 
 /// Opens an incident without notifying anyone.
-pub(super) fn open(id: IncidentId, raised: &RaisedFinding<'_>, roster: &Routing, now_ms: u64) -> Incident {
+pub(super) fn new_incident(id: IncidentId, raised: &RaisedFinding<'_>, roster: &Routing, now_ms: u64) -> Incident {
     let watch = raised.watch;
     let path = roster.path(&watch.path);
     Incident {
@@ -62,7 +62,7 @@ pub(super) fn open(id: IncidentId, raised: &RaisedFinding<'_>, roster: &Routing,
 }
 
 /// Starts a new round on a closed incident whose evidence came back. People are notified as for a new one.
-pub(super) fn reopen(incident: &mut Incident) {
+pub(super) fn reopen_incident(incident: &mut Incident) {
     incident.state = State::Open;
     incident.cycle += 1;
     incident.heard = None;
@@ -79,7 +79,11 @@ pub(super) fn reopen(incident: &mut Incident) {
 }
 
 /// Records the watches and rules that an incident involves. A rule that does not page yet is not included.
-pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item = &'a String>, rule: Option<&str>) {
+pub(super) fn record_involvement<'a>(
+    incident: &mut Incident,
+    touches: impl Iterator<Item = &'a String>,
+    rule: Option<&str>,
+) {
     for label in touches {
         if incident.touches.len() < LISTED_MAX && *label != incident.label && !incident.touches.contains(label) {
             incident.touches.push(label.clone());
@@ -91,25 +95,26 @@ pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item =
 }
 
 /// Adds evidence to the page. Observed findings are listed only while there are no others.
-pub(super) fn show(incident: &mut Incident, change: &IncidentChange, observe: bool, evidence: Evidence) {
-    let heard = incident.heard.is_some() || incident.mentioned || change.counts();
+pub(super) fn show_evidence(incident: &mut Incident, change: &IncidentChange, observe: bool, evidence: Evidence) {
+    let heard = incident.heard.is_some() || incident.mentioned || change.has_news();
     if observe && heard {
         return;
     }
     if !observe && !heard {
         incident.page.evidence.clear();
     }
-    page::put(&mut incident.page, evidence);
+    page::put_evidence(&mut incident.page, evidence);
 }
 
 /// Sends the results of a step: first the retracted findings, then the new or moved ones.
-pub(super) fn settle(incident: &mut Incident, change: &IncidentChange, pager: &mut Pager) {
+pub(super) fn notify_changes(incident: &mut Incident, change: &IncidentChange, pager: &mut Pager) {
     if !change.gone.is_empty() {
         let what = match change.gone.as_slice() {
             [one] => format!("A reorg took back: {one}"),
             several => format!("A reorg took back {} findings, among them: {}", several.len(), several[0]),
         };
-        let what = if change.contested_by.is_empty() { what } else { doubted(&what, &change.contested_by) };
+        let what =
+            if change.contested_by.is_empty() { what } else { contested_retraction(&what, &change.contested_by) };
         tell_told(incident, DeliveryKind::Retract, what, &mut pager.out);
     }
     if !change.ended.is_empty() {
@@ -127,11 +132,11 @@ pub(super) fn settle(incident: &mut Incident, change: &IncidentChange, pager: &m
         } else {
             (State::Resolved, format!("Closed: all of its evidence was pending, and ended ({why})"))
         };
-        close(incident, state, what, pager.now_ms, &mut pager.out);
-    } else if let Some(leading) = change.leading(&incident.coverage) {
-        hear(incident, change, leading, pager);
+        close_incident(incident, state, what, pager.now_ms, &mut pager.out);
+    } else if let Some(leading) = change.leading_finding(&incident.coverage) {
+        notify_new_findings(incident, change, leading, pager);
     } else if !change.ahead.is_empty() {
-        mention(incident, &change.ahead, &mut pager.out);
+        announce_pending(incident, &change.ahead, &mut pager.out);
     } else if let Some(first) = change.moved.first() {
         tell_told(
             incident,
@@ -146,10 +151,10 @@ pub(super) fn settle(incident: &mut Incident, change: &IncidentChange, pager: &m
 }
 
 /// Returns the text of a retraction with which some endpoints disagree.
-fn doubted(what: &str, by: &BTreeSet<String>) -> String {
+fn contested_retraction(what: &str, by: &BTreeSet<String>) -> String {
     let names: Vec<&str> = by.iter().map(String::as_str).collect();
     let holds = if names.len() == 1 { "holds" } else { "hold" };
-    clean(&format!("{} still {holds} the block, so that this stays open. {what}", names.join(", ")))
+    clean_line(&format!("{} still {holds} the block, so that this stays open. {what}", names.join(", ")))
 }
 
 /// Closes an incident whose evidence a reorg retracted, once no endpoint holds the block any more or the other branch
@@ -167,25 +172,25 @@ pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u
         incident.close_reason = Some(REORG.to_owned());
         let what =
             "Closed: a reorg took back all of its evidence, and no endpoint holds it against a final branch".to_owned();
-        close(&mut incident, State::FalseAlarm, what, now_ms, &mut plan.deliveries);
+        close_incident(&mut incident, State::FalseAlarm, what, now_ms, &mut plan.deliveries);
     }
-    changed(incident, plan);
+    push_changed_incident(incident, plan);
     true
 }
 
 fn tell_told(incident: &mut Incident, kind: DeliveryKind, what: String, out: &mut Vec<Delivery>) {
     let told = incident.told.clone();
-    tell(incident, kind, &told, Some(what), out);
+    notify_destinations(incident, kind, &told, Some(what), out);
 }
 
 /// Announces findings that are only pending: recipients are notified, and nobody is woken. Announcing more of the same
 /// costs an attacker next to nothing, so that after the first message only a higher severity is worth another; the rest
 /// is on the page, and in the feed.
-fn mention(incident: &mut Incident, ahead: &[(IncidentNews, bool)], out: &mut Vec<Delivery>) {
+fn announce_pending(incident: &mut Incident, ahead: &[(IncidentNews, bool)], out: &mut Vec<Delivery>) {
     if incident.heard.is_none() && !incident.mentioned {
         incident.mentioned = true;
         let notify = incident.path.notify.clone();
-        tell(incident, DeliveryKind::Trigger, &notify, None, out);
+        notify_destinations(incident, DeliveryKind::Trigger, &notify, None, out);
     } else if let Some((news, _)) = ahead.iter().rfind(|(_, louder)| *louder) {
         let told = incident.told.clone();
         tell_news(incident, DeliveryKind::Update, &told, news, out);
@@ -204,7 +209,7 @@ struct PageRequest {
     unseen: u64,
 }
 
-fn wish(incident: &Incident, change: &IncidentChange, loudest: Severity, now_ms: u64) -> PageRequest {
+fn decide_notification(incident: &Incident, change: &IncidentChange, loudest: Severity, now_ms: u64) -> PageRequest {
     let coverage = &incident.coverage;
     let louder = incident.heard.is_none_or(|heard| loudest > heard);
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= incident.path.page_at);
@@ -214,7 +219,7 @@ fn wish(incident: &Incident, change: &IncidentChange, loudest: Severity, now_ms:
     let acknowledged = incident.state == State::Acknowledged;
     let (mut so_far, mut unseen, mut own) = (coverage.clone(), 0_u64, false);
     for act in acts.clone() {
-        if so_far.covers(act) {
+        if so_far.covers_act(act) {
             if acknowledged {
                 so_far.count(act);
             }
@@ -239,15 +244,20 @@ fn wish(incident: &Incident, change: &IncidentChange, loudest: Severity, now_ms:
 }
 
 /// Handles new findings: selects the recipients and decides whether to page.
-pub(super) fn hear(incident: &mut Incident, change: &IncidentChange, leading: &NewAct, pager: &mut Pager) {
+pub(super) fn notify_new_findings(
+    incident: &mut Incident,
+    change: &IncidentChange,
+    leading: &NewAct,
+    pager: &mut Pager,
+) {
     let before = incident.heard;
     let earlier = incident.told.clone();
     let loudest = leading.news.severity;
-    let wish = wish(incident, change, loudest, pager.now_ms);
+    let wish = decide_notification(incident, change, loudest, pager.now_ms);
     let news = IncidentNews { more: rest_of(incident, change, leading), ..leading.news.clone() };
     let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.claim);
     if wish.page && !admitted {
-        pager.hold(incident, &news, wish.unseen.max(1));
+        pager.hold_page(incident, &news, wish.unseen.max(1));
         // If the first page of an incident is held back, people are notified only by the storm's page.
         if before.is_none() {
             return tell_news(incident, DeliveryKind::Update, &earlier, &news, &mut pager.out);
@@ -262,17 +272,17 @@ pub(super) fn hear(incident: &mut Incident, change: &IncidentChange, leading: &N
         page_for(incident, &wish, (before, mentioned), &news, pager)
     } else if before.is_none() && !mentioned {
         let notify = incident.path.notify.clone();
-        tell(incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
+        notify_destinations(incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
         notify
     } else {
         Vec::new()
     };
     if acknowledged {
-        let on_page = if admitted { listed(incident, change, led) } else { BTreeSet::new() };
+        let on_page = if admitted { listed_findings(incident, change, led) } else { BTreeSet::new() };
         count_beside(incident, change, &on_page);
     }
     if admitted {
-        cover(incident, change, led, pager.now_ms);
+        record_coverage(incident, change, led, pager.now_ms);
     }
     if before.is_some() || mentioned {
         let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
@@ -298,13 +308,13 @@ fn page_for(
             incident.state = State::Open;
             forget_ack(incident);
             incident.cycle += u32::from(mentioned && was_notified);
-            start(incident, pager.now_ms, None, &mut pager.out)
+            start_escalation(incident, pager.now_ms, None, &mut pager.out)
         }
         (Some(_), State::Open) if incident.paging => {
             // The escalation keeps its step and its time: a restart would give an attacker more time.
             debug_assert!(wish.louder || wish.unseen > 0);
             incident.cycle += 1;
-            let steps = stepped(incident);
+            let steps = paged_destinations(incident);
             tell_news(incident, DeliveryKind::Trigger, &steps, news, &mut pager.out);
             steps
         }
@@ -312,7 +322,7 @@ fn page_for(
             incident.cycle += u32::from(state != State::Open || was_notified);
             incident.state = State::Open;
             forget_ack(incident);
-            let to = begin(incident, pager.now_ms);
+            let to = begin_round(incident, pager.now_ms);
             tell_news(incident, DeliveryKind::Trigger, &to, news, &mut pager.out);
             to
         }
@@ -320,8 +330,8 @@ fn page_for(
 }
 
 /// Records the findings of a step that the page just sent shows.
-fn cover(incident: &mut Incident, change: &IncidentChange, led: Option<&FindingId>, now_ms: u64) {
-    let listed = listed(incident, change, led);
+fn record_coverage(incident: &mut Incident, change: &IncidentChange, led: Option<&FindingId>, now_ms: u64) {
+    let listed = listed_findings(incident, change, led);
     let acts = change.fresh.iter().filter(|fresh| fresh.id().is_some_and(|id| listed.contains(id)));
     acts.filter_map(|fresh| fresh.act.clone()).for_each(|act| incident.coverage.add(act, now_ms));
 }
@@ -336,7 +346,7 @@ fn count_beside(incident: &mut Incident, change: &IncidentChange, on_page: &BTre
 
 /// Returns the findings of a step that a page beginning with `led` lists. Of several on one line, only the first
 /// counts.
-fn listed(incident: &Incident, change: &IncidentChange, led: Option<&FindingId>) -> BTreeSet<FindingId> {
+fn listed_findings(incident: &Incident, change: &IncidentChange, led: Option<&FindingId>) -> BTreeSet<FindingId> {
     let rest = incident.page.evidence.iter().map(|evidence| &evidence.finding).filter(|id| Some(*id) != led);
     let lines: BTreeSet<&FindingId> = led.into_iter().chain(rest).take(EVIDENCE_MAX).collect();
     change.fresh.iter().filter_map(NewAct::id).filter(|id| lines.contains(id)).cloned().collect()
@@ -347,49 +357,49 @@ fn rest_of(incident: &Incident, change: &IncidentChange, leading: &NewAct) -> Op
     let led = leading.id();
     let more =
         change.fresh.iter().filter(|fresh| !std::ptr::eq(*fresh, leading) && (led.is_none() || fresh.id() != led));
-    let listed = listed(incident, change, led);
+    let listed = listed_findings(incident, change, led);
     let hidden = more.clone().filter(|fresh| fresh.id().is_some_and(|id| !listed.contains(id))).count();
     match (more.count(), hidden) {
         (0, _) => None,
-        (more, 0) => Some(counted(more, "more finding")),
-        (more, hidden) => Some(format!("{}, of which {hidden} are not shown", counted(more, "more finding"))),
+        (more, 0) => Some(format_more_count(more, "more finding")),
+        (more, hidden) => Some(format!("{}, of which {hidden} are not shown", format_more_count(more, "more finding"))),
     }
 }
 
 /// `1 more finding`, `2 more findings`.
-pub(super) fn counted(n: usize, what: &str) -> String {
+pub(super) fn format_more_count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Starts paging at the first step of the path, and returns the recipients.
-pub(super) fn start(
+pub(super) fn start_escalation(
     incident: &mut Incident,
     now_ms: u64,
     change: Option<String>,
     out: &mut Vec<Delivery>,
 ) -> Vec<String> {
-    let to = begin(incident, now_ms);
-    tell(incident, DeliveryKind::Trigger, &to, change, out);
+    let to = begin_round(incident, now_ms);
+    notify_destinations(incident, DeliveryKind::Trigger, &to, change, out);
     to
 }
 
 /// Starts a round at the first step of the path, and returns its recipients.
-pub(super) fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
+pub(super) fn begin_round(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.paging = true;
     incident.step = 0;
-    incident.next_escalation = due(incident, now_ms);
+    incident.next_escalation = next_escalation_at(incident, now_ms);
     incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default()
 }
 
 /// Returns the time at which the step after the present one is due.
-pub(super) fn due(incident: &Incident, now_ms: u64) -> Option<u64> {
+pub(super) fn next_escalation_at(incident: &Incident, now_ms: u64) -> Option<u64> {
     let step = incident.path.steps.get(incident.step as usize)?;
     // A step without time to acknowledge would page at every tick.
     Some(now_ms.saturating_add(step.ack_within.max(1).saturating_mul(1000)))
 }
 
 /// Returns the destinations of the steps notified in this round, each once.
-pub(super) fn stepped(incident: &Incident) -> Vec<String> {
+pub(super) fn paged_destinations(incident: &Incident) -> Vec<String> {
     let mut to: Vec<String> = Vec::new();
     for name in incident.path.steps.iter().take(incident.step as usize + 1).flat_map(|step| &step.to) {
         if !to.contains(name) {
@@ -400,13 +410,19 @@ pub(super) fn stepped(incident: &Incident) -> Vec<String> {
 }
 
 /// Closes an incident and notifies everyone who was notified of it.
-pub(super) fn close(incident: &mut Incident, state: State, change: String, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn close_incident(
+    incident: &mut Incident,
+    state: State,
+    change: String,
+    now_ms: u64,
+    out: &mut Vec<Delivery>,
+) {
     incident.closed_at = Some(now_ms);
     incident.state = state;
     incident.next_escalation = None;
     incident.ack_expires = None;
     let told = incident.told.clone();
-    tell(incident, DeliveryKind::Resolve, &told, Some(change), out);
+    notify_destinations(incident, DeliveryKind::Resolve, &told, Some(change), out);
 }
 
 /// Clears the acknowledgement of the incident.
@@ -416,16 +432,16 @@ pub(super) fn forget_ack(incident: &mut Incident) {
 }
 
 /// Appends one message for each destination, all with the same revision.
-pub(super) fn tell(
+pub(super) fn notify_destinations(
     incident: &mut Incident,
     kind: DeliveryKind,
     to: &[String],
     change: Option<String>,
     out: &mut Vec<Delivery>,
 ) {
-    page::refresh(incident);
+    page::refresh_page(incident);
     let page = Page { change, ..incident.page.clone() };
-    send(incident, kind, to, &page, out);
+    push_deliveries(incident, kind, to, &page, out);
 }
 
 /// Sends a message that begins with the news.
@@ -436,12 +452,12 @@ pub(super) fn tell_news(
     news: &IncidentNews,
     out: &mut Vec<Delivery>,
 ) {
-    page::refresh(incident);
+    page::refresh_page(incident);
     let page = page::leading_with(&incident.page, news);
-    send(incident, kind, to, &page, out);
+    push_deliveries(incident, kind, to, &page, out);
 }
 
-fn send(incident: &mut Incident, kind: DeliveryKind, to: &[String], page: &Page, out: &mut Vec<Delivery>) {
+fn push_deliveries(incident: &mut Incident, kind: DeliveryKind, to: &[String], page: &Page, out: &mut Vec<Delivery>) {
     if to.is_empty() {
         return;
     }

@@ -1,6 +1,6 @@
 //! JSON lines of verdicts and incidents.
 
-use super::headline::{clean, headline, via, worth};
+use super::headline::{activity_headline, argument_amount, clean_line, wrapper_descriptions};
 use super::page;
 use super::roster::{Routing, StepJudged};
 use crate::model::activity::{Fate, Operation};
@@ -28,7 +28,7 @@ pub fn verdict_line(
     let (verdict, by, severity, reasons, near) = match &judged.verdict {
         Verdict::Normal { by } => ("normal", by.to_string(), None, Vec::new(), 0),
         Verdict::Abnormal(abnormal) => {
-            let reasons = abnormal.reasons.iter().map(|reason| clean(reason)).collect();
+            let reasons = abnormal.reasons.iter().map(|reason| clean_line(reason)).collect();
             ("abnormal", abnormal.rule.to_string(), Some(abnormal.severity.to_string()), reasons, abnormal.near)
         }
     };
@@ -36,15 +36,15 @@ pub fn verdict_line(
         chain: step.chain.name.to_string(),
         block: block.at.number,
         block_hash: format!("{:#x}", block.at.hash),
-        time: utc(block.time),
-        tx: transaction(block.transaction_of(activity)),
+        time: format_rfc3339(block.time),
+        tx: transaction_or_empty(block.transaction_of(activity)),
         position: activity.position.to_string(),
         watch: watch.label.to_string(),
         address: watch.address.to_checksum(None),
         activity: activity.kind.as_str().to_owned(),
-        function: clean(&activity.deed.signature),
-        stage: page::stage(activity.stage).to_owned(),
-        fate: fate(activity.fate).to_owned(),
+        function: clean_line(&activity.deed.signature),
+        stage: page::stage_name(activity.stage).to_owned(),
+        fate: outcome_name(activity.fate).to_owned(),
         verdict: verdict.to_owned(),
         by,
         severity,
@@ -53,14 +53,16 @@ pub fn verdict_line(
         finding_id: own.map(|finding| finding.id.to_string()),
         incident_id: incident.map(ToString::to_string),
         revision: own.map_or(1, |finding| finding.revision),
-        headline: headline(activity, watch, roster),
-        args: named(&activity.deed.args, |arg| Some(arg.value.to_json())),
-        args_human: named(&activity.deed.args, |arg| worth(arg, activity, block.chain, roster).map(Json::String)),
+        headline: activity_headline(activity, watch, roster),
+        args: arguments_by_name(&activity.deed.args, |arg| Some(arg.value.to_json())),
+        args_human: arguments_by_name(&activity.deed.args, |arg| {
+            argument_amount(arg, activity, block.chain, roster).map(Json::String)
+        }),
         value: activity.value.to_string(),
-        value_human: Unit::ether().show(activity.value),
-        via: via(activity, block.chain, &roster.names),
+        value_human: Unit::ether().format_amount(activity.value),
+        via: wrapper_descriptions(activity, block.chain, &roster.names),
         from: activity.from.to_checksum(None),
-        origin: somebody(activity.origin),
+        origin: address_or_empty(activity.origin),
         to: activity.to.map(|to| to.to_checksum(None)),
         operation: match activity.operation {
             Operation::Call => "call",
@@ -68,9 +70,9 @@ pub fn verdict_line(
             Operation::Create => "create",
         }
         .to_owned(),
-        signers: activity.signers.as_deref().map(checksums),
-        implementation: activity.runs().map(|(code, _)| code.to_checksum(None)),
-        abi: activity.runs().and_then(|(_, abi)| abi.map(ToString::to_string)),
+        signers: activity.signers.as_deref().map(checksummed_addresses),
+        implementation: activity.executed_code().map(|(code, _)| code.to_checksum(None)),
+        abi: activity.executed_code().and_then(|(_, abi)| abi.map(ToString::to_string)),
         sources: block.sight.sources,
         verified: block.sight.proof == Verification::Proven,
         late: None,
@@ -90,10 +92,10 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
         path: incident.path.name.clone(),
         state: incident.state.as_str().to_owned(),
         severity: incident.severity.to_string(),
-        opened: utc(incident.opened_at / 1000),
+        opened: format_rfc3339(incident.opened_at / 1000),
         findings: named,
         step: incident.step + 1,
-        next_escalation: incident.next_escalation.map(|at| utc(at / 1000)),
+        next_escalation: incident.next_escalation.map(|at| format_rfc3339(at / 1000)),
         acked_by: incident.acked_by.clone(),
         headline: incident.page.headline.clone(),
         finality: incident.footing.map(|footing| footing.finality.as_str().to_owned()),
@@ -117,7 +119,7 @@ pub fn finding_line(finding: &Finding, roster: &Routing) -> Line {
         chain: chain.map_or_else(|| finding.chain.to_string(), |watch| watch.chain.name.to_string()),
         block: finding.at.number,
         block_hash: format!("{:#x}", finding.at.hash),
-        tx: transaction(finding.tx),
+        tx: transaction_or_empty(finding.tx),
         watch: watch.map_or_else(|| address.clone(), |watch| watch.label.to_string()),
         address,
         by: finding.rule.clone(),
@@ -135,17 +137,17 @@ pub fn finding_line(finding: &Finding, roster: &Routing) -> Line {
 /// Formats a time as RFC 3339 in UTC. A time outside the calendar, which only a hostile header can hold, stays a number
 /// of seconds.
 #[must_use]
-pub fn utc(seconds: u64) -> String {
+pub fn format_rfc3339(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
 /// Returns the arguments by name. An argument without a name, or with a name that is taken, goes by its position.
-fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json> {
+fn arguments_by_name(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json> {
     let mut map = Map::new();
     for (place, arg) in args.iter().enumerate() {
         let taken = args[..place].iter().any(|before| before.name == arg.name);
-        let name = if arg.name.is_empty() || taken { format!("#{place}") } else { clean(&arg.name) };
+        let name = if arg.name.is_empty() || taken { format!("#{place}") } else { clean_line(&arg.name) };
         if let Some(told) = told(arg) {
             map.insert(name, told);
         }
@@ -154,20 +156,20 @@ fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json>
 }
 
 /// Formats a transaction hash; empty if no transaction caused it.
-fn transaction(tx: B256) -> String {
+fn transaction_or_empty(tx: B256) -> String {
     if tx.is_zero() { String::new() } else { format!("{tx:#x}") }
 }
 
 /// Formats an address; empty for the zero address.
-fn somebody(address: Address) -> String {
+fn address_or_empty(address: Address) -> String {
     if address.is_zero() { String::new() } else { address.to_checksum(None) }
 }
 
-fn checksums(addresses: &[Address]) -> Vec<String> {
+fn checksummed_addresses(addresses: &[Address]) -> Vec<String> {
     addresses.iter().map(|address| address.to_checksum(None)).collect()
 }
 
-const fn fate(fate: Fate) -> &'static str {
+const fn outcome_name(fate: Fate) -> &'static str {
     match fate {
         Fate::Executed => "executed",
         Fate::Reverted => "reverted",

@@ -28,14 +28,19 @@ mod step;
 mod storm;
 mod weight;
 
-pub use answers::{ResponseError, acknowledge, false_alarm, open_again, resolve, stay_open, tick};
-pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
-pub use headline::headline;
-pub use lines::{finding_line, incident_line, utc, verdict_line};
+pub use answers::{
+    ResponseError, acknowledge_incident, advance_timers, false_alarm, open_again, resolve_incident, stay_open,
+};
+pub use blindness::{
+    BLINDNESS, RETURNS_WITHIN_MS, complete_catch_up, is_blindness, is_dark, lift_outage, open_outage,
+    record_direct_incident, remind_first_step,
+};
+pub use headline::activity_headline;
+pub use lines::{finding_line, format_rfc3339, incident_line, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, pass_on, test_page};
-pub use roster::{AddressNames, Routing, StepJudged, short};
+pub use roster::{AddressNames, Routing, StepJudged, shorten_address};
 pub use standing::reopen_standing;
-pub use step::{pending, plan, queued};
+pub use step::{pending_change_set, proposal_change_set, step_change_set};
 pub use storm::{AHEAD_MS, OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS};
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(super) struct IncidentNews {
 
 impl IncidentNews {
     /// News of `evidence` on the page of `incident`.
-    pub(super) fn of(incident: &Incident, evidence: &Evidence, chain: &ChainInfo) -> Self {
+    pub(super) fn from_evidence(incident: &Incident, evidence: &Evidence, chain: &ChainInfo) -> Self {
         let links = page::links_of(&incident.page, Some(evidence), chain);
         Self {
             severity: evidence.severity,
@@ -82,16 +82,16 @@ impl IncidentNews {
 
 impl IncidentChange {
     /// Returns whether the change holds findings that people are notified of, pending ones included.
-    pub(super) fn counts(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         !self.fresh.is_empty() || !self.ahead.is_empty()
     }
 
     /// Returns the finding to lead with: highest severity, then not on a page yet, then the subject's own act, then
     /// still stoppable, then the largest weight, then the first.
-    pub(super) fn leading(&self, coverage: &Coverage) -> Option<&NewAct> {
+    pub(super) fn leading_finding(&self, coverage: &Coverage) -> Option<&NewAct> {
         let fresh = self.fresh.iter().enumerate().max_by_key(|(at, fresh)| {
             let act = fresh.act.as_ref();
-            let unseen = act.is_some_and(|act| !coverage.covers(act));
+            let unseen = act.is_some_and(|act| !coverage.covers_act(act));
             let (doer, stoppable) = (act.map(|act| act.doer), act.is_some_and(|act| act.reach.is_stoppable()));
             let weight = fresh.evidence().map(|evidence| (evidence.weight, evidence.alike));
             (fresh.news.severity, unseen, doer, stoppable, weight, Reverse(*at))
@@ -115,7 +115,7 @@ impl Pager {
     }
 
     /// Records a page that is held back and listed in the storm's incident instead.
-    pub(super) fn hold(&mut self, incident: &Incident, news: &IncidentNews, findings: u64) {
+    pub(super) fn hold_page(&mut self, incident: &Incident, news: &IncidentNews, findings: u64) {
         let line = news.evidence.as_ref().map(|news| &news.0).or(incident.page.evidence.first());
         let held = Held {
             incident: incident.id.clone(),

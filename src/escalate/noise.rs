@@ -4,9 +4,9 @@
 //! incident or keep one open. The incident holds counts and a page of samples, and does not grow with the number of
 //! findings.
 
-use super::headline::clean;
-use super::life::tell;
-use super::lines::utc;
+use super::headline::clean_line;
+use super::life::notify_destinations;
+use super::lines::format_rfc3339;
 use super::page;
 use super::roster::Routing;
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Noise, State};
@@ -19,26 +19,26 @@ const DAY: u64 = 86_400;
 const OVER: &str = "the day is over";
 
 /// The day a block belongs to.
-pub(super) fn day(block: &JudgedBlock) -> u64 {
+pub(super) fn block_day(block: &JudgedBlock) -> u64 {
     block.time / DAY
 }
 
 /// Returns the id of the noise incident that `first` begins. It differs from the id of an ordinary incident for the
 /// same finding.
-pub(super) fn incident(path: &str, first: &FindingId) -> IncidentId {
+pub(super) fn noise_incident_id(path: &str, first: &FindingId) -> IncidentId {
     IncidentId::new(&format!("{path}/noise"), first)
 }
 
 /// Makes a new incident one of a day's noise.
-pub(super) fn begin(incident: &mut Incident, block: &JudgedBlock) {
-    incident.noise = Some(Noise { day: day(block), sorts: Default::default() });
+pub(super) fn begin_noise(incident: &mut Incident, block: &JudgedBlock) {
+    incident.noise = Some(Noise { day: block_day(block), sorts: Default::default() });
     incident.marked = Some("NOISE".to_owned());
 }
 
 /// Counts one more finding.
-pub(super) fn count(incident: &mut Incident, activity: &Activity, watch: &WatchInfo) {
+pub(super) fn count_noise(incident: &mut Incident, activity: &Activity, watch: &WatchInfo) {
     if let Some(noise) = &mut incident.noise {
-        *noise.sorts.entry(sort(activity, watch).to_owned()).or_default() += 1;
+        *noise.sorts.entry(noise_category(activity, watch).to_owned()).or_default() += 1;
     }
 }
 
@@ -46,35 +46,35 @@ pub(super) fn count(incident: &mut Incident, activity: &Activity, watch: &WatchI
 pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
     incident.state.is_live()
         && incident.chain == block.chain
-        && incident.noise.as_ref().is_some_and(|noise| noise.day < day(block))
+        && incident.noise.as_ref().is_some_and(|noise| noise.day < block_day(block))
 }
 
 /// Sends the summary of the day once to the destinations that the path notifies, and closes the incident. Sends nothing
 /// if all findings were retracted or the watch is observed.
-pub(super) fn conclude(incident: &mut Incident, roster: &Routing, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn conclude_noise(incident: &mut Incident, roster: &Routing, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(noise) = incident.noise.clone() else { return };
     incident.state = State::Resolved;
     incident.close_reason = Some(OVER.to_owned());
     incident.closed_at = Some(now_ms);
-    incident.page.report = report(incident, &noise);
+    incident.page.report = noise_lines(incident, &noise);
     let of_it = |watch: &&WatchInfo| watch.chain.id == incident.chain && watch.address == incident.watch;
     let observed = roster.watches.iter().find(of_it).is_none_or(|watch| watch.observe);
     let told = if incident.standing == 0 || observed { Vec::new() } else { incident.path.notify.clone() };
     // A closing message opens no alert anywhere and asks for no action.
-    tell(incident, DeliveryKind::Resolve, &told, Some(sentence(incident, &noise)), out);
-    page::refresh(incident);
+    notify_destinations(incident, DeliveryKind::Resolve, &told, Some(noise_sentence(incident, &noise)), out);
+    page::refresh_page(incident);
 }
 
-fn sentence(incident: &Incident, noise: &Noise) -> String {
+fn noise_sentence(incident: &Incident, noise: &Noise) -> String {
     let times = if incident.standing == 1 { "once".to_owned() } else { format!("{} times", incident.standing) };
-    clean(&format!(
+    clean_line(&format!(
         "Noise of {}: {} was named {times}, and nothing of it was its own doing",
-        date(noise),
+        noise_date(noise),
         incident.label
     ))
 }
 
-fn report(incident: &Incident, noise: &Noise) -> Vec<String> {
+fn noise_lines(incident: &Incident, noise: &Noise) -> Vec<String> {
     let mut report: Vec<String> = noise.sorts.iter().map(|(sort, n)| format!("{n} {sort}")).collect();
     let gone = incident.findings.saturating_sub(incident.standing);
     if gone > 0 {
@@ -83,12 +83,12 @@ fn report(incident: &Incident, noise: &Noise) -> Vec<String> {
     report
 }
 
-fn date(noise: &Noise) -> String {
-    utc(noise.day.saturating_mul(DAY)).chars().take(10).collect()
+fn noise_date(noise: &Noise) -> String {
+    format_rfc3339(noise.day.saturating_mul(DAY)).chars().take(10).collect()
 }
 
 /// Returns one of a few fixed words, so that the number of kinds does not depend on the input.
-fn sort(activity: &Activity, watch: &WatchInfo) -> &'static str {
+fn noise_category(activity: &Activity, watch: &WatchInfo) -> &'static str {
     let inward = activity.to == Some(watch.address) && activity.from != watch.address;
     let amount = activity.deed.args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default();
     match (activity.kind, &*activity.deed.name) {

@@ -1,9 +1,11 @@
 //! Incidents that no transaction caused: a test page, a message that cannot be delivered.
 
-use super::answers::changed;
+use super::answers::push_changed_incident;
 use super::blindness::BLINDNESS;
-use super::headline::clean;
-use super::life::{begin, counted, forget_ack, start, stepped, tell, tell_news};
+use super::headline::clean_line;
+use super::life::{
+    begin_round, forget_ack, format_more_count, notify_destinations, paged_destinations, start_escalation, tell_news,
+};
 use super::news::{IncidentNews, Pager};
 use super::roster::Routing;
 use super::storm::{Claim, STORM};
@@ -30,12 +32,12 @@ const TEST: &str = "builtin/test-page";
 pub fn test_page(path: &Path, roster: &Routing, now_ms: u64) -> ChangeSet {
     let first = FindingId::of_occasion("test", &path.name, &now_ms.to_string());
     let watch = roster.watches.iter().find(|watch| *watch.path == *path.name);
-    let mut incident = occasion(&first, path, watch, TEST, path.page_at, now_ms);
+    let mut incident = system_incident(&first, path, watch, TEST, path.page_at, now_ms);
     incident.marked = Some("TEST".to_owned());
     incident.page.headline = format!("This is a test of the path {}: nothing happened", path.name);
     let mut plan = ChangeSet::default();
-    start(&mut incident, now_ms, None, &mut plan.deliveries);
-    changed(incident, &mut plan);
+    start_escalation(&mut incident, now_ms, None, &mut plan.deliveries);
+    push_changed_incident(incident, &mut plan);
     plan
 }
 
@@ -50,14 +52,14 @@ pub fn test_page(path: &Path, roster: &Routing, now_ms: u64) -> ChangeSet {
 pub fn dead_letter(letter: &Delivery, error: &str, standing: &OpenState, roster: &Routing, now_ms: u64) -> ChangeSet {
     let live = &standing.incidents;
     let about = live.iter().find(|incident| Some(&incident.id) == letter.incident.as_ref());
-    let watch = subject(letter, roster);
+    let watch = dead_letter_watch(letter, roster);
     let path = match (about, &letter.body, watch) {
         (Some(incident), ..) => incident.path.clone(),
         (None, Body::Page(page), _) => roster.path(&page.path),
         (None, Body::Line(_), Some(watch)) => roster.path(&watch.path),
-        (None, Body::Line(_), None) => roster.everybody("everybody"),
+        (None, Body::Line(_), None) => roster.path_to_everybody("everybody"),
     };
-    let cause = cause(error, &letter.destination);
+    let cause = failure_cause(error, &letter.destination);
     let lists = |incident: &&Incident| {
         let failed = incident.undelivered.as_ref();
         failed.is_some_and(|failed| failed.cause == cause || failed.destinations.contains(&letter.destination))
@@ -67,14 +69,14 @@ pub fn dead_letter(letter: &Delivery, error: &str, standing: &OpenState, roster:
     if let Some(known) = live.iter().filter(|incident| incident.state.is_live()).find(lists) {
         let mut known = known.clone();
         let letter = Letter { letter, error, cause, about, watch };
-        join(&mut known, &letter, &path, roster, &mut pager);
-        changed(known, &mut plan);
+        join_dead_letter(&mut known, &letter, &path, roster, &mut pager);
+        push_changed_incident(known, &mut plan);
     } else {
         let letter = Letter { letter, error, cause, about, watch };
         begin_undelivered(&letter, path, roster, &mut pager, &mut plan);
     }
     plan.deliveries.append(&mut pager.out);
-    storm::gather(pager, live, &mut plan);
+    storm::gather_storms(pager, live, &mut plan);
     plan
 }
 
@@ -90,15 +92,15 @@ struct Letter<'a> {
 /// Opens the incident of a cause.
 fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Routing, pager: &mut Pager, plan: &mut ChangeSet) {
     let Letter { letter, error, cause, about, watch } = letter;
-    let path = detour(path, std::slice::from_ref(&letter.destination), roster);
+    let path = detour_path(path, std::slice::from_ref(&letter.destination), roster);
     let first = FindingId::of_occasion("dead-letter", &letter.destination, letter.key.as_str());
     let is_page = matches!(letter.body, Body::Page(_));
     let severity = if is_page { letter.severity.max(Severity::High) } else { Severity::Warning };
-    let mut incident = occasion(&first, &path, *watch, UNDELIVERABLE, severity, pager.now_ms);
+    let mut incident = system_incident(&first, &path, *watch, UNDELIVERABLE, severity, pager.now_ms);
     let what = if is_page { letter.kind.as_str() } else { "line of the feed" };
     let whose = about.map_or_else(String::new, |incident| format!(" about {}", incident.label));
     incident.page.headline =
-        clean(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
+        clean_line(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
     let paged = about.filter(|_| letter.kind == DeliveryKind::Trigger);
     let lost = paged.iter().map(|incident| incident.id.clone()).collect();
     incident.undelivered =
@@ -111,15 +113,15 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Routing, pager: &
     if severity >= path.page_at || notify.is_empty() {
         // The storm limit does not apply to failures of the notification itself.
         pager.limit.admit(&path.name, severity, Claim::Exempt);
-        start(&mut incident, pager.now_ms, None, &mut pager.out);
+        start_escalation(&mut incident, pager.now_ms, None, &mut pager.out);
     } else {
-        tell(&mut incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
+        notify_destinations(&mut incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
     }
-    changed(incident, plan);
+    push_changed_incident(incident, plan);
 }
 
 /// One more message that failed for the same cause, or at a destination that is known to fail, with the path that it was on.
-fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Routing, pager: &mut Pager) {
+fn join_dead_letter(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Routing, pager: &mut Pager) {
     incident.findings += 1;
     incident.standing += 1;
     let destination = &letter.letter.destination;
@@ -130,10 +132,10 @@ fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Rout
     }
     let failed = failed.destinations.clone();
     // Whoever else should have had the message.
-    let own = detour(path.clone(), &failed, roster);
+    let own = detour_path(path.clone(), &failed, roster);
     if is_new {
         name_undelivered(incident);
-        incident.path = detour(incident.path.clone(), &failed, roster);
+        incident.path = detour_path(incident.path.clone(), &failed, roster);
     }
     if let Some(about) = letter.about.filter(|about| is_lost(incident, about, letter.letter)) {
         return page_of_lost(incident, letter, about, &own, pager);
@@ -141,9 +143,9 @@ fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Rout
     if !is_new {
         return;
     }
-    let said = clean(&format!("{destination} cannot be told either: {}", letter.error));
+    let said = clean_line(&format!("{destination} cannot be told either: {}", letter.error));
     let alive: Vec<String> = incident.told.iter().filter(|to| !failed.contains(to)).cloned().collect();
-    tell(incident, DeliveryKind::Update, &alive, Some(said.clone()), &mut pager.out);
+    notify_destinations(incident, DeliveryKind::Update, &alive, Some(said.clone()), &mut pager.out);
     // And who is next where nobody alive has heard of it.
     let steps = own.steps.iter().chain(incident.path.steps.iter().filter(|_| alive.is_empty()));
     let unheard = |to: &&String| !incident.told.contains(to);
@@ -153,17 +155,17 @@ fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Rout
     let Some(to) = next.filter(|_| is_page && (!first || alive.is_empty())) else { return };
     pager.limit.admit(&incident.path.name, incident.severity, Claim::Exempt);
     if !incident.paging {
-        start(incident, pager.now_ms, Some(said.clone()), &mut pager.out);
+        start_escalation(incident, pager.now_ms, Some(said.clone()), &mut pager.out);
     }
     let to: Vec<String> = to.into_iter().filter(|to| !incident.told.contains(to)).collect();
-    tell(incident, DeliveryKind::Trigger, &to, Some(said), &mut pager.out);
+    notify_destinations(incident, DeliveryKind::Trigger, &to, Some(said), &mut pager.out);
 }
 
 /// Whether a message was the page of another incident that nobody acknowledged, everybody whom that paged so far is among those that
 /// cannot be told, and no page of `incident` names it. What is written in a store of an earlier version is named by its first page.
 fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
     let Some(failed) = &incident.undelivered else { return false };
-    let in_vain = || stepped(about).iter().all(|to| failed.destinations.contains(to));
+    let in_vain = || paged_destinations(about).iter().all(|to| failed.destinations.contains(to));
     letter.kind == DeliveryKind::Trigger
         && about.undelivered.is_none()
         && about.state == State::Open
@@ -175,7 +177,7 @@ fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
 /// Pages people who can be told of a page that was lost, whatever they acknowledged before: nobody could see this one.
 fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, own: &Path, pager: &mut Pager) {
     let severity = letter.letter.severity.max(Severity::High);
-    let headline = clean(&format!(
+    let headline = clean_line(&format!(
         "A page about {} could not be delivered to {}: {}",
         about.label, letter.letter.destination, about.page.headline
     ));
@@ -186,7 +188,7 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
     incident.severity = incident.severity.max(severity);
     // Whoever causes findings causes these pages as well.
     if !pager.limit.admit(&incident.path.name, severity, Claim::Ordinary) {
-        return pager.hold(incident, &news, 1);
+        return pager.hold_page(incident, &news, 1);
     }
     incident.heard = incident.heard.max(Some(severity));
     if let Some(failed) = &mut incident.undelivered {
@@ -198,10 +200,10 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
     if !incident.paging || incident.state != State::Open {
         incident.state = State::Open;
         forget_ack(incident);
-        let begun = begin(incident, pager.now_ms);
+        let begun = begin_round(incident, pager.now_ms);
         to.extend(begun.into_iter().filter(|name| own.steps.first().is_none_or(|step| !step.to.contains(name))));
     } else if to.is_empty() {
-        to = stepped(incident);
+        to = paged_destinations(incident);
     }
     incident.cycle += 1;
     let failed = incident.undelivered.as_ref().map(|failed| failed.destinations.clone()).unwrap_or_default();
@@ -216,13 +218,13 @@ const DESTINATIONS_MAX: usize = 256;
 
 /// Returns the common part of failures: the error without the destination's name, the number of attempts, and the
 /// answer of the other side.
-fn cause(error: &str, destination: &str) -> String {
+fn failure_cause(error: &str, destination: &str) -> String {
     let named = |word: &&str| word.trim_matches(['`', ':', ',']) == destination;
     let other = |word: &str| if named(&word) { word.replace(destination, "it") } else { word.to_owned() };
     let error: Vec<String> = error.split(' ').map(other).collect();
     let error = error.join(" ");
     let last = error.split_once("the last of which ").map_or(&*error, |(_, last)| last);
-    clean(last.split(": ").next().unwrap_or_default())
+    clean_line(last.split(": ").next().unwrap_or_default())
 }
 
 /// Names the incident after the failing destinations.
@@ -231,12 +233,12 @@ fn name_undelivered(incident: &mut Incident) {
     incident.label = match failed.destinations.as_slice() {
         [] => "Delivery".to_owned(),
         [one] => format!("Delivery to {one}"),
-        [first, rest @ ..] => format!("Delivery to {first} and {}", counted(rest.len(), "other")),
+        [first, rest @ ..] => format!("Delivery to {first} and {}", format_more_count(rest.len(), "other")),
     };
     incident.page.label.clone_from(&incident.label);
     incident.page.report = match failed.destinations.as_slice() {
         [] | [_] => Vec::new(),
-        several => vec![clean(&format!(
+        several => vec![clean_line(&format!(
             "{} destinations cannot be told ({}): {}",
             several.len(),
             failed.cause,
@@ -249,7 +251,7 @@ fn name_undelivered(incident: &mut Incident) {
 /// consist of destinations that refused it, else everybody else. Empty where nobody is left. They count as told.
 #[must_use]
 pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], roster: &Routing) -> Vec<Delivery> {
-    let path = detour(incident.path.clone(), refused, roster);
+    let path = detour_path(incident.path.clone(), refused, roster);
     let to = path.steps.into_iter().next().map(|step| step.to).unwrap_or_default();
     for name in &to {
         if !incident.told.contains(name) {
@@ -272,7 +274,7 @@ pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], 
 }
 
 /// Returns the path without dead destinations, or a path to everybody else if no step is left.
-fn detour(path: Path, dead: &[String], roster: &Routing) -> Path {
+fn detour_path(path: Path, dead: &[String], roster: &Routing) -> Path {
     let without = |path: Path| {
         let mut path = path;
         path.notify.retain(|to| !dead.contains(to));
@@ -282,11 +284,11 @@ fn detour(path: Path, dead: &[String], roster: &Routing) -> Path {
     };
     let name = path.name.clone();
     let rest = without(path);
-    if rest.steps.is_empty() { without(roster.everybody(&name)) } else { rest }
+    if rest.steps.is_empty() { without(roster.path_to_everybody(&name)) } else { rest }
 }
 
 /// The watch a message is about, if the configuration still has it.
-fn subject<'a>(letter: &Delivery, roster: &'a Routing) -> Option<&'a WatchInfo> {
+fn dead_letter_watch<'a>(letter: &Delivery, roster: &'a Routing) -> Option<&'a WatchInfo> {
     let is = |chain: &str, address: Address| {
         roster.watches.iter().find(|watch| *watch.chain.name == *chain && watch.address == address)
     };
@@ -312,7 +314,7 @@ pub(super) fn is_occasion(incident: &Incident) -> bool {
 }
 
 /// Returns an incident without a finding on `path`. It is about `watch` if there is one, otherwise about no address.
-pub(super) fn occasion(
+pub(super) fn system_incident(
     first: &FindingId,
     path: &Path,
     watch: Option<&WatchInfo>,
@@ -323,7 +325,7 @@ pub(super) fn occasion(
     let id = IncidentId::new(&path.name, first);
     let (chain, address) = watch.map_or((ChainId(0), Address::ZERO), |watch| (watch.chain.id, watch.address));
     let mut incident = Incident {
-        page: watch.map_or_else(|| blank(&id, path), |watch| page::of_watch(&id, watch, path)),
+        page: watch.map_or_else(|| blank_page(&id, path), |watch| page::of_watch(&id, watch, path)),
         label: watch.map_or_else(String::new, |watch| watch.label.to_string()),
         id,
         chain,
@@ -359,13 +361,13 @@ pub(super) fn occasion(
         contested: Vec::new(),
     };
     if let Some(watch) = watch {
-        page::link(&mut incident.page, &watch.chain);
+        page::add_explorer_links(&mut incident.page, &watch.chain);
     }
     incident
 }
 
 /// Returns a page without a watch.
-fn blank(id: &IncidentId, path: &Path) -> Page {
+fn blank_page(id: &IncidentId, path: &Path) -> Page {
     Page {
         incident: id.clone(),
         cycle: 0,

@@ -1,10 +1,10 @@
 //! Page of an incident, for a reader: kept up to date with each finding that joins, moves or goes.
 
 use super::group::RaisedFinding;
-use super::headline::{clean, headline, via};
+use super::headline::{activity_headline, clean_line, wrapper_descriptions};
 use super::news::IncidentNews;
 use super::roster::Routing;
-use super::shown::{doer, reach, shown};
+use super::shown::{acting_party, activity_reach, shown_content};
 use crate::model::activity::Stage;
 use crate::model::coverage::Doer;
 use crate::model::incident::State;
@@ -51,7 +51,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
 }
 
 /// A finding as evidence.
-pub(super) fn evidence(
+pub(super) fn finding_evidence(
     finding: &Finding,
     raised: &RaisedFinding<'_>,
     block: &JudgedBlock,
@@ -59,7 +59,7 @@ pub(super) fn evidence(
 ) -> Evidence {
     let activity = &raised.judged.activity;
     let party = |address| roster.names.party(block.chain, address);
-    let others = others(activity, raised.watch.address);
+    let others = other_parties(activity, raised.watch.address);
     Evidence {
         finding: finding.id.clone(),
         revision: finding.revision,
@@ -69,18 +69,18 @@ pub(super) fn evidence(
         reasons: finding.reasons.iter().take(raised.abnormal.near).cloned().collect(),
         other_rules: finding.reasons.len().saturating_sub(raised.abnormal.near) as u64,
         orphaned: false,
-        own: doer(activity, raised.watch.address) >= Doer::Outflow,
+        own: acting_party(activity, raised.watch.address) >= Doer::Outflow,
         alike: 0,
         weight: 0,
-        stoppable: reach(activity).is_stoppable(),
+        stoppable: activity_reach(activity).is_stoppable(),
         late: None,
         watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()), looks_like: None },
         sender: (!block.transaction_of(activity).is_zero()).then(|| party(activity.origin)),
         signers: activity.signers.as_ref().map(|signers| signers.iter().copied().map(party).collect()),
         more_parties: others.len().saturating_sub(PARTIES_MAX) as u64,
         parties: others.into_iter().take(PARTIES_MAX).map(party).collect(),
-        via: via(activity, block.chain, &roster.names),
-        stage: stage(activity.stage).to_owned(),
+        via: wrapper_descriptions(activity, block.chain, &roster.names),
+        stage: stage_name(activity.stage).to_owned(),
         block: block.at.number,
         block_hash: block.at.hash,
         time: block.time,
@@ -91,7 +91,7 @@ pub(super) fn evidence(
 
 /// Returns the other parties of an activity: the actor if that is not the sender, the target, and every address among
 /// the arguments.
-fn others(activity: &Activity, watch: Address) -> Vec<Address> {
+fn other_parties(activity: &Activity, watch: Address) -> Vec<Address> {
     let mut others = vec![activity.from];
     others.extend(activity.to);
     let mut open: Vec<&Value> = activity.deed.args.iter().rev().map(|arg| &arg.value).collect();
@@ -109,7 +109,7 @@ fn others(activity: &Activity, watch: Address) -> Vec<Address> {
 }
 
 /// Returns the finding of a raised verdict, at its first revision.
-pub(super) fn finding(
+pub(super) fn raised_finding(
     raised: &RaisedFinding<'_>,
     incident: &IncidentId,
     block: &JudgedBlock,
@@ -128,55 +128,55 @@ pub(super) fn finding(
         severity: raised.abnormal.severity,
         orphaned: false,
         observe: raised.observe,
-        headline: headline(activity, raised.watch, roster),
-        reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
+        headline: activity_headline(activity, raised.watch, roster),
+        reasons: raised.abnormal.reasons.iter().map(|reason| clean_line(reason)).collect(),
         footing: Confidence::new(block.sight),
         pending: (activity.stage == Stage::Pending).then_some(raised.watch.pending),
-        act: Some(Box::new(shown(raised, roster))),
+        act: Some(Box::new(shown_content(raised, roster))),
     }
 }
 
 /// Adds evidence to the page, replacing earlier evidence of the same finding.
-pub(super) fn put(page: &mut Page, evidence: Evidence) {
+pub(super) fn put_evidence(page: &mut Page, evidence: Evidence) {
     page.evidence.retain(|known| known.finding != evidence.finding);
     page.evidence.push(evidence);
-    arrange(page);
+    sort_evidence(page);
     page.evidence.truncate(EVIDENCE_MAX);
 }
 
 /// Marks a finding on the page as retracted.
-pub(super) fn strike(page: &mut Page, finding: &Finding) {
+pub(super) fn mark_orphaned(page: &mut Page, finding: &Finding) {
     for known in page.evidence.iter_mut().filter(|known| known.finding == finding.id) {
         known.orphaned = true;
         known.stoppable = false;
         known.revision = finding.revision;
     }
-    arrange(page);
+    sort_evidence(page);
 }
 
 /// Sorts the evidence: standing evidence before what was taken back, then by severity, then the subject's own acts,
 /// then by weight, then the newest block, and within one block the first. An attacker who floods a page, from outside
 /// or with crumbs from inside, cannot push off it what matters.
-fn arrange(page: &mut Page) {
+fn sort_evidence(page: &mut Page) {
     page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), !e.own, Reverse(e.weight), Reverse(e.block)));
 }
 
 /// Updates the confidence of the incident: exact while its page lists all active findings, otherwise never better than
 /// before.
-pub(super) fn foot(incident: &mut Incident) {
+pub(super) fn set_confidence(incident: &mut Incident) {
     let listed = incident.page.evidence.iter().filter(|evidence| !evidence.orphaned);
     let all = listed.clone().map(|evidence| 1 + evidence.alike).sum::<u64>() >= incident.standing;
-    let least = listed.map(|evidence| evidence.footing).reduce(Confidence::least);
+    let least = listed.map(|evidence| evidence.footing).reduce(Confidence::weaker_of);
     incident.footing = match (least, incident.footing) {
         _ if incident.standing == 0 => None,
-        (Some(least), Some(before)) if !all => Some(least.least(before)),
+        (Some(least), Some(before)) if !all => Some(least.weaker_of(before)),
         (Some(least), _) => Some(least),
         (None, before) => before,
     };
 }
 
 /// Updates the page from its incident.
-pub(super) fn refresh(incident: &mut Incident) {
+pub(super) fn refresh_page(incident: &mut Incident) {
     let next = incident.next_escalation.and_then(|at| {
         let last = incident.path.steps.len().checked_sub(1)?;
         let step = incident.path.steps.get(last.min(incident.step as usize + 1))?;
@@ -221,7 +221,7 @@ pub(super) fn leading_with(page: &Page, news: &IncidentNews) -> Page {
 }
 
 /// Explorer links for the page's first evidence and its watch.
-pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
+pub(super) fn add_explorer_links(page: &mut Page, chain: &ChainInfo) {
     page.links = links_of(page, page.evidence.first(), chain);
 }
 
@@ -241,7 +241,7 @@ pub(super) fn links_of(page: &Page, evidence: Option<&Evidence>, chain: &ChainIn
 }
 
 /// The word for a stage.
-pub(super) const fn stage(stage: Stage) -> &'static str {
+pub(super) const fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Proposed => "proposed",
         Stage::Pending => "pending",

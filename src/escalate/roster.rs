@@ -1,7 +1,7 @@
 //! Recipients of each notification, and names of addresses.
 
 use crate::model::amount::Unit;
-use crate::model::likeness::ends;
+use crate::model::likeness::lookalike_key;
 use crate::model::page::Party;
 use crate::model::path::{Feed, Path, PathStep};
 use crate::model::watch::ChainInfo;
@@ -36,7 +36,7 @@ impl Routing {
 
     /// Returns by how many seconds after its time `block` is judged, if that is later than it should be; always `None`
     /// on a chain that does not follow our clock. `now_ms` is wall-clock milliseconds.
-    pub(super) fn late(&self, block: &JudgedBlock, now_ms: u64) -> Option<u64> {
+    pub(super) fn lateness_seconds(&self, block: &JudgedBlock, now_ms: u64) -> Option<u64> {
         let bound = *self.lateness.get(&block.chain)?;
         let seconds = (now_ms / 1000).saturating_sub(block.time);
         (seconds > bound).then_some(seconds)
@@ -48,11 +48,11 @@ impl Routing {
     /// once, because a finding must never reach no one.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {
-        self.paths.get(name).cloned().unwrap_or_else(|| self.everybody(name))
+        self.paths.get(name).cloned().unwrap_or_else(|| self.path_to_everybody(name))
     }
 
     /// Returns a path with one step that notifies every destination of every path.
-    pub(super) fn everybody(&self, name: &str) -> Path {
+    pub(super) fn path_to_everybody(&self, name: &str) -> Path {
         let steps = self.paths.values().flat_map(|path| &path.steps);
         let to: BTreeSet<String> = steps.flat_map(|step| step.to.iter().cloned()).collect();
         Path {
@@ -82,7 +82,7 @@ impl AddressNames {
     /// Writes a name down; a later one wins.
     pub fn insert(&mut self, chain: ChainId, address: Address, name: impl Into<Arc<str>>) {
         self.by_address.insert((chain, address), name.into());
-        self.remember(chain, address);
+        self.index_lookalike(chain, address);
     }
 
     /// Records that the registry of the watch with this label lists an address as owner.
@@ -91,11 +91,11 @@ impl AddressNames {
         if !owned.contains(label) {
             owned.push(Arc::clone(label));
         }
-        self.remember(chain, address);
+        self.index_lookalike(chain, address);
     }
 
-    fn remember(&mut self, chain: ChainId, address: Address) {
-        let alike = self.alike.entry((chain, ends(&address))).or_default();
+    fn index_lookalike(&mut self, chain: ChainId, address: Address) {
+        let alike = self.alike.entry((chain, lookalike_key(&address))).or_default();
         if !address.is_zero() && !alike.contains(&address) {
             alike.push(address);
         }
@@ -109,7 +109,7 @@ impl AddressNames {
 
     /// Returns the watches whose registries list an address as owner: `Treasury Safe`, `Treasury Safe and Council
     /// Safe`.
-    fn owned(&self, chain: ChainId, address: Address) -> Option<String> {
+    fn owner_description(&self, chain: ChainId, address: Address) -> Option<String> {
         let owned = self.owners.get(&(chain, address))?;
         let said: Vec<&str> = owned.iter().take(OWNED_SAID_MAX).map(|label| &**label).collect();
         Some(match owned.len().saturating_sub(OWNED_SAID_MAX) {
@@ -121,31 +121,31 @@ impl AddressNames {
     /// Returns the address with its name, or with the known address that it looks like if it has none.
     #[must_use]
     pub fn party(&self, chain: ChainId, address: Address) -> Party {
-        let owner = self.owned(chain, address).map(|owned| format!("owner of {owned}"));
+        let owner = self.owner_description(chain, address).map(|owned| format!("owner of {owned}"));
         let name = match (self.get(chain, address), owner) {
             (Some(name), Some(owner)) => Some(format!("{name}, {owner}")),
             (Some(name), None) => Some(name.to_string()),
             (None, owner) => owner,
         };
-        let looks_like = if name.is_none() { self.twin(chain, address) } else { None };
+        let looks_like = if name.is_none() { self.find_lookalike(chain, address) } else { None };
         let known = looks_like.map(|twin| Box::new(Party { looks_like: None, ..self.party(chain, twin) }));
         Party { address, name, looks_like: known }
     }
 
     /// Returns a known address that the unknown `address` looks like.
-    fn twin(&self, chain: ChainId, address: Address) -> Option<Address> {
-        let alike = self.alike.get(&(chain, ends(&address)))?;
+    fn find_lookalike(&self, chain: ChainId, address: Address) -> Option<Address> {
+        let alike = self.alike.get(&(chain, lookalike_key(&address)))?;
         if alike.contains(&address) { None } else { alike.first().copied() }
     }
 
     /// Returns the name, or `owner 0x7099…79C8 of Treasury Safe` for an address in a registry, or the address as
     /// `0x7099…79C8`.
     #[must_use]
-    pub fn show(&self, chain: ChainId, address: Address) -> String {
-        match (self.get(chain, address), self.owned(chain, address)) {
+    pub fn display_name(&self, chain: ChainId, address: Address) -> String {
+        match (self.get(chain, address), self.owner_description(chain, address)) {
             (Some(name), _) => name.to_string(),
-            (None, Some(owned)) => format!("owner {} of {owned}", short(address)),
-            (None, None) => short(address),
+            (None, Some(owned)) => format!("owner {} of {owned}", shorten_address(address)),
+            (None, None) => shorten_address(address),
         }
     }
 }
@@ -163,7 +163,7 @@ pub struct StepJudged<'a> {
 
 /// `0x7099…79C8`, in EIP-55.
 #[must_use]
-pub fn short(address: Address) -> String {
+pub fn shorten_address(address: Address) -> String {
     let full = address.to_checksum(None);
     format!("{}…{}", &full[..6], &full[38..])
 }

@@ -39,9 +39,9 @@ const CONTROL: &str = "builtin/control";
 const SIGNATURES: &[&str] = &["signature", "signatures", "sig", "sigs"];
 
 /// Returns the comparable form of a raised verdict.
-pub(super) fn shown(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
+pub(super) fn shown_content(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
     let activity = &raised.judged.activity;
-    let doer = doer(activity, raised.watch.address);
+    let doer = acting_party(activity, raised.watch.address);
     let mut parts = ActParts { with_bytes: has_exact_bytes(activity, doer), ..ActParts::default() };
     parts.sums.push(activity.value);
     let function = match &activity.position {
@@ -50,17 +50,17 @@ pub(super) fn shown(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
         Position::Due(due) => format!("due {due}"),
         _ => activity.deed.signature.to_string(),
     };
-    let amounts = amounts(raised, roster);
+    let amounts = amount_positions(raised, roster);
     for (place, arg) in activity.deed.args.iter().enumerate() {
-        parts.take(arg, amounts.contains(&place));
+        parts.add_argument(arg, amounts.contains(&place));
     }
     // The tip is value that leaves too.
     parts.sums.extend(
         activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None }),
     );
-    let actors = [Some(activity.from), Some(activity.origin), module(activity)];
-    let actors = sorted(actors.into_iter().flatten().filter(|address| !address.is_zero()).collect());
-    let signers = activity.signers.clone().map(sorted);
+    let actors = [Some(activity.from), Some(activity.origin), acting_module(activity)];
+    let actors = sorted_addresses(actors.into_iter().flatten().filter(|address| !address.is_zero()).collect());
+    let signers = activity.signers.clone().map(sorted_addresses);
     let few = [parts.parties.len(), parts.sums.len(), signers.as_ref().map_or(0, Vec::len)];
     Shown {
         watch: raised.watch.address,
@@ -71,8 +71,8 @@ pub(super) fn shown(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
         operation: activity.operation,
         function: function.chars().take(FUNCTION_CHARS_MAX).collect(),
         target: activity.to,
-        exact: parts.digest(),
-        reach: reach(activity),
+        exact: parts.exact_digest(),
+        reach: activity_reach(activity),
         whole: few.iter().all(|n| *n <= PARTS_MAX) && function.len() <= FUNCTION_CHARS_MAX && is_read(activity, doer),
         signers: signers.map(|mut signers| {
             signers.truncate(PARTS_MAX);
@@ -88,7 +88,7 @@ pub(super) fn shown(raised: &RaisedFinding<'_>, roster: &Routing) -> Shown {
 const FUNCTION_CHARS_MAX: usize = 400;
 
 /// Returns how far an activity came.
-pub(super) const fn reach(activity: &Activity) -> Reach {
+pub(super) const fn activity_reach(activity: &Activity) -> Reach {
     match (activity.stage, activity.fate) {
         (Stage::Reverted, _) | (_, Fate::Reverted | Fate::Failed) => Reach::Tried,
         (Stage::Pending, _) => Reach::Pending,
@@ -99,7 +99,7 @@ pub(super) const fn reach(activity: &Activity) -> Reach {
 }
 
 /// Returns the party on whose behalf the activity happens.
-pub(super) fn doer(activity: &Activity, watch: Address) -> Doer {
+pub(super) fn acting_party(activity: &Activity, watch: Address) -> Doer {
     match (activity.kind, &activity.position) {
         (_, Position::Due(_)) | (ActivityKind::State, _) => Doer::Nobody,
         (ActivityKind::Act, _) => Doer::Subject,
@@ -118,11 +118,11 @@ fn is_read(activity: &Activity, doer: Doer) -> bool {
     doer != Doer::Subject || !(opaque || activity.operation == Operation::Create || activity.to.is_none())
 }
 
-fn module(activity: &Activity) -> Option<Address> {
+fn acting_module(activity: &Activity) -> Option<Address> {
     activity.notes.iter().find_map(|note| if let Note::Module(module) = note { Some(*module) } else { None })
 }
 
-fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
+fn sorted_addresses(mut addresses: Vec<Address>) -> Vec<Address> {
     addresses.sort_unstable();
     addresses.dedup();
     addresses
@@ -130,7 +130,7 @@ fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
 
 /// Returns the positions of the arguments that are amounts of a token with a known unit, or of any movement that a
 /// token logged.
-pub(super) fn amounts(raised: &RaisedFinding<'_>, roster: &Routing) -> Vec<usize> {
+pub(super) fn amount_positions(raised: &RaisedFinding<'_>, roster: &Routing) -> Vec<usize> {
     let activity = &raised.judged.activity;
     match activity.kind {
         // The amount, and the amounts for each id if the tokens have ids.
@@ -165,18 +165,18 @@ struct ActParts {
 }
 
 impl ActParts {
-    fn take(&mut self, arg: &Arg, is_amount: bool) {
+    fn add_argument(&mut self, arg: &Arg, is_amount: bool) {
         match (&arg.value, is_amount) {
             (Value::Uint(amount), true) => self.sums.push(*amount),
             (Value::Array(items), true) if items.iter().all(|item| item.as_uint().is_some()) => {
                 self.sums.extend(items.iter().filter_map(Value::as_uint));
             }
-            _ => self.walk(&arg.name, &arg.value),
+            _ => self.add_value(&arg.name, &arg.value),
         }
     }
 
     /// Adds a value that has to be equal at its position.
-    fn walk(&mut self, name: &str, value: &Value) {
+    fn add_value(&mut self, name: &str, value: &Value) {
         match value {
             Value::Address(address) => {
                 self.parties.push(*address);
@@ -193,11 +193,11 @@ impl ActParts {
             }
             Value::Array(items) => {
                 self.is_exactly(b'[', &(items.len() as u64).to_be_bytes());
-                items.iter().for_each(|item| self.walk(name, item));
+                items.iter().for_each(|item| self.add_value(name, item));
             }
             Value::Tuple(fields) => {
                 self.is_exactly(b'(', &(fields.len() as u64).to_be_bytes());
-                fields.iter().for_each(|field| self.walk(&field.name, &field.value));
+                fields.iter().for_each(|field| self.add_value(&field.name, &field.value));
             }
         }
     }
@@ -210,7 +210,7 @@ impl ActParts {
         digest.update(bytes);
     }
 
-    fn digest(&mut self) -> Option<B256> {
+    fn exact_digest(&mut self) -> Option<B256> {
         self.exact.take().map(Keccak256::finalize)
     }
 }

@@ -1,7 +1,7 @@
 //! Differences between chain and configuration that a responder closed and that still exist.
 
-use super::answers::changed;
-use super::life::{self, start, tell};
+use super::answers::push_changed_incident;
+use super::life::{self, notify_destinations, start_escalation};
 use crate::model::incident::{ChangeSet, DeliveryKind, Finding, Incident};
 use crate::model::{ChainId, Difference};
 
@@ -31,18 +31,18 @@ pub fn reopen_standing(
         let loudest = others.map(|(other, _)| other).max_by_key(|other| other.severity).unwrap_or(finding);
         let mut incident = incident.clone();
         let evidence = std::mem::take(&mut incident.page.evidence);
-        life::reopen(&mut incident);
+        life::reopen_incident(&mut incident);
         incident.page.evidence = evidence;
         incident.severity = loudest.severity;
         incident.heard = Some(loudest.severity);
         let what = Some(format!("It was closed, and still stands: {}", loudest.headline));
         if loudest.severity >= incident.path.page_at && !incident.path.steps.is_empty() {
-            start(&mut incident, now_ms, what, &mut plan.deliveries);
+            start_escalation(&mut incident, now_ms, what, &mut plan.deliveries);
         } else {
             let notify = incident.path.notify.clone();
-            tell(&mut incident, DeliveryKind::Trigger, &notify, what, &mut plan.deliveries);
+            notify_destinations(&mut incident, DeliveryKind::Trigger, &notify, what, &mut plan.deliveries);
         }
-        changed(incident, &mut plan);
+        push_changed_incident(incident, &mut plan);
     }
     plan
 }

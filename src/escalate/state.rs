@@ -1,6 +1,6 @@
 //! Sentences for a change of state, with the old and the new value.
 
-use super::phrases::{amount, shown};
+use super::phrases::{format_token_amount, format_value};
 use super::roster::Routing;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
@@ -20,7 +20,7 @@ fn role_name(role: B256, watch: &WatchInfo) -> String {
 }
 
 /// Returns a sentence such as `the threshold of Treasury Safe changed from 2 to 1`.
-pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
+pub(super) fn state_sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing) -> String {
     let Position::State(item) = &activity.position else { return watch.label.to_string() };
     debug_assert_eq!(activity.kind, ActivityKind::State);
     let (kind, label, chain) = (item.kind(), &watch.label, watch.chain.id);
@@ -30,30 +30,34 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing)
     let drifts = activity.notes.contains(&Note::Drift);
     let show = |value: Option<&Value>| match value {
         Some(Value::Address(Address::ZERO)) => "nobody".to_owned(),
-        Some(value) => shown(value, chain, roster),
+        Some(value) => format_value(value, chain, roster),
         None => "nothing".to_owned(),
     };
     if let (DECIMALS, Some(token)) = (item.name(), item.of) {
-        return decimals(token, before, after, watch, roster);
+        return decimals_sentence(token, before, after, watch, roster);
     }
     if item.name() == KIND {
-        return misfit(after, watch);
+        return kind_mismatch_sentence(after, watch);
     }
     if activity.notes.contains(&Note::Posture) && item.name() == RELEASED_EARLY {
         let early = after.and_then(Value::as_uint).unwrap_or_default();
         let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
-        let early = if token.is_some() { amount(early, token, chain, roster) } else { Unit::ether().show(early) };
+        let early = if token.is_some() {
+            format_token_amount(early, token, chain, roster)
+        } else {
+            Unit::ether().format_amount(early)
+        };
         return format!("{early} more than the schedule says were released from {label}");
     }
     if activity.notes.contains(&Note::Posture) && item.name() == NAME_EXPIRY {
-        return format!("{label} is registered until {} and no longer", day(after.and_then(Value::as_uint)));
+        return format!("{label} is registered until {} and no longer", format_day(after.and_then(Value::as_uint)));
     }
     if activity.notes.contains(&Note::Posture) {
-        return posture(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
+        return misconfiguration_sentence(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
     }
     match (kind.shape, value("who").and_then(Value::as_address)) {
         (Shape::Member, Some(who)) => {
-            let who = roster.names.show(chain, who);
+            let who = roster.names.display_name(chain, who);
             match (drifts, is_in) {
                 (true, true) => format!("{who} is {} of {label}, and the registry does not say so", kind.about),
                 (true, false) => format!("{who} is not {} of {label}, and the registry says so", kind.about),
@@ -62,7 +66,7 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing)
             }
         }
         (Shape::Holder, Some(who)) => {
-            let (who, role) = (roster.names.show(chain, who), role_name(item.role.unwrap_or_default(), watch));
+            let (who, role) = (roster.names.display_name(chain, who), role_name(item.role.unwrap_or_default(), watch));
             match (drifts, is_in) {
                 (true, true) => format!("{who} holds {role} of {label}, and the registry does not say so"),
                 (true, false) => format!("{who} does not hold {role} of {label}, and the registry says so"),
@@ -72,14 +76,18 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing)
         }
         // The only item with an address that exists for each owner.
         (Shape::Address, Some(who)) => {
-            let who = roster.names.show(chain, who);
+            let who = roster.names.display_name(chain, who);
             format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
             let worth = |value: Option<&Value>| {
                 let number = value.and_then(Value::as_uint).unwrap_or_default();
-                if token.is_some() { amount(number, token, chain, roster) } else { Unit::ether().show(number) }
+                if token.is_some() {
+                    format_token_amount(number, token, chain, roster)
+                } else {
+                    Unit::ether().format_amount(number)
+                }
             };
             let some = |name: &str| value(name).filter(|value| value.as_uint() != Some(U256::ZERO));
             let (what, change) = (kind.about, format!("from {} to {}", worth(before), worth(after)));
@@ -101,14 +109,14 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Routing)
 }
 
 /// Returns the sentence for a token whose decimals differ from the configuration.
-fn decimals(
+fn decimals_sentence(
     token: Address,
     before: Option<&Value>,
     after: Option<&Value>,
     watch: &WatchInfo,
     roster: &Routing,
 ) -> String {
-    let name = roster.names.show(watch.chain.id, token);
+    let name = roster.names.display_name(watch.chain.id, token);
     let number = |value: Option<&Value>| value.and_then(Value::as_uint).unwrap_or_default();
     if B256::from(number(after)) == NO_CODE {
         return format!(
@@ -132,7 +140,7 @@ fn decimals(
 }
 
 /// Returns the sentence about an address whose contract is not of the watch's kind.
-fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
+fn kind_mismatch_sentence(after: Option<&Value>, watch: &WatchInfo) -> String {
     let (label, kind, address) = (&watch.label, watch.kind.as_str(), watch.address);
     match B256::from(after.and_then(Value::as_uint).unwrap_or_default()) {
         BARE => format!("{label} is watched as kind {kind}, and no code stands at {address}"),
@@ -145,9 +153,15 @@ fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
 }
 
 /// Returns the sentence about a misconfiguration.
-fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Routing) -> String {
+fn misconfiguration_sentence(
+    item: &Item,
+    who: Option<Address>,
+    is: &str,
+    watch: &WatchInfo,
+    roster: &Routing,
+) -> String {
     let label = &watch.label;
-    let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();
+    let who = who.map(|who| roster.names.display_name(watch.chain.id, who)).unwrap_or_default();
     match item.name() {
         "threshold" => format!("one signature is enough for {label}"),
         "required" => format!("one confirmation is enough for {label}"),
@@ -159,7 +173,7 @@ fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roste
 }
 
 /// The day of a time in Unix seconds, in UTC.
-fn day(seconds: Option<U256>) -> String {
+fn format_day(seconds: Option<U256>) -> String {
     let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
     let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| "some day".to_owned(), |time| time.strftime("%F").to_string())

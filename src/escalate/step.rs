@@ -1,13 +1,13 @@
 //! Processing of a chain step: retracted, moved and new evidence, and the resulting changes of each incident.
 
-use super::group::{FindingCause, RaisedFinding, causes};
-use super::headline::headline;
+use super::group::{FindingCause, RaisedFinding, block_causes};
+use super::headline::activity_headline;
 use super::life;
 use super::lines::{incident_line, verdict_line};
 use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::occasion::is_occasion;
 use super::roster::{Routing, StepJudged};
-use super::shown::shown;
+use super::shown::shown_content;
 use super::weight::Lines;
 use super::{bridge, feed, noise, page, storm};
 use crate::model::coverage::Shown;
@@ -15,7 +15,7 @@ use crate::model::incident::{ChangeSet, Contested, Finding, Incident, OpenState,
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::verdict::CAME_LATE;
 use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Stage, Verdict};
 use alloy_primitives::B256;
@@ -29,16 +29,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// are retracted; a finding that one block of the step loses and another contains again only moves and pages no one.
 /// `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
-pub fn plan(step: &StepJudged<'_>, standing: &OpenState, roster: &Routing, now_ms: u64) -> ChangeSet {
+pub fn step_change_set(step: &StepJudged<'_>, standing: &OpenState, roster: &Routing, now_ms: u64) -> ChangeSet {
     let blocks: Vec<(&JudgedBlock, Vec<FindingCause<'_>>)> =
-        step.blocks.iter().map(|b| (b, causes(b, roster))).collect();
+        step.blocks.iter().map(|b| (b, block_causes(b, roster))).collect();
     let mut engine = Engine::new(step, standing, roster, now_ms);
     let again: HashSet<&FindingId> =
         blocks.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.raised).map(|raised| &raised.id).collect();
-    engine.retract(&again);
+    engine.retract_findings(&again);
     for (block, causes) in &blocks {
         engine.end_the_day(block);
-        causes.iter().for_each(|cause| engine.take(block, cause));
+        causes.iter().for_each(|cause| engine.process_cause(block, cause));
         engine.make_up(block);
         engine.write_verdicts(block, causes);
     }
@@ -51,7 +51,7 @@ pub fn plan(step: &StepJudged<'_>, standing: &OpenState, roster: &Routing, now_m
 /// by a reorg. A known finding that is closer to its execution is sent as an update. Each of `news` gives the result of
 /// a transaction by its hash, and is sent as an update if the incident of its findings is live.
 #[must_use]
-pub fn queued(
+pub fn proposal_change_set(
     step: &StepJudged<'_>,
     standing: &OpenState,
     roster: &Routing,
@@ -60,8 +60,8 @@ pub fn queued(
 ) -> ChangeSet {
     let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
     for block in step.blocks {
-        let causes = causes(block, roster);
-        causes.iter().for_each(|cause| engine.take(block, cause));
+        let causes = block_causes(block, roster);
+        causes.iter().for_each(|cause| engine.process_cause(block, cause));
         engine.write_verdicts(block, &causes);
     }
     for (hash, what) in news {
@@ -73,7 +73,7 @@ pub fn queued(
 /// Plans the changes for news of pending transactions: as [`queued`], and each of `ended` takes back the findings of a
 /// transaction that is no longer pending, whether it was included in a block with other effects or not at all.
 #[must_use]
-pub fn pending(
+pub fn pending_change_set(
     step: &StepJudged<'_>,
     standing: &OpenState,
     roster: &Routing,
@@ -81,10 +81,10 @@ pub fn pending(
     ended: &[Ended],
 ) -> ChangeSet {
     let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
-    ended.iter().for_each(|ended| engine.end(ended));
+    ended.iter().for_each(|ended| engine.end_pending(ended));
     for block in step.blocks {
-        let causes = causes(block, roster);
-        causes.iter().for_each(|cause| engine.take(block, cause));
+        let causes = block_causes(block, roster);
+        causes.iter().for_each(|cause| engine.process_cause(block, cause));
         engine.write_verdicts(block, &causes);
     }
     engine.finish()
@@ -137,7 +137,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Retracts the findings of the retracted blocks that no new block contains again.
-    fn retract(&mut self, again: &HashSet<&FindingId>) {
+    fn retract_findings(&mut self, again: &HashSet<&FindingId>) {
         let gone: HashSet<&BlockRef> = self.step.retract.iter().collect();
         let chain = self.step.chain.id;
         let lost = self.findings.values().filter(|f| !f.orphaned && f.chain == chain && gone.contains(&f.at));
@@ -152,12 +152,12 @@ impl<'a> Engine<'a> {
             if !finding.observe {
                 change.gone.push(finding.headline);
             }
-            self.contest(&finding.incident, finding.at);
+            self.contest_block(&finding.incident, finding.at);
         }
     }
 
     /// Records that endpoints still hold a retracted block with evidence.
-    fn contest(&mut self, incident: &IncidentId, at: BlockRef) {
+    fn contest_block(&mut self, incident: &IncidentId, at: BlockRef) {
         let held = self.contested.iter().find(|held| held.chain == self.step.chain.id && held.block == at);
         let Some((held, place)) = held.zip(self.by_id.get(incident).copied()) else { return };
         if !self.incidents[place].contested.contains(&at) {
@@ -185,21 +185,21 @@ impl<'a> Engine<'a> {
             orphaned_hash: format!("{:#x}", finding.at.hash),
             replaced_by: by.map(|by| format!("{by:#x}")),
         });
-        feed::retraction(&finding, &line, self.roster, &mut self.feed.deliveries);
+        feed::send_retraction_line(&finding, &line, self.roster, &mut self.feed.deliveries);
         self.feed.lines.push(line);
         self.written.push(id.clone());
         let place = self.by_id.get(&finding.incident).copied()?;
         self.named.entry(place).or_default().insert(id.clone());
         let incident = &mut self.incidents[place];
         incident.standing = incident.standing.saturating_sub(1);
-        page::strike(&mut incident.page, &finding);
+        page::mark_orphaned(&mut incident.page, &finding);
         let change = self.changes.entry(place).or_default();
         change.shrunk = Some(why);
         Some((finding, change))
     }
 
     /// Ends a pending transaction and retracts its findings that no block repeated.
-    fn end(&mut self, ended: &Ended) {
+    fn end_pending(&mut self, ended: &Ended) {
         let waits = |finding: &&Finding| finding.tx == ended.tx && finding.pending.is_some() && !finding.orphaned;
         let lost: BTreeSet<FindingId> =
             self.findings.values().filter(waits).map(|finding| finding.id.clone()).collect();
@@ -239,23 +239,23 @@ impl<'a> Engine<'a> {
                     && incident.page.evidence.iter().any(|evidence| evidence.finding == id)
             };
             let Some(place) = self.incidents.iter().position(told_of) else { continue };
-            let late = lasting(block.time.saturating_sub(due));
+            let late = format_duration(block.time.saturating_sub(due));
             self.changes.entry(place).or_default();
             self.made_up.insert(place, format!("{rule} came, {late} late"));
         }
     }
 
     /// Processes all findings of one transaction for one path.
-    fn take(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) {
+    fn process_cause(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) {
         let (stands, rest): (Vec<_>, Vec<_>) =
-            cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.stands(raised));
+            cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.is_unchanged(raised));
         stands.into_iter().for_each(|raised| self.move_along(block, raised));
         if rest.is_empty() {
             return;
         }
-        let place = self.place(block, cause);
+        let place = self.incident_for_cause(block, cause);
         for raised in rest {
-            self.join(block, cause, raised, place);
+            self.add_finding(block, cause, raised, place);
         }
     }
 
@@ -268,7 +268,7 @@ impl<'a> Engine<'a> {
 
     /// Returns whether the finding stood before the step and stands after it, at the same or a lower severity and as
     /// the same act: whoever was notified of it, or closed it, is not notified again.
-    fn stands(&self, raised: &RaisedFinding<'_>) -> bool {
+    fn is_unchanged(&self, raised: &RaisedFinding<'_>) -> bool {
         self.findings.get(&raised.id).is_some_and(|known| {
             let incident = self.by_id.get(&known.incident).map(|place| &self.incidents[*place]);
             // People who were not paged while it was pending, or who closed it then, are notified that it was included.
@@ -286,8 +286,8 @@ impl<'a> Engine<'a> {
     /// reported again as it progresses.
     fn is_the_same_act(&self, known: &Finding, raised: &RaisedFinding<'_>) -> bool {
         let same = |told: &Shown| {
-            let now = shown(raised, self.roster);
-            *told == now || told.contains(&now)
+            let now = shown_content(raised, self.roster);
+            *told == now || told.covers_act(&now)
         };
         self.aside || known.pending.is_some() || known.act.as_deref().is_none_or(same)
     }
@@ -301,17 +301,17 @@ impl<'a> Engine<'a> {
         let Some(known) = self.findings.get(&raised.id).filter(|known| known.at != block.at) else { return };
         let was_pending = known.pending.is_some();
         let Some(place) = self.by_id.get(&known.incident).copied() else { return };
-        let finding = self.write(block, raised, place);
-        let evidence = self.show(block, raised, &finding, place);
+        let finding = self.write_finding(block, raised, place);
+        let evidence = self.show_finding(block, raised, &finding, place);
         if raised.observe {
             return;
         }
-        let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
+        let news = IncidentNews::from_evidence(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if was_pending {
             // The transaction was included and can no longer be stopped.
             let news = IncidentNews { headline: format!("It was included: {}", finding.headline), ..news };
-            change.fresh.push(NewAct { news, act: Some(shown(raised, self.roster)), hushed: false });
+            change.fresh.push(NewAct { news, act: Some(shown_content(raised, self.roster)), hushed: false });
         } else {
             change.moved.push(finding.headline);
         }
@@ -320,14 +320,14 @@ impl<'a> Engine<'a> {
     /// Reports progress of a queued transaction, if its sentence changed.
     fn go_on(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>) {
         let Some(known) = self.findings.get(&raised.id) else { return };
-        let headline = headline(&raised.judged.activity, raised.watch, self.roster);
+        let headline = activity_headline(&raised.judged.activity, raised.watch, self.roster);
         let Some(place) = self.by_id.get(&known.incident).copied().filter(|_| known.headline != headline) else {
             return;
         };
-        let finding = self.write(block, raised, place);
-        let evidence = self.show(block, raised, &finding, place);
+        let finding = self.write_finding(block, raised, place);
+        let evidence = self.show_finding(block, raised, &finding, place);
         if !raised.observe {
-            let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
+            let news = IncidentNews::from_evidence(&self.incidents[place], &evidence, self.step.chain);
             self.changes.entry(place).or_default().went.push(news);
         }
     }
@@ -346,7 +346,7 @@ impl<'a> Engine<'a> {
                 evidence.stoppable = false;
                 evidence.clone()
             });
-            let news = evidence.map(|evidence| IncidentNews::of(incident, &evidence, self.step.chain));
+            let news = evidence.map(|evidence| IncidentNews::from_evidence(incident, &evidence, self.step.chain));
             let news =
                 news.unwrap_or_else(|| IncidentNews { severity, headline: String::new(), evidence: None, more: None });
             self.changes.entry(place).or_default().went.push(IncidentNews { headline: what.to_owned(), ..news });
@@ -355,7 +355,7 @@ impl<'a> Engine<'a> {
 
     /// Returns the incident of a cause: the live one that already has its evidence, else the live one of the owner's
     /// watch and path, else the closed one with its evidence, reopened, else a new one.
-    fn place(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) -> usize {
+    fn incident_for_cause(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) -> usize {
         let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
         // A finding that is no longer noise, because more is remembered, leaves the noise incident.
         let same = |place: &usize| self.incidents[*place].noise.is_some() == cause.noise;
@@ -369,7 +369,7 @@ impl<'a> Engine<'a> {
         // A test page, a dead letter or an outage may name the watch too. Evidence must not hide in those incidents,
         // nor in noise.
         let of_a_kind = |incident: &Incident| match &incident.noise {
-            Some(noise) => cause.noise && noise.day == noise::day(block),
+            Some(noise) => cause.noise && noise.day == noise::block_day(block),
             None => !cause.noise && !is_occasion(incident),
         };
         let joins = |incident: &Incident| {
@@ -383,17 +383,17 @@ impl<'a> Engine<'a> {
             return place;
         }
         let id = if cause.noise {
-            noise::incident(&owner.watch.path, &owner.id)
+            noise::noise_incident_id(&owner.watch.path, &owner.id)
         } else {
             IncidentId::new(&owner.watch.path, &owner.id)
         };
         if let Some(place) = before.first().or_else(|| self.by_id.get(&id)).copied() {
-            life::reopen(&mut self.incidents[place]);
+            life::reopen_incident(&mut self.incidents[place]);
             return place;
         }
-        let mut incident = life::open(id.clone(), owner, self.roster, self.now_ms);
+        let mut incident = life::new_incident(id.clone(), owner, self.roster, self.now_ms);
         if cause.noise {
-            noise::begin(&mut incident, block);
+            noise::begin_noise(&mut incident, block);
         }
         self.incidents.push(incident);
         self.by_id.insert(id, self.incidents.len() - 1);
@@ -401,7 +401,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Adds a finding that is new, has a higher severity, or came back.
-    fn join(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>, raised: &RaisedFinding<'_>, place: usize) {
+    fn add_finding(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>, raised: &RaisedFinding<'_>, place: usize) {
         let target = self.incidents[place].id.clone();
         let known = self.findings.get(&raised.id).map(|known| (known.incident.clone(), known.orphaned));
         let incident = &mut self.incidents[place];
@@ -427,37 +427,47 @@ impl<'a> Engine<'a> {
         let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);
-        life::involve(incident, cause.touches.iter(), rule);
-        let finding = self.write(block, raised, place);
-        let evidence = self.show(block, raised, &finding, place);
-        let news = IncidentNews::of(&self.incidents[place], &evidence, self.step.chain);
+        life::record_involvement(incident, cause.touches.iter(), rule);
+        let finding = self.write_finding(block, raised, place);
+        let evidence = self.show_finding(block, raised, &finding, place);
+        let news = IncidentNews::from_evidence(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if cause.noise {
-            noise::count(&mut self.incidents[place], &raised.judged.activity, raised.watch);
+            noise::count_noise(&mut self.incidents[place], &raised.judged.activity, raised.watch);
         } else if !raised.observe && is_quiet(raised) {
             change.ahead.push((news, louder));
         } else if !raised.observe {
-            change.fresh.push(NewAct { news, act: Some(shown(raised, self.roster)), hushed: raised.abnormal.hushed });
+            change.fresh.push(NewAct {
+                news,
+                act: Some(shown_content(raised, self.roster)),
+                hushed: raised.abnormal.hushed,
+            });
         }
     }
 
     /// Stores the finding at its next revision, active in `block`.
-    fn write(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>, place: usize) -> Finding {
-        let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
+    fn write_finding(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>, place: usize) -> Finding {
+        let first = page::raised_finding(raised, &self.incidents[place].id, block, self.roster);
         let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
         let finding = Finding { revision, ..first };
         let incident = &mut self.incidents[place];
-        incident.footing = Some(incident.footing.map_or(finding.footing, |before| before.least(finding.footing)));
+        incident.footing = Some(incident.footing.map_or(finding.footing, |before| before.weaker_of(finding.footing)));
         self.written.push(raised.id.clone());
         self.findings.insert(raised.id.clone(), finding.clone());
         finding
     }
 
     /// Adds the finding to the incident's page, and returns its evidence there.
-    fn show(&mut self, block: &JudgedBlock, raised: &RaisedFinding<'_>, finding: &Finding, place: usize) -> Evidence {
+    fn show_finding(
+        &mut self,
+        block: &JudgedBlock,
+        raised: &RaisedFinding<'_>,
+        finding: &Finding,
+        place: usize,
+    ) -> Evidence {
         self.named.entry(place).or_default().insert(finding.id.clone());
-        let evidence = page::evidence(finding, raised, block, self.roster);
-        let evidence = Evidence { late: self.late(block), ..evidence };
+        let evidence = page::finding_evidence(finding, raised, block, self.roster);
+        let evidence = Evidence { late: self.lateness_seconds(block), ..evidence };
         // People were not notified of noise, so any part of it may be a sample.
         let quiet = raised.observe || self.incidents[place].noise.is_some();
         // Queued transactions are checked repeatedly, each part separately.
@@ -467,12 +477,12 @@ impl<'a> Engine<'a> {
             self.incidents[place].page.evidence.retain(|known| known.finding != finding.id);
         }
         let change = self.changes.entry(place).or_default();
-        life::show(&mut self.incidents[place], change, quiet, evidence.clone());
+        life::show_evidence(&mut self.incidents[place], change, quiet, evidence.clone());
         evidence
     }
 
-    fn late(&self, block: &JudgedBlock) -> Option<u64> {
-        if self.aside { None } else { self.roster.late(block, self.now_ms) }
+    fn lateness_seconds(&self, block: &JudgedBlock) -> Option<u64> {
+        if self.aside { None } else { self.roster.lateness_seconds(block, self.now_ms) }
     }
 
     /// A line for each judged activity of the block, abnormal or not.
@@ -491,13 +501,21 @@ impl<'a> Engine<'a> {
             });
             let incident = incident.map(|finding| finding.incident.clone());
             let line = verdict_line(self.step, block, judged, watch, self.roster, own, incident.as_ref());
-            let line = VerdictLine { late: self.late(block), ..line };
+            let line = VerdictLine { late: self.lateness_seconds(block), ..line };
             let severity = match &judged.verdict {
                 Verdict::Abnormal(abnormal) => abnormal.severity,
                 Verdict::Normal { .. } => Severity::Info,
             };
             let known = own.map(|finding| (&finding.id, finding.revision));
-            feed::verdict(&line, known, severity, block.chain, watch.address, self.roster, &mut self.feed.deliveries);
+            feed::send_verdict_line(
+                &line,
+                known,
+                severity,
+                block.chain,
+                watch.address,
+                self.roster,
+                &mut self.feed.deliveries,
+            );
             self.feed.lines.push(Line::Verdict(Box::new(line)));
         }
     }
@@ -508,17 +526,17 @@ impl<'a> Engine<'a> {
         let mut lines = Vec::new();
         for (place, change) in &self.changes {
             let incident = &mut self.incidents[*place];
-            page::foot(incident);
-            page::link(&mut incident.page, self.step.chain);
-            life::settle(incident, change, &mut self.pager);
-            page::refresh(incident);
+            page::set_confidence(incident);
+            page::add_explorer_links(&mut incident.page, self.step.chain);
+            life::notify_changes(incident, change, &mut self.pager);
+            page::refresh_page(incident);
             if self.concluded.contains(place) && incident.state.is_live() {
-                noise::conclude(incident, self.roster, self.now_ms, &mut self.pager.out);
+                noise::conclude_noise(incident, self.roster, self.now_ms, &mut self.pager.out);
             }
             if let Some(said) = self.made_up.remove(place).filter(|_| incident.state.is_live()) {
                 incident.close_reason = Some("it came".to_owned());
-                life::close(incident, State::Resolved, said, self.now_ms, &mut self.pager.out);
-                page::refresh(incident);
+                life::close_incident(incident, State::Resolved, said, self.now_ms, &mut self.pager.out);
+                page::refresh_page(incident);
             }
             let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();
             lines.push(incident_line(incident, &named));
@@ -529,12 +547,13 @@ impl<'a> Engine<'a> {
         plan.findings = self.written.iter().filter_map(|id| self.findings.get(id).cloned()).collect();
         let new = |finding: &&Finding| !finding.orphaned && !finding.observe && finding.revision == 1;
         let found: Vec<Finding> = plan.findings.iter().filter(new).cloned().collect();
-        let late = if self.aside { Vec::new() } else { bridge::account(&mut self.incidents, self.step, &found) };
+        let late =
+            if self.aside { Vec::new() } else { bridge::record_late_blocks(&mut self.incidents, self.step, &found) };
         plan.incidents.extend(late.into_iter().map(|place| self.incidents[place].clone()));
         plan.deliveries.append(&mut self.pager.out);
         plan.lines = self.feed.lines;
         plan.lines.append(&mut lines);
-        storm::gather(self.pager, &self.incidents, &mut plan);
+        storm::gather_storms(self.pager, &self.incidents, &mut plan);
         plan.deliveries.append(&mut self.feed.deliveries);
         plan
     }

@@ -7,11 +7,11 @@
 //! held back is recorded as usual and joins the storm's incident on the same path, which escalates until a responder
 //! acknowledges it.
 
-use super::answers::changed;
-use super::headline::clean;
-use super::life::{self, close, counted, start, stepped, tell};
+use super::answers::push_changed_incident;
+use super::headline::clean_line;
+use super::life::{self, close_incident, format_more_count, notify_destinations, paged_destinations, start_escalation};
 use super::news::Pager;
-use super::occasion::occasion;
+use super::occasion::system_incident;
 use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::page::Way;
@@ -79,7 +79,7 @@ impl PageLimit {
 
 /// Adds the pages held back to the storm of their path, and notifies people. `known` are the live incidents; versions
 /// of them in the plan take precedence.
-pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut ChangeSet) {
+pub(super) fn gather_storms(pager: Pager, known: &[Incident], plan: &mut ChangeSet) {
     let now_ms = pager.now_ms;
     let mut by_path: BTreeMap<String, (Path, Vec<Held>)> = BTreeMap::new();
     for (path, held) in pager.held {
@@ -92,20 +92,20 @@ pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut ChangeSet) {
         let planned = plan.incidents.iter().position(|incident| of_path(&incident));
         let planned = planned.map(|place| plan.incidents.remove(place));
         let storm = planned.or_else(|| known.iter().find(of_path).cloned());
-        let mut storm = storm.unwrap_or_else(|| fresh(&path, &held, now_ms));
-        let new: u64 = held.into_iter().map(|held| take(&mut storm, held, now_ms)).sum();
+        let mut storm = storm.unwrap_or_else(|| new_storm(&path, &held, now_ms));
+        let new: u64 = held.into_iter().map(|held| add_held_page(&mut storm, held, now_ms)).sum();
         if new > 0 || storm.heard.is_none() {
-            announce(&mut storm, now_ms, plan);
+            announce_storm(&mut storm, now_ms, plan);
         }
-        changed(storm, plan);
+        push_changed_incident(storm, plan);
     }
 }
 
 /// Returns a storm without notifying anyone.
-fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
+fn new_storm(path: &Path, held: &[Held], now_ms: u64) -> Incident {
     let first = held.first().map_or("", |held| held.incident.as_str());
     let first = FindingId::of_occasion("storm", &format!("{}/{first}", path.name), &now_ms.to_string());
-    let mut incident = occasion(&first, path, None, STORM, Severity::Info, now_ms);
+    let mut incident = system_incident(&first, path, None, STORM, Severity::Info, now_ms);
     incident.heard = None;
     incident.label = format!("Storm on path {}", path.name);
     incident.page.label.clone_from(&incident.label);
@@ -116,7 +116,7 @@ fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
 }
 
 /// Adds a page held back, and returns the number of its findings that are new to the storm.
-fn take(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
+fn add_held_page(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
     let Some(storm) = &mut incident.storm else { return 0 };
     let findings = held.findings;
     storm.last_ms = now_ms;
@@ -138,28 +138,28 @@ fn take(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
     storm.held.sort_by_key(|held| Reverse((held.severity, held.own, held.weight)));
     storm.more += storm.held.len().saturating_sub(HELD_MAX) as u64;
     storm.held.truncate(HELD_MAX);
-    describe(incident);
+    describe_storm(incident);
     findings
 }
 
 /// Writes the storm's page.
-fn describe(incident: &mut Incident) {
+fn describe_storm(incident: &mut Incident) {
     let Some(storm) = &incident.storm else { return };
     let incidents = storm.held.len() + usize::try_from(storm.more).unwrap_or(usize::MAX);
     let findings = usize::try_from(storm.findings).unwrap_or(usize::MAX);
     let loudest = storm.held.first().map_or("", |held| held.headline.as_str());
-    let incidents = counted(incidents, "incident");
+    let incidents = format_more_count(incidents, "incident");
     let what = match findings {
         0 => format!("the next step of {incidents} is late"),
-        n => format!("{} of {incidents} paged nobody", counted(n, "finding")),
+        n => format!("{} of {incidents} paged nobody", format_more_count(n, "finding")),
     };
-    incident.page.headline = clean(&format!(
+    incident.page.headline = clean_line(&format!(
         "Path {} reached {PAGES_MAX} pages in a minute: {what}; the loudest: {loudest}",
         incident.path.name
     ));
     let line = |held: &Held| {
-        let findings = counted(usize::try_from(held.findings).unwrap_or(usize::MAX), "finding");
-        clean(&format!(
+        let findings = format_more_count(usize::try_from(held.findings).unwrap_or(usize::MAX), "finding");
+        clean_line(&format!(
             "{}: {}, {findings}, the last: {} ({})",
             held.severity, held.label, held.headline, held.incident
         ))
@@ -174,19 +174,19 @@ fn describe(incident: &mut Incident) {
 }
 
 /// Notifies people of additions to a storm: at once if it is new or louder, otherwise once in [`WINDOW_MS`].
-fn announce(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
+fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
     let out = &mut plan.deliveries;
     let louder = incident.heard.is_none_or(|heard| incident.severity > heard);
     let Some(storm) = &incident.storm else { return };
     let again = now_ms >= storm.told_ms.saturating_add(WINDOW_MS);
     let said = Some(format!(
         "{} more were held back",
-        counted(usize::try_from(storm.untold).unwrap_or(usize::MAX), "finding")
+        format_more_count(usize::try_from(storm.untold).unwrap_or(usize::MAX), "finding")
     ));
     match incident.state {
         _ if incident.heard.is_none() => {
             incident.heard = Some(incident.severity);
-            start(incident, now_ms, None, out);
+            start_escalation(incident, now_ms, None, out);
         }
         // The acknowledgement covers what the storm listed then, not this addition.
         State::Acknowledged if louder || again => {
@@ -194,17 +194,17 @@ fn announce(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
             incident.state = State::Open;
             incident.cycle += 1;
             life::forget_ack(incident);
-            start(incident, now_ms, said, out);
+            start_escalation(incident, now_ms, said, out);
         }
         State::Open if louder => {
             incident.heard = Some(incident.severity);
             incident.cycle += 1;
-            let steps = stepped(incident);
-            tell(incident, DeliveryKind::Trigger, &steps, said, out);
+            let steps = paged_destinations(incident);
+            notify_destinations(incident, DeliveryKind::Trigger, &steps, said, out);
         }
         State::Open if again => {
             let told = incident.told.clone();
-            tell(incident, DeliveryKind::Update, &told, said, out);
+            notify_destinations(incident, DeliveryKind::Update, &told, said, out);
         }
         _ => return,
     }
@@ -214,19 +214,19 @@ fn announce(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
 }
 
 /// Applies the passing of time to a storm, apart from its escalation; returns whether anything changed.
-pub(super) fn pass(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
+pub(super) fn advance_storm(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
     let Some(storm) = incident.storm.as_ref().filter(|_| incident.state.is_live()) else { return false };
     let mut next = incident.clone();
     if storm.untold > 0 && now_ms >= storm.told_ms.saturating_add(WINDOW_MS) {
-        announce(&mut next, now_ms, plan);
+        announce_storm(&mut next, now_ms, plan);
     } else if incident.state == State::Acknowledged && now_ms >= storm.last_ms.saturating_add(CALM_MS) {
         next.close_reason = Some("it is over".to_owned());
         let said = "The storm is over: nothing was held back for ten minutes".to_owned();
-        close(&mut next, State::Resolved, said, now_ms, &mut plan.deliveries);
+        close_incident(&mut next, State::Resolved, said, now_ms, &mut plan.deliveries);
     } else {
         return false;
     }
-    changed(next, plan);
+    push_changed_incident(next, plan);
     true
 }
 

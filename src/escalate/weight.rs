@@ -4,9 +4,9 @@
 //! hide them, and findings that differ only in the amount are one line with their sum.
 
 use super::group::RaisedFinding;
-use super::headline::headline;
+use super::headline::activity_headline;
 use super::roster::Routing;
-use super::shown::{amounts, shown};
+use super::shown::{amount_positions, shown_content};
 use crate::model::coverage::Shown;
 use crate::model::holding::Said;
 use crate::model::page::Evidence;
@@ -30,7 +30,7 @@ const UNITS_MAX: u64 = (1 << 31) - 1;
 /// token, which cannot be made up, the share of the holding, and the whole units. An unknown share counts as the whole
 /// holding, and so does a finding without an amount. An allowance counts more than a small outflow and less than a
 /// large one.
-pub(super) fn weight(raised: &RaisedFinding<'_>, sums: &[U256], roster: &Routing) -> u64 {
+pub(super) fn finding_weight(raised: &RaisedFinding<'_>, sums: &[U256], roster: &Routing) -> u64 {
     let activity = &raised.judged.activity;
     let chain = raised.watch.chain.id;
     let token = match activity.kind {
@@ -43,17 +43,17 @@ pub(super) fn weight(raised: &RaisedFinding<'_>, sums: &[U256], roster: &Routing
         (Some(amount), Some(unit)) => (true, amount, unit.decimals),
         (Some(amount), None) => (false, amount, 18),
         (None, _) if !ether.is_zero() => (true, ether, 18),
-        (None, _) => return packed(true, WHOLE, UNITS_MAX),
+        (None, _) => return pack_weight(true, WHOLE, UNITS_MAX),
     };
-    let share = match activity.holding().map(|holding| &holding.said) {
+    let share = match activity.token_holding().map(|holding| &holding.said) {
         Some(Said::Balance { before, .. }) if !before.is_zero() => {
-            small(amount.saturating_mul(U256::from(WHOLE)) / *before).min(WHOLE)
+            clamp_to_u64(amount.saturating_mul(U256::from(WHOLE)) / *before).min(WHOLE)
         }
         _ if is_allowance(activity) => CRUMB,
         _ => WHOLE,
     };
     let whole = U256::from(10).checked_pow(U256::from(decimals)).unwrap_or(U256::MAX);
-    packed(listed, share, small(amount / whole))
+    pack_weight(listed, share, clamp_to_u64(amount / whole))
 }
 
 fn is_allowance(activity: &Activity) -> bool {
@@ -62,11 +62,11 @@ fn is_allowance(activity: &Activity) -> bool {
         || matches!(name, "approve" | "approveAndCall" | "increaseAllowance" | "increaseApproval")
 }
 
-fn packed(listed: bool, share: u64, units: u64) -> u64 {
+fn pack_weight(listed: bool, share: u64, units: u64) -> u64 {
     (u64::from(share >= CRUMB) << 52) | (u64::from(listed) << 51) | (share.min(WHOLE) << 31) | units.min(UNITS_MAX)
 }
 
-fn small(number: U256) -> u64 {
+fn clamp_to_u64(number: U256) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
@@ -92,8 +92,8 @@ impl Lines {
         evidence: Evidence,
         roster: &Routing,
     ) -> Evidence {
-        let act = shown(raised, roster);
-        let own = Evidence { weight: weight(raised, &act.sums, roster), ..evidence };
+        let act = shown_content(raised, roster);
+        let own = Evidence { weight: finding_weight(raised, &act.sums, roster), ..evidence };
         // Tokens with ids are listed one by one, and unreadable acts are never considered equal.
         let has_ids = raised.judged.activity.kind == ActivityKind::Move && act.sums.len() > 2;
         if !act.whole || has_ids || own.tx.is_zero() {
@@ -109,8 +109,8 @@ impl Lines {
                     *sum = sum.saturating_add(more);
                 }
                 line.evidence.alike += 1;
-                line.evidence.headline = total(raised, &line.sums, line.evidence.alike + 1, roster);
-                line.evidence.weight = weight(raised, &line.sums, roster);
+                line.evidence.headline = total_sentence(raised, &line.sums, line.evidence.alike + 1, roster);
+                line.evidence.weight = finding_weight(raised, &line.sums, roster);
                 line.evidence.clone()
             }
         }
@@ -118,17 +118,17 @@ impl Lines {
 }
 
 /// Returns the sentence of `n` findings with these sums: `200,000 USDC left Treasury for 0x…, in 41 parts`.
-fn total(raised: &RaisedFinding<'_>, sums: &[U256], n: u64, roster: &Routing) -> String {
+fn total_sentence(raised: &RaisedFinding<'_>, sums: &[U256], n: u64, roster: &Routing) -> String {
     let mut activity = raised.judged.activity.clone();
     let mut sums = sums.iter().copied();
     activity.value = sums.next().unwrap_or_default();
     let mut any = !activity.value.is_zero();
-    for (place, sum) in amounts(raised, roster).into_iter().zip(sums) {
+    for (place, sum) in amount_positions(raised, roster).into_iter().zip(sums) {
         if let Some(arg) = activity.deed.args.get_mut(place) {
             arg.value = Value::Uint(sum);
             any = true;
         }
     }
-    let said = headline(&activity, raised.watch, roster);
+    let said = activity_headline(&activity, raised.watch, roster);
     if any { format!("{said}, in {n} parts") } else { format!("{said}, {n} times") }
 }

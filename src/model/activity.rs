@@ -153,7 +153,7 @@ pub enum Position {
 impl Position {
     /// Returns the position of the `index`-th call inside this one.
     #[must_use]
-    pub fn child(&self, index: u16) -> Self {
+    pub fn child_call(&self, index: u16) -> Self {
         let extended = |path: &[u16]| [path, &[index]].concat();
         match self {
             Self::Call(path) => Self::Call(extended(path)),
@@ -249,7 +249,7 @@ impl DecodedCall {
     /// Returns a deed that the program derives itself, without decoding bytes: cleanly decoded, state-changing, with
     /// neither selector nor topic.
     #[must_use]
-    pub fn told(name: impl Into<Arc<str>>, signature: impl Into<Arc<str>>, args: Vec<Arg>) -> Self {
+    pub fn without_calldata(name: impl Into<Arc<str>>, signature: impl Into<Arc<str>>, args: Vec<Arg>) -> Self {
         Self {
             name: name.into(),
             signature: signature.into(),
@@ -341,27 +341,27 @@ pub struct Activity {
 impl Activity {
     /// Returns the progress towards execution, if it is a pending proposal of a Safe.
     #[must_use]
-    pub fn progress(&self) -> Option<Progress> {
+    pub fn proposal_progress(&self) -> Option<Progress> {
         self.notes.iter().find_map(|note| if let Note::Queued(progress) = note { Some(*progress) } else { None })
     }
 
     /// Returns the token's answers about the subject's holding, if a token logged the activity.
     #[must_use]
-    pub fn holding(&self) -> Option<&Holding> {
+    pub fn token_holding(&self) -> Option<&Holding> {
         self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(&**holding) } else { None })
     }
 
     /// Returns the calls that the activity certainly happened inside, innermost first; `None` where this cannot be
     /// shown.
     #[must_use]
-    pub fn inside(&self) -> Option<&Arc<[Around]>> {
+    pub fn enclosing_calls(&self) -> Option<&Arc<[Around]>> {
         self.notes.iter().find_map(|note| if let Note::Inside(calls) = note { Some(calls) } else { None })
     }
 
     /// Returns the code that the subject ran for it, and the watchlist's name for the ABI of that code, where the
     /// registry lists the implementations that the subject may run.
     #[must_use]
-    pub fn runs(&self) -> Option<(Address, Option<&Arc<str>>)> {
+    pub fn executed_code(&self) -> Option<(Address, Option<&Arc<str>>)> {
         self.notes.iter().find_map(|note| match note {
             Note::Runs { implementation, abi, .. } => Some((*implementation, abi.as_ref())),
             _ => None,

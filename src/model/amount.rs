@@ -22,21 +22,21 @@ impl Unit {
 
     /// Returns the unit of a bare number.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn bare_number() -> Self {
         Self { symbol: Arc::from(""), decimals: 0 }
     }
 
     /// Formats `value` with thousands separators, without trailing zeros, and with the symbol after it: `60,000 SNT`,
     /// `0.25 ETH`.
     #[must_use]
-    pub fn show(&self, value: U256) -> String {
-        let number = self.number(value);
+    pub fn format_amount(&self, value: U256) -> String {
+        let number = self.format_number(value);
         if self.symbol.is_empty() { number } else { format!("{number} {}", self.symbol) }
     }
 
     /// Formats like [`Unit::show`], without the symbol.
     #[must_use]
-    pub fn number(&self, value: U256) -> String {
+    pub fn format_number(&self, value: U256) -> String {
         let digits = value.to_string();
         let decimals = usize::from(self.decimals);
         let (whole, fraction) =
@@ -70,7 +70,7 @@ pub struct Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.unit.show(self.value))
+        f.pad(&self.unit.format_amount(self.value))
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn shown(value: u128, symbol: &str, decimals: u8) -> String {
-        Unit { symbol: symbol.into(), decimals }.show(U256::from(value))
+        Unit { symbol: symbol.into(), decimals }.format_amount(U256::from(value))
     }
 
     #[test]

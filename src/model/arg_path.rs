@@ -45,35 +45,37 @@ impl ArgPath {
     }
 
     /// Returns every value at the path in `args`, in order. Empty where an argument, field or element is missing.
-    pub fn find<'a>(&self, args: &'a [Arg]) -> Vec<&'a Value> {
+    pub fn find_values<'a>(&self, args: &'a [Arg]) -> Vec<&'a Value> {
         let mut found = Vec::new();
-        self.visit(args, &mut |value| found.push(value));
+        self.visit_values(args, &mut |value| found.push(value));
         found
     }
 
     /// Passes every value that [`ArgPath::find`] returns to `see`, without building a list.
-    pub fn visit<'a>(&self, args: &'a [Arg], see: &mut dyn FnMut(&'a Value)) {
+    pub fn visit_values<'a>(&self, args: &'a [Arg], see: &mut dyn FnMut(&'a Value)) {
         if let Some((first, rest)) = self.steps.split_first() {
-            for arg in named(first, args) {
-                walk(rest, &arg.value, see);
+            for arg in args_at_step(first, args) {
+                walk_steps(rest, &arg.value, see);
             }
         }
     }
 }
 
-fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
+fn walk_steps<'a>(steps: &[Step], value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
     let Some((step, rest)) = steps.split_first() else { return found(value) };
     match (step, value) {
-        (Step::Every, Value::Array(elements)) => elements.iter().for_each(|element| walk(rest, element, found)),
-        (Step::Index(i), Value::Array(elements)) => elements.get(*i).into_iter().for_each(|e| walk(rest, e, found)),
+        (Step::Every, Value::Array(elements)) => elements.iter().for_each(|element| walk_steps(rest, element, found)),
+        (Step::Index(i), Value::Array(elements)) => {
+            elements.get(*i).into_iter().for_each(|e| walk_steps(rest, e, found));
+        }
         (Step::Name(_) | Step::Position(_), Value::Tuple(fields)) => {
-            named(step, fields).for_each(|field| walk(rest, &field.value, found));
+            args_at_step(step, fields).for_each(|field| walk_steps(rest, &field.value, found));
         }
         _ => {}
     }
 }
 
-fn named<'a>(step: &Step, args: &'a [Arg]) -> impl Iterator<Item = &'a Arg> {
+fn args_at_step<'a>(step: &Step, args: &'a [Arg]) -> impl Iterator<Item = &'a Arg> {
     args.iter()
         .enumerate()
         .filter(move |(i, arg)| match step {
@@ -114,7 +116,8 @@ impl FromStr for ArgPath {
         loop {
             // The syntax is a name or a position, then any number of indices, then the end or a dot.
             if let Some(after) = rest.strip_prefix('#') {
-                let (position, after) = number(after).ok_or_else(|| fail(after, "a position like `#0` is expected"))?;
+                let (position, after) =
+                    parse_leading_number(after).ok_or_else(|| fail(after, "a position like `#0` is expected"))?;
                 steps.push(Step::Position(position));
                 rest = after;
             } else {
@@ -129,8 +132,8 @@ impl FromStr for ArgPath {
                 let (step, after) = match after.strip_prefix('*') {
                     Some(after) => (Step::Every, after),
                     None => {
-                        let (index, after) =
-                            number(after).ok_or_else(|| fail(after, "an index like `[0]` or `[*]` is expected"))?;
+                        let (index, after) = parse_leading_number(after)
+                            .ok_or_else(|| fail(after, "an index like `[0]` or `[*]` is expected"))?;
                         (Step::Index(index), after)
                     }
                 };
@@ -150,7 +153,7 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
 
-fn number(text: &str) -> Option<(usize, &str)> {
+fn parse_leading_number(text: &str) -> Option<(usize, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
 }
@@ -177,7 +180,7 @@ mod tests {
 
     fn find(path: &str) -> String {
         let path: ArgPath = path.parse().unwrap_or_else(|e| panic!("{e}"));
-        path.find(&args()).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        path.find_values(&args()).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub enum Status {
 impl Status {
     /// Returns true if the transaction's effects persist.
     #[must_use]
-    pub fn holds(self) -> bool {
+    pub fn has_effects(self) -> bool {
         self != Self::Reverted
     }
 }

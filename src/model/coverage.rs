@@ -101,7 +101,7 @@ impl Shown {
     /// Checks whether `other` is the same act, at the same or an earlier stage, and with amounts that are no larger, so
     /// that people who were shown this act were also shown `other`.
     #[must_use]
-    pub fn contains(&self, other: &Self) -> bool {
+    pub fn covers_act(&self, other: &Self) -> bool {
         let same = self.watch == other.watch
             && self.rule == other.rule
             && self.doer == other.doer
@@ -150,13 +150,13 @@ pub struct Coverage {
 impl Coverage {
     /// Checks whether a page showed this act with amounts that cover both it and all such acts since then.
     #[must_use]
-    pub fn covers(&self, act: &Shown) -> bool {
-        self.shown.iter().any(|shown| shown.contains(act) && shown.has_room(act))
+    pub fn covers_act(&self, act: &Shown) -> bool {
+        self.shown.iter().any(|shown| shown.covers_act(act) && shown.has_room(act))
     }
 
     /// Counts an act that is covered and therefore not shown on a page.
     pub fn count(&mut self, act: &Shown) {
-        let Some(shown) = self.shown.iter_mut().find(|shown| shown.contains(act) && shown.has_room(act)) else {
+        let Some(shown) = self.shown.iter_mut().find(|shown| shown.covers_act(act) && shown.has_room(act)) else {
             return;
         };
         if act.adds_up() {
@@ -192,12 +192,12 @@ impl Coverage {
         }
         self.own |= act.doer == Doer::Subject;
         self.outflow |= act.doer == Doer::Outflow;
-        let mut known = self.shown.iter_mut().filter(|shown| shown.contains(&act)).peekable();
+        let mut known = self.shown.iter_mut().filter(|shown| shown.covers_act(&act)).peekable();
         if known.peek().is_some() {
             known.for_each(|shown| shown.since.clear());
             return;
         }
-        self.shown.retain(|shown| !act.contains(shown));
+        self.shown.retain(|shown| !act.covers_act(shown));
         self.shown.push(act);
         let over = self.shown.len().saturating_sub(SHOWN_MAX);
         self.shown.drain(..over);

@@ -126,7 +126,7 @@ impl Fee {
     }
 
     /// Returns the sum of both.
-    fn and(self, other: Self) -> Self {
+    fn combined_with(self, other: Self) -> Self {
         Self {
             least: self.least.saturating_add(other.least),
             most: self.most.saturating_add(other.most),
@@ -136,20 +136,20 @@ impl Fee {
 }
 
 /// Returns the fee that the transaction costs its sender.
-pub(crate) fn charge(of: &Charged) -> Fee {
-    match family(of) {
-        Family::Ethereum => ethereum(of),
+pub(crate) fn transaction_fee(of: &Charged) -> Fee {
+    match chain_family(of) {
+        Family::Ethereum => ethereum_fee(of),
         Family::OpStack => op_stack(of),
-        Family::Mantle => mantle(of),
-        Family::Arbitrum => arbitrum(of),
-        Family::ZkSync => zksync(of),
-        Family::Filecoin => filecoin(of),
+        Family::Mantle => mantle_fee(of),
+        Family::Arbitrum => arbitrum_fee(of),
+        Family::ZkSync => zksync_fee(of),
+        Family::Filecoin => filecoin_fee(of),
     }
 }
 
 /// Selects the family by the chain that the transaction is signed for, or, for an unknown chain, by the fields of its
 /// receipts.
-fn family(of: &Charged) -> Family {
+fn chain_family(of: &Charged) -> Family {
     let adds = of.extra.l1_fee.is_some() || of.extra.operator_scalar.is_some() || of.extra.operator_constant.is_some();
     let id = of.chain.unwrap_or_default();
     match id {
@@ -164,8 +164,8 @@ fn family(of: &Charged) -> Family {
 }
 
 /// Gas and blobs. Source: EIP-1559, EIP-4844.
-fn ethereum(of: &Charged) -> Fee {
-    let fee = gas(of).and(blobs(of));
+fn ethereum_fee(of: &Charged) -> Fee {
+    let fee = gas_fee(of).combined_with(blob_fee(of));
     if of.paid_otherwise { Fee::between(U256::ZERO, fee.most, "whether somebody else paid") } else { fee }
 }
 
@@ -181,10 +181,10 @@ fn op_stack(of: &Charged) -> Fee {
         Some(_) => Fee::between(U256::ZERO, most, "an l1Fee that can be believed"),
         None => Fee::between(U256::ZERO, most, "l1Fee"),
     };
-    ethereum(of).and(data).and(operator(of))
+    ethereum_fee(of).combined_with(data).combined_with(operator_fee(of))
 }
 
-fn operator(of: &Charged) -> Fee {
+fn operator_fee(of: &Charged) -> Fee {
     let Extra { operator_scalar, operator_constant, .. } = of.extra;
     let scalar = operator_scalar.unwrap_or_default();
     let used = of.gas_used.or(of.gas_limit).unwrap_or(GAS_MAX);
@@ -200,34 +200,38 @@ fn operator(of: &Charged) -> Fee {
 
 /// Computes gas at Mantle's own price. Its releases differ in whether the data fee is included in the gas or added to
 /// it.
-fn mantle(of: &Charged) -> Fee {
-    let gas = ethereum(of);
+fn mantle_fee(of: &Charged) -> Fee {
+    let gas = ethereum_fee(of);
     let ratio = U256::from(of.extra.token_ratio.unwrap_or(1));
     let data = of.extra.l1_fee.unwrap_or_default().min(l1_most(of)).saturating_mul(ratio);
-    if data.is_zero() { gas } else { gas.and(Fee::between(U256::ZERO, data, "whether l1Fee is part of the gas")) }
+    if data.is_zero() {
+        gas
+    } else {
+        gas.combined_with(Fee::between(U256::ZERO, data, "whether l1Fee is part of the gas"))
+    }
 }
 
 /// Computes gas only: the data is counted as gas. Source: Arbitrum documentation, gas and fees.
-fn arbitrum(of: &Charged) -> Fee {
-    let fee = ethereum(of);
+fn arbitrum_fee(of: &Charged) -> Fee {
+    let fee = ethereum_fee(of);
     if ARBITRUM_OWN.contains(&of.kind) { Fee::between(U256::ZERO, fee.most, "what a retryable pays") } else { fee }
 }
 
 /// Computes gas only; the receipt has already subtracted the refund, and a paymaster may pay. Source: ZKsync
 /// documentation, fee model.
-fn zksync(of: &Charged) -> Fee {
-    ethereum(of)
+fn zksync_fee(of: &Charged) -> Fee {
+    ethereum_fee(of)
 }
 
 /// Adds gas, the miner's tip for the whole limit, and a burn for gas that was requested but not used. Source: Filecoin
 /// documentation, gas usage and pricing. Receipts contain neither of the two.
-fn filecoin(of: &Charged) -> Fee {
-    let used = ethereum(of);
+fn filecoin_fee(of: &Charged) -> Fee {
+    let used = ethereum_fee(of);
     let most = U256::from(of.gas_limit.unwrap_or(GAS_MAX)).saturating_mul(U256::from(signed_price(of)));
     Fee::between(used.least, used.most.max(most), "the overestimation burn")
 }
 
-fn gas(of: &Charged) -> Fee {
+fn gas_fee(of: &Charged) -> Fee {
     let (limit, signed) = (of.gas_limit.unwrap_or(GAS_MAX), signed_price(of));
     let paid = |gas: u64, price: u128| U256::from(gas).saturating_mul(U256::from(price));
     // A system transaction of a rollup can use more gas than its limit, and has no price.
@@ -243,7 +247,7 @@ fn gas(of: &Charged) -> Fee {
     }
 }
 
-fn blobs(of: &Charged) -> Fee {
+fn blob_fee(of: &Charged) -> Fee {
     // Chains without blobs use the receipt's `blobGasUsed` for something else.
     if of.kind != 3 {
         return Fee::exact(U256::ZERO);
@@ -325,7 +329,7 @@ mod tests {
             ),
         ];
         for (name, of, expected) in cases {
-            assert_eq!(charge(&of), Fee::exact(wei(expected)), "{name}");
+            assert_eq!(transaction_fee(&of), Fee::exact(wei(expected)), "{name}");
         }
     }
 
@@ -349,14 +353,14 @@ mod tests {
             ("whether somebody else paid", Charged { paid_otherwise: true, ..payment(324) }, 0, 21_000 * GWEI),
         ];
         for (lacks, of, least, most) in cases {
-            assert_eq!(charge(&of), Fee { least: wei(least), most: wei(most), lacks: Some(lacks) }, "{of:?}");
+            assert_eq!(transaction_fee(&of), Fee { least: wei(least), most: wei(most), lacks: Some(lacks) }, "{of:?}");
         }
     }
 
     #[test]
     fn what_nobody_signed_hides_no_theft() {
         let theft = wei(7_000_000_000 * GWEI);
-        let says = |extra| [10, 424_242].map(|chain| charge(&Charged { extra, ..payment(chain) }));
+        let says = |extra| [10, 424_242].map(|chain| transaction_fee(&Charged { extra, ..payment(chain) }));
         for (extra, lacks) in [
             (Extra::default(), "l1Fee"),
             (Extra { l1_fee: Some(theft), ..Extra::default() }, "an l1Fee that can be believed"),

@@ -53,7 +53,7 @@ impl Default for Provenance {
 impl Verification {
     /// Returns whether there is a proof; absent where none was requested.
     #[must_use]
-    pub const fn verified(self) -> Option<bool> {
+    pub const fn is_verified(self) -> Option<bool> {
         match self {
             Self::NotAsked => None,
             Self::Unproven => Some(false),
@@ -76,13 +76,13 @@ impl Confidence {
             finality: Finality::Included,
             sources: sight.sources,
             endpoints: sight.endpoints,
-            verified: sight.proof.verified(),
+            verified: sight.proof.is_verified(),
         }
     }
 
     /// Returns the weaker of the two in every respect.
     #[must_use]
-    pub fn least(self, other: Self) -> Self {
+    pub fn weaker_of(self, other: Self) -> Self {
         let verified = match (self.verified, other.verified) {
             (Some(false), _) | (_, Some(false)) => Some(false),
             (Some(true), Some(true)) => Some(true),
@@ -123,10 +123,10 @@ mod tests {
         let firm = footing(Finality::Finalized, 3, 3, Verification::Proven);
         let fresh = footing(Finality::Included, 1, 2, Verification::NotAsked);
         let doubtful = footing(Finality::Safe, 2, 3, Verification::Unproven);
-        assert_eq!(firm.least(fresh), footing(Finality::Included, 1, 3, Verification::NotAsked));
-        assert_eq!(fresh.least(doubtful), footing(Finality::Included, 1, 3, Verification::Unproven));
-        assert_eq!(firm.least(firm), firm);
-        assert_eq!(firm.least(doubtful), doubtful.least(firm));
+        assert_eq!(firm.weaker_of(fresh), footing(Finality::Included, 1, 3, Verification::NotAsked));
+        assert_eq!(fresh.weaker_of(doubtful), footing(Finality::Included, 1, 3, Verification::Unproven));
+        assert_eq!(firm.weaker_of(firm), firm);
+        assert_eq!(firm.weaker_of(doubtful), doubtful.weaker_of(firm));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub enum Said {
 impl Holding {
     /// Returns true if the balance decreased.
     #[must_use]
-    pub fn fell(&self) -> bool {
+    pub fn has_decreased(&self) -> bool {
         matches!(self.said, Said::Balance { before, after, .. } if after < before)
     }
 

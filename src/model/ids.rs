@@ -32,7 +32,7 @@ macro_rules! id {
             pub const PREFIX: &'static str = $prefix;
 
             fn of(parts: &[&[u8]]) -> Self {
-                Self(format!("{}{}", $prefix, hex::encode(&digest($prefix, parts)[..16])))
+                Self(format!("{}{}", $prefix, hex::encode(&hash_with_domain($prefix, parts)[..16])))
             }
 
             /// The id as text.
@@ -128,7 +128,7 @@ impl DeliveryKey {
     }
 }
 
-fn digest(domain: &str, parts: &[&[u8]]) -> B256 {
+fn hash_with_domain(domain: &str, parts: &[&[u8]]) -> B256 {
     let mut bytes = Vec::with_capacity(128);
     for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());

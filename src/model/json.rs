@@ -21,7 +21,7 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When `value` cannot be written as JSON, such as a map whose keys are no strings.
-pub fn line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+pub fn to_json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut out = Vec::with_capacity(1024);
     value.serialize(&mut Serializer::with_formatter(&mut out, Careful(CompactFormatter)))?;
     // Only whole characters are read and written.
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn what_acts_is_escaped_and_comes_back_as_it_was() {
         let value = json!({ "name\u{200b}": ["\0\n\u{1b}[2J\u{7f}\u{9b}", "\u{e0041}\u{feff}", "Grüße, 世界! \"✓\""] });
-        let line = line(&value).unwrap();
+        let line = to_json_line(&value).unwrap();
         assert!(!line.chars().any(is_treacherous), "{line:?}");
         assert!(line.contains("Grüße, 世界!") && line.contains(r"\udb40\udc41"), "{line}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, hex};
 /// Returns the first three and the last four hex digits, regardless of case: the part of an address that people
 /// compare.
 #[must_use]
-pub fn ends(address: &Address) -> u32 {
+pub fn lookalike_key(address: &Address) -> u32 {
     let byte = |at: usize| u32::from(address[at]);
     byte(0) << 20 | (byte(1) >> 4) << 16 | byte(18) << 8 | byte(19)
 }
@@ -21,7 +21,7 @@ pub fn ends(address: &Address) -> u32 {
 /// assert_eq!(marked(&twin, &known).to_lowercase(), "0x[709]fffffffffffffffffffffffffffffffff[79c8]");
 /// ```
 #[must_use]
-pub fn marked(address: &Address, known: &Address) -> String {
+pub fn mark_matching_digits(address: &Address, known: &Address) -> String {
     let (own, other) = (hex::encode(address), hex::encode(known));
     let front = own.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let back = own.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count().min(own.len() - front);

@@ -71,7 +71,7 @@ impl Queued {
     /// Returns true if it is an empty call of the Safe to itself, by which owners use up the nonce of a transaction
     /// that they reject.
     #[must_use]
-    pub fn rejects(&self) -> bool {
+    pub fn is_rejection(&self) -> bool {
         self.to == self.safe
             && self.value.is_zero()
             && self.data.is_empty()
@@ -205,7 +205,7 @@ pub struct Trace {
 /// Returns a digest of all inputs to the judgement of a queued transaction: with the same digest it would be judged the
 /// same, so it need not be judged again.
 #[must_use]
-pub fn digest(parts: &[&[u8]]) -> B256 {
+pub fn proposal_digest(parts: &[&[u8]]) -> B256 {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());

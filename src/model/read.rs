@@ -89,7 +89,7 @@ pub const ROLE_REVOKED: B256 = b256!("f6391f5c32d9c69d2a47ea670b442974b53935d1ed
 const HOLDER_BYTES: usize = 32 + 20;
 
 /// Returns roles and their holders from an answer to [`Read::Grants`]: 32 bytes and 20 bytes, repeated.
-pub fn holders(data: &[u8]) -> impl Iterator<Item = (B256, Address)> + '_ {
+pub fn parse_role_members(data: &[u8]) -> impl Iterator<Item = (B256, Address)> + '_ {
     data.chunks_exact(HOLDER_BYTES).map(|pair| {
         let (role, who) = pair.split_at(32);
         (B256::from_slice(role), Address::from_slice(who))
@@ -119,7 +119,7 @@ pub const HOLDING_READS_MAX: usize = 224;
 impl Answer {
     /// Returns the first 32 bytes of the returned data.
     #[must_use]
-    pub fn word(&self) -> Option<B256> {
+    pub fn first_word(&self) -> Option<B256> {
         match self {
             Self::Data(data) => data.first_chunk::<32>().map(B256::from),
             _ => None,
@@ -137,7 +137,7 @@ impl Answer {
 
     /// The first 32 bytes as a number.
     #[must_use]
-    pub fn number(&self) -> Option<U256> {
-        self.word().map(|word| U256::from_be_bytes(word.0))
+    pub fn as_number(&self) -> Option<U256> {
+        self.first_word().map(|word| U256::from_be_bytes(word.0))
     }
 }

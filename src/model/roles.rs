@@ -29,7 +29,7 @@ pub fn name_of(role: B256) -> Option<&'static str> {
 
 /// Checks whether a holder of the role can do anything, make tokens, replace code or pass a delay.
 #[must_use]
-pub fn rules(role: B256) -> bool {
+pub fn is_privileged_role(role: B256) -> bool {
     RULING.iter().any(|(known, _)| *known == role)
 }
 

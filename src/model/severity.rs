@@ -35,7 +35,7 @@ impl Severity {
 
     /// Returns the next higher severity; critical stays critical.
     #[must_use]
-    pub const fn raised(self) -> Self {
+    pub const fn one_level_up(self) -> Self {
         match self {
             Self::Info => Self::Warning,
             Self::Warning => Self::High,

@@ -84,57 +84,57 @@ pub struct ItemKind {
     pub about: &'static str,
 }
 
-const fn item(name: &'static str, shape: Shape, about: &'static str) -> ItemKind {
+const fn item_kind(name: &'static str, shape: Shape, about: &'static str) -> ItemKind {
     ItemKind { name, shape, about }
 }
 
 /// All items that can be watched. `decode::state` defines which kinds of subjects have which items.
 pub const ITEMS: &[ItemKind] = &[
-    item("singleton", Shape::Address, "the code that it runs (its singleton)"),
-    item("owner", Shape::Member, "owner"),
-    item("role", Shape::Holder, "a role"),
-    item("threshold", Shape::Number, "the number of signatures required"),
-    item("module", Shape::Member, "module"),
-    item("guard", Shape::Address, "the guard"),
-    item("module-guard", Shape::Address, "the module guard"),
-    item("fallback-handler", Shape::Address, "the fallback handler"),
-    item("required", Shape::Number, "the number of confirmations required"),
-    item("daily-limit", Shape::Sum, "the daily limit"),
-    item("nonce", Shape::Number, "the nonce"),
-    item("implementation", Shape::Address, "the implementation"),
-    item("admin", Shape::Address, "the administrator"),
-    item("beacon", Shape::Address, "the beacon"),
-    item("zos-implementation", Shape::Address, "the implementation (ZeppelinOS slot)"),
-    item("zos-admin", Shape::Address, "the administrator (ZeppelinOS slot)"),
-    item("uups-implementation", Shape::Address, "the implementation (EIP-1822 slot)"),
-    item("beacon-implementation", Shape::Address, "the implementation that the beacon names"),
-    item("admin-owner", Shape::Address, "the owner of its proxy administrator"),
-    item("code", Shape::Hash, "the code"),
-    item("implementation-code", Shape::Hash, "the code of its implementation"),
-    item("delegate", Shape::Address, "the code that the account runs (EIP-7702)"),
-    item("controller", Shape::Address, "the controller"),
-    item("transfers-enabled", Shape::Flag, "whether transfers are enabled"),
-    item("ownership", Shape::Address, "the owner"),
-    item("pending-ownership", Shape::Address, "the owner to be"),
-    item("timelock-admin", Shape::Address, "the administrator"),
-    item("pending-admin", Shape::Address, "the administrator to be"),
-    item("delay", Shape::Number, "the delay"),
-    item("default-admin", Shape::Address, "the administrator of all roles"),
-    item("open-executor", Shape::Flag, "whether anybody may carry out what is due"),
-    item(OWNER_DELEGATE, Shape::Address, "the code that an owner runs (EIP-7702)"),
-    item("executor", Shape::Address, "the contract that carries out what is voted"),
-    item("voting-delay", Shape::Number, "the delay before a vote"),
-    item("voting-period", Shape::Number, "the length of a vote"),
-    item("proposal-threshold", Shape::Number, "what it takes to propose"),
-    item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
-    item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
-    item(QUESTION, Shape::Member, "a question that an oracle answers for it"),
-    item(TOKEN, Shape::Member, "a token that it uses"),
-    item(DECIMALS, Shape::Number, "the decimals of a token"),
-    item(KIND, Shape::Number, "the kind"),
-    item("owners", Shape::Number, "the number of owners"),
-    item("balance", Shape::Sum, "the balance"),
-    item("supply", Shape::Sum, "the supply"),
+    item_kind("singleton", Shape::Address, "the code that it runs (its singleton)"),
+    item_kind("owner", Shape::Member, "owner"),
+    item_kind("role", Shape::Holder, "a role"),
+    item_kind("threshold", Shape::Number, "the number of signatures required"),
+    item_kind("module", Shape::Member, "module"),
+    item_kind("guard", Shape::Address, "the guard"),
+    item_kind("module-guard", Shape::Address, "the module guard"),
+    item_kind("fallback-handler", Shape::Address, "the fallback handler"),
+    item_kind("required", Shape::Number, "the number of confirmations required"),
+    item_kind("daily-limit", Shape::Sum, "the daily limit"),
+    item_kind("nonce", Shape::Number, "the nonce"),
+    item_kind("implementation", Shape::Address, "the implementation"),
+    item_kind("admin", Shape::Address, "the administrator"),
+    item_kind("beacon", Shape::Address, "the beacon"),
+    item_kind("zos-implementation", Shape::Address, "the implementation (ZeppelinOS slot)"),
+    item_kind("zos-admin", Shape::Address, "the administrator (ZeppelinOS slot)"),
+    item_kind("uups-implementation", Shape::Address, "the implementation (EIP-1822 slot)"),
+    item_kind("beacon-implementation", Shape::Address, "the implementation that the beacon names"),
+    item_kind("admin-owner", Shape::Address, "the owner of its proxy administrator"),
+    item_kind("code", Shape::Hash, "the code"),
+    item_kind("implementation-code", Shape::Hash, "the code of its implementation"),
+    item_kind("delegate", Shape::Address, "the code that the account runs (EIP-7702)"),
+    item_kind("controller", Shape::Address, "the controller"),
+    item_kind("transfers-enabled", Shape::Flag, "whether transfers are enabled"),
+    item_kind("ownership", Shape::Address, "the owner"),
+    item_kind("pending-ownership", Shape::Address, "the owner to be"),
+    item_kind("timelock-admin", Shape::Address, "the administrator"),
+    item_kind("pending-admin", Shape::Address, "the administrator to be"),
+    item_kind("delay", Shape::Number, "the delay"),
+    item_kind("default-admin", Shape::Address, "the administrator of all roles"),
+    item_kind("open-executor", Shape::Flag, "whether anybody may carry out what is due"),
+    item_kind(OWNER_DELEGATE, Shape::Address, "the code that an owner runs (EIP-7702)"),
+    item_kind("executor", Shape::Address, "the contract that carries out what is voted"),
+    item_kind("voting-delay", Shape::Number, "the delay before a vote"),
+    item_kind("voting-period", Shape::Number, "the length of a vote"),
+    item_kind("proposal-threshold", Shape::Number, "what it takes to propose"),
+    item_kind(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
+    item_kind(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
+    item_kind(QUESTION, Shape::Member, "a question that an oracle answers for it"),
+    item_kind(TOKEN, Shape::Member, "a token that it uses"),
+    item_kind(DECIMALS, Shape::Number, "the decimals of a token"),
+    item_kind(KIND, Shape::Number, "the kind"),
+    item_kind("owners", Shape::Number, "the number of owners"),
+    item_kind("balance", Shape::Sum, "the balance"),
+    item_kind("supply", Shape::Sum, "the supply"),
 ];
 
 /// A watched item of one subject's state.
@@ -154,13 +154,13 @@ pub struct Item {
 /// Returns the index of the item with this name; past the end where there is none.
 const fn place_of(name: &str) -> usize {
     let mut place = 0;
-    while place < ITEMS.len() && !same(ITEMS[place].name.as_bytes(), name.as_bytes()) {
+    while place < ITEMS.len() && !bytes_equal(ITEMS[place].name.as_bytes(), name.as_bytes()) {
         place += 1;
     }
     place
 }
 
-const fn same(a: &[u8], b: &[u8]) -> bool {
+const fn bytes_equal(a: &[u8], b: &[u8]) -> bool {
     let mut at = 0;
     while at < a.len() && at < b.len() && a[at] == b[at] {
         at += 1;
@@ -171,7 +171,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 impl Item {
     /// Returns the item with this name; `None` where there is no such item.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         (place_of(name) < ITEMS.len()).then(|| Self::of_table(name))
     }
 
@@ -193,25 +193,25 @@ impl Item {
 
     /// Returns the same item for the address `of`.
     #[must_use]
-    pub const fn about(self, of: Address) -> Self {
+    pub const fn for_address(self, of: Address) -> Self {
         Self { of: Some(of), ..self }
     }
 
     /// Returns the item of this token's decimals.
     #[must_use]
     pub const fn decimals_of(token: Address) -> Self {
-        Self::of_table(DECIMALS).about(token)
+        Self::of_table(DECIMALS).for_address(token)
     }
 
     /// Returns the item for the assignment of this role to this address.
     #[must_use]
-    pub const fn held(role: B256, by: Address) -> Self {
+    pub const fn role_membership(role: B256, by: Address) -> Self {
         Self { of: Some(by), role: Some(role), ..Self::of_table("role") }
     }
 
     /// Returns the same item without address and role: the set that a member belongs to.
     #[must_use]
-    pub const fn whole(self) -> Self {
+    pub const fn containing_set(self) -> Self {
         Self { of: None, role: None, ..self }
     }
 
@@ -223,7 +223,7 @@ impl Item {
 
     /// Returns the name used in a registry: `fallback_handler`.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn registry_key(&self) -> String {
         self.name().replace('-', "_")
     }
 
@@ -254,7 +254,7 @@ impl FromStr for Item {
         };
         let of = of.map(|of| of.parse::<Address>()).transpose().map_err(drop)?;
         let role = role.map(|role| role.parse::<B256>()).transpose().map_err(drop)?;
-        Self::named(name).map(|item| Self { of, role, ..item }).ok_or(())
+        Self::from_name(name).map(|item| Self { of, role, ..item }).ok_or(())
     }
 }
 
@@ -281,7 +281,7 @@ pub enum Reading {
 }
 
 impl Reading {
-    fn of(value: B256) -> Self {
+    fn from_word(value: B256) -> Self {
         match value[31] {
             2 => Self::Dark,
             3 => Self::Due,
@@ -291,7 +291,7 @@ impl Reading {
 
     /// Returns its stored form.
     #[must_use]
-    pub fn word(self) -> B256 {
+    pub fn to_word(self) -> B256 {
         B256::with_last_byte(match self {
             Self::Whole => 1,
             Self::Dark => 2,
@@ -303,7 +303,7 @@ impl Reading {
 impl Fact {
     /// Returns the delta that records this fact of `watch` with this value.
     #[must_use]
-    pub fn delta(self, watch: Address, value: B256) -> WindowEntry {
+    pub fn window_entry(self, watch: Address, value: B256) -> WindowEntry {
         WindowEntry { watch, rule: Arc::from(format!("{STATES}{self}")), amount: U256::from_be_bytes(value.0) }
     }
 
@@ -353,7 +353,7 @@ struct Entry {
 
 impl Known {
     /// Sets the value found at `block`. Blocks arrive in the order of the chain.
-    pub fn set(&mut self, block: B256, watch: Address, fact: Fact, value: B256) {
+    pub fn record_value(&mut self, block: B256, watch: Address, fact: Fact, value: B256) {
         let facts = self.watches.entry(watch).or_default();
         let place = facts.iter().position(|(known, _)| *known == fact).unwrap_or_else(|| {
             facts.push((fact, Vec::with_capacity(1)));
@@ -365,7 +365,7 @@ impl Known {
             _ => self.journal.push_back((block, vec![(watch, fact)])),
         }
         if self.journal.len() > JOURNAL_BLOCKS_MAX {
-            self.settle();
+            self.finalize_oldest_block();
         }
         if fact == Fact::Reading {
             self.note_due(watch);
@@ -373,7 +373,7 @@ impl Known {
     }
 
     /// Undoes everything that `block` set.
-    pub fn rewind(&mut self, block: B256) {
+    pub fn rewind_block(&mut self, block: B256) {
         let Some(at) = self.journal.iter().rposition(|(known, _)| *known == block) else { return };
         let Some((_, changes)) = self.journal.remove(at) else { return };
         for (watch, fact) in changes {
@@ -400,12 +400,12 @@ impl Known {
 
     /// Returns the last known value of an item; `None` where it was never read.
     #[must_use]
-    pub fn value(&self, watch: Address, item: Item) -> Option<B256> {
+    pub fn last_value(&self, watch: Address, item: Item) -> Option<B256> {
         self.get(watch, Fact::Value(item))
     }
 
     /// Returns the known members of a set of `watch`.
-    pub fn members<'a>(&'a self, watch: Address, name: &'a str) -> impl Iterator<Item = Address> + 'a {
+    pub fn set_members<'a>(&'a self, watch: Address, name: &'a str) -> impl Iterator<Item = Address> + 'a {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(move |(fact, entries)| match fact {
             Fact::Value(item) if item.name() == name => {
@@ -417,13 +417,13 @@ impl Known {
 
     /// Returns the number of known items of this name of `watch`, whatever their values.
     #[must_use]
-    pub fn about(&self, watch: Address, name: &str) -> usize {
+    pub fn count_items(&self, watch: Address, name: &str) -> usize {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter(|(fact, _)| matches!(fact, Fact::Value(item) if item.name() == name)).count()
     }
 
     /// Returns the known roles of `watch` and their holders.
-    pub fn holders(&self, watch: Address) -> impl Iterator<Item = (B256, Address)> + '_ {
+    pub fn role_members(&self, watch: Address) -> impl Iterator<Item = (B256, Address)> + '_ {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(|(fact, entries)| match fact {
             Fact::Value(Item { role: Some(role), of: Some(of), .. }) => {
@@ -435,8 +435,8 @@ impl Known {
 
     /// Returns the result of the last reading of `watch`, or `None` if it was never read.
     #[must_use]
-    pub fn reading(&self, watch: Address) -> Option<Reading> {
-        self.get(watch, Fact::Reading).map(Reading::of)
+    pub fn last_reading(&self, watch: Address) -> Option<Reading> {
+        self.get(watch, Fact::Reading).map(Reading::from_word)
     }
 
     /// Returns true if any value of `watch` was ever read.
@@ -447,13 +447,13 @@ impl Known {
     }
 
     /// Returns the watches for which an earlier block's questions had no room.
-    pub fn due(&self) -> impl Iterator<Item = Address> + '_ {
+    pub fn due_watches(&self) -> impl Iterator<Item = Address> + '_ {
         self.due.iter().copied()
     }
 
     /// Schedules `watch` to be read again with the next block, as if its questions had not fitted before.
     pub fn look_again(&mut self, watch: Address) {
-        if self.reading(watch).is_some() {
+        if self.last_reading(watch).is_some() {
             self.due.insert(watch);
         }
     }
@@ -465,7 +465,7 @@ impl Known {
     }
 
     /// Returns the items of `watch` with a reported difference, each with the digest of the reported value.
-    pub fn told(&self, watch: Address) -> impl Iterator<Item = (Item, B256)> + '_ {
+    pub fn reported_items(&self, watch: Address) -> impl Iterator<Item = (Item, B256)> + '_ {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(|(fact, entries)| match (fact, entries.last()) {
             (Fact::Told(item), Some(entry)) if !entry.value.is_zero() => Some((*item, entry.value)),
@@ -486,7 +486,7 @@ impl Known {
     }
 
     fn note_due(&mut self, watch: Address) {
-        if self.reading(watch) == Some(Reading::Due) {
+        if self.last_reading(watch) == Some(Reading::Due) {
             self.due.insert(watch);
         } else {
             self.due.remove(&watch);
@@ -494,7 +494,7 @@ impl Known {
     }
 
     /// Drops the oldest block from the journal: the values it set stay, and can no longer be undone.
-    fn settle(&mut self) {
+    fn finalize_oldest_block(&mut self) {
         let Some((block, changes)) = self.journal.pop_front() else { return };
         for (watch, fact) in changes {
             let Some(facts) = self.watches.get_mut(&watch) else { continue };
@@ -519,11 +519,11 @@ mod tests {
 
     #[test]
     fn a_fact_is_written_and_read_back() {
-        let owner = Item::of_table("owner").about(Address::repeat_byte(7));
-        let held = Item::held(word(9), Address::repeat_byte(7));
+        let owner = Item::of_table("owner").for_address(Address::repeat_byte(7));
+        let held = Item::role_membership(word(9), Address::repeat_byte(7));
         assert_eq!((held.name(), owner.name()), ("role", "owner"));
         for fact in [Item::ETHER, owner, held].map(Fact::Value).into_iter().chain([Fact::Told(held), Fact::Reading]) {
-            let delta = fact.delta(WATCH, word(3));
+            let delta = fact.window_entry(WATCH, word(3));
             assert_eq!(Fact::of_rule(&delta.rule), Some(fact), "{}", delta.rule);
         }
         assert_eq!(Fact::of_rule("builtin/attempt"), None);
@@ -534,13 +534,13 @@ mod tests {
     fn a_reorg_brings_back_the_value_before() {
         let mut known = Known::default();
         let fact = Fact::Value(Item::of_table("threshold"));
-        known.set(word(1), WATCH, fact, word(2));
-        known.set(word(2), WATCH, fact, word(1));
-        known.set(word(2), WATCH, Fact::Reading, Reading::Due.word());
-        assert_eq!(known.due().count(), 1);
-        known.rewind(word(2));
-        assert_eq!((known.get(WATCH, fact), known.due().count()), (Some(word(2)), 0));
-        known.rewind(word(1));
+        known.record_value(word(1), WATCH, fact, word(2));
+        known.record_value(word(2), WATCH, fact, word(1));
+        known.record_value(word(2), WATCH, Fact::Reading, Reading::Due.to_word());
+        assert_eq!(known.due_watches().count(), 1);
+        known.rewind_block(word(2));
+        assert_eq!((known.get(WATCH, fact), known.due_watches().count()), (Some(word(2)), 0));
+        known.rewind_block(word(1));
         assert!(known.is_empty());
     }
 
@@ -549,21 +549,21 @@ mod tests {
         let mut known = Known::default();
         let blocks = JOURNAL_BLOCKS_MAX as u64 * 2;
         for n in 0..blocks {
-            known.set(B256::from(U256::from(n)), WATCH, Fact::Value(Item::ETHER), B256::from(U256::from(n)));
+            known.record_value(B256::from(U256::from(n)), WATCH, Fact::Value(Item::ETHER), B256::from(U256::from(n)));
         }
         assert_eq!(known.journal.len(), JOURNAL_BLOCKS_MAX);
         assert!(known.watches[&WATCH][0].1.len() <= JOURNAL_BLOCKS_MAX + 1);
-        assert_eq!(known.value(WATCH, Item::ETHER), Some(B256::from(U256::from(blocks - 1))));
+        assert_eq!(known.last_value(WATCH, Item::ETHER), Some(B256::from(U256::from(blocks - 1))));
     }
 
     #[test]
     fn members_are_those_that_were_last_seen_in_the_set() {
         let mut known = Known::default();
-        let owner = |n| Fact::Value(Item::of_table("owner").about(Address::repeat_byte(n)));
-        known.set(word(1), WATCH, owner(1), word(1));
-        known.set(word(1), WATCH, owner(2), word(1));
-        known.set(word(2), WATCH, owner(1), word(0));
-        assert_eq!(known.members(WATCH, "owner").collect::<Vec<_>>(), [Address::repeat_byte(2)]);
+        let owner = |n| Fact::Value(Item::of_table("owner").for_address(Address::repeat_byte(n)));
+        known.record_value(word(1), WATCH, owner(1), word(1));
+        known.record_value(word(1), WATCH, owner(2), word(1));
+        known.record_value(word(2), WATCH, owner(1), word(0));
+        assert_eq!(known.set_members(WATCH, "owner").collect::<Vec<_>>(), [Address::repeat_byte(2)]);
     }
 
     #[test]

@@ -17,16 +17,16 @@ use std::fmt::Write as _;
 /// assert_eq!(printable(b"a\xff", 80), r"a\xff");
 /// assert_eq!(printable("Freitag", 4), "Fre…");
 /// ```
-pub fn printable(text: impl AsRef<[u8]>, chars_max: usize) -> String {
+pub fn escape_unprintable(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     let mut line = Line::new(chars_max);
     for chunk in text.as_ref().utf8_chunks() {
         for c in chunk.valid().chars() {
-            if !line.push(c) {
+            if !line.push_char(c) {
                 return line.text;
             }
         }
         for byte in chunk.invalid() {
-            if !line.escape(format_args!("\\x{byte:02x}")) {
+            if !line.push_escape(format_args!("\\x{byte:02x}")) {
                 return line.text;
             }
         }
@@ -68,12 +68,12 @@ impl Line {
     }
 
     /// Appends one character, escaped if necessary. Returns false when the line was full; it then ends in `…`.
-    fn push(&mut self, c: char) -> bool {
+    fn push_char(&mut self, c: char) -> bool {
         if is_treacherous(c) {
-            return self.escape(format_args!("\\u{{{:x}}}", u32::from(c)));
+            return self.push_escape(format_args!("\\u{{{:x}}}", u32::from(c)));
         }
         if self.left == 0 {
-            return self.cut();
+            return self.end_with_ellipsis();
         }
         self.last = self.text.len();
         self.left -= 1;
@@ -81,7 +81,7 @@ impl Line {
         true
     }
 
-    fn escape(&mut self, escape: std::fmt::Arguments<'_>) -> bool {
+    fn push_escape(&mut self, escape: std::fmt::Arguments<'_>) -> bool {
         let before = self.text.len();
         // Writing to a String cannot fail.
         let _ = self.text.write_fmt(escape);
@@ -89,7 +89,7 @@ impl Line {
         let written = self.text.len() - before;
         if written > self.left {
             self.text.truncate(before);
-            return self.cut();
+            return self.end_with_ellipsis();
         }
         self.last = before;
         self.left -= written;
@@ -97,7 +97,7 @@ impl Line {
     }
 
     /// Ends the line with `…`, which replaces its last letter or escape when there is no room left.
-    fn cut(&mut self) -> bool {
+    fn end_with_ellipsis(&mut self) -> bool {
         if self.left == 0 {
             if self.text.is_empty() {
                 return false;
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn plain_text_of_any_script_stays() {
-        assert_eq!(printable("Grüße, 世界! ΣNT ✓", 80), "Grüße, 世界! ΣNT ✓");
+        assert_eq!(escape_unprintable("Grüße, 世界! ΣNT ✓", 80), "Grüße, 世界! ΣNT ✓");
     }
 
     #[test]
@@ -123,26 +123,26 @@ mod tests {
         for c in
             ['\0', '\n', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{2069}']
         {
-            assert_eq!(printable(format!("a{c}b"), 80), format!("a\\u{{{:x}}}b", u32::from(c)), "{c:?}");
+            assert_eq!(escape_unprintable(format!("a{c}b"), 80), format!("a\\u{{{:x}}}b", u32::from(c)), "{c:?}");
         }
-        assert_eq!(printable("\u{202a}\u{feff}\u{e0041}", 80), r"\u{202a}\u{feff}\u{e0041}");
+        assert_eq!(escape_unprintable("\u{202a}\u{feff}\u{e0041}", 80), r"\u{202a}\u{feff}\u{e0041}");
     }
 
     #[test]
     fn bytes_that_are_no_text_are_spelled_out() {
-        assert_eq!(printable(b"ok\xc3\x28\xf0\x9f", 80), r"ok\xc3(\xf0\x9f");
+        assert_eq!(escape_unprintable(b"ok\xc3\x28\xf0\x9f", 80), r"ok\xc3(\xf0\x9f");
     }
 
     #[test]
     fn a_long_text_is_cut_with_a_mark_and_never_inside_an_escape() {
-        assert_eq!(printable("abcdef", 6), "abcdef");
-        assert_eq!(printable("abcdefg", 6), "abcde…");
-        assert_eq!(printable("ab\u{202e}cd", 6), "ab…");
-        assert_eq!(printable("\u{202e}x", 8), "…");
-        assert_eq!(printable(b"ab\xff\xff", 6), r"ab…");
-        assert_eq!(printable("anything", 0), "");
+        assert_eq!(escape_unprintable("abcdef", 6), "abcdef");
+        assert_eq!(escape_unprintable("abcdefg", 6), "abcde…");
+        assert_eq!(escape_unprintable("ab\u{202e}cd", 6), "ab…");
+        assert_eq!(escape_unprintable("\u{202e}x", 8), "…");
+        assert_eq!(escape_unprintable(b"ab\xff\xff", 6), r"ab…");
+        assert_eq!(escape_unprintable("anything", 0), "");
         for max in 0..40 {
-            let shown = printable("a\u{1b}bc\u{202e}\u{202e}déf\u{200b}", max);
+            let shown = escape_unprintable("a\u{1b}bc\u{202e}\u{202e}déf\u{200b}", max);
             assert!(shown.chars().count() <= max, "{max}: {shown}");
         }
     }

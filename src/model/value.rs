@@ -11,7 +11,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, I256, U256};
 use serde_json::json;
 
-use super::text::printable;
+use super::text::escape_unprintable;
 
 /// Maximum number of characters in the `Display` of one [`Value`], its cut mark included.
 pub const DISPLAY_CHARS_MAX: usize = 512;
@@ -78,7 +78,7 @@ pub struct Span {
 
 impl Span {
     /// Returns the span from `start` up to, not including, `end`; positions beyond 4 GiB are clamped.
-    pub fn between(start: usize, end: usize) -> Self {
+    pub fn from_bounds(start: usize, end: usize) -> Self {
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         let end = u32::try_from(end).unwrap_or(u32::MAX);
         Self { start, len: end.saturating_sub(start) }
@@ -132,7 +132,7 @@ impl Value {
             Self::Uint(number) => json!(number.to_string()),
             Self::Int(number) => json!(number.to_string()),
             Self::Bool(truth) => json!(truth),
-            Self::FixedBytes(word, len) => json!(hex_cut(fixed(word, *len), 32)),
+            Self::FixedBytes(word, len) => json!(hex_cut(fixed_bytes(word, *len), 32)),
             Self::Bytes(bytes) => json!(hex_cut(bytes, JSON_BYTES_MAX)),
             Self::String(bytes) => json!(text_cut(bytes)),
             Self::Array(elements) => elements.iter().map(Self::to_json).collect(),
@@ -173,7 +173,7 @@ impl fmt::Display for Value {
 impl fmt::Display for Arg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.name.is_empty() {
-            write!(f, "{}: ", printable(&*self.name, DISPLAY_TEXT_MAX))?;
+            write!(f, "{}: ", escape_unprintable(&*self.name, DISPLAY_TEXT_MAX))?;
         }
         self.value.fmt(f)
     }
@@ -185,9 +185,9 @@ fn write_value(out: &mut Short, value: &Value) -> fmt::Result {
         Value::Uint(number) => write!(out, "{number}"),
         Value::Int(number) => write!(out, "{number}"),
         Value::Bool(truth) => write!(out, "{truth}"),
-        Value::FixedBytes(word, len) => out.write_str(&hex_cut(fixed(word, *len), 32)),
+        Value::FixedBytes(word, len) => out.write_str(&hex_cut(fixed_bytes(word, *len), 32)),
         Value::Bytes(bytes) => out.write_str(&hex_cut(bytes, DISPLAY_BYTES_MAX)),
-        Value::String(bytes) => write!(out, "\"{}\"", printable(bytes, DISPLAY_TEXT_MAX)),
+        Value::String(bytes) => write!(out, "\"{}\"", escape_unprintable(bytes, DISPLAY_TEXT_MAX)),
         Value::Array(elements) => {
             out.write_char('[')?;
             for (i, element) in elements.iter().take(DISPLAY_ELEMENTS_MAX).enumerate() {
@@ -204,7 +204,7 @@ fn write_value(out: &mut Short, value: &Value) -> fmt::Result {
             for (i, field) in fields.iter().enumerate() {
                 out.write_str(if i == 0 { "" } else { ", " })?;
                 if !field.name.is_empty() {
-                    write!(out, "{}: ", printable(&*field.name, DISPLAY_TEXT_MAX))?;
+                    write!(out, "{}: ", escape_unprintable(&*field.name, DISPLAY_TEXT_MAX))?;
                 }
                 write_value(out, &field.value)?;
             }
@@ -234,7 +234,7 @@ impl fmt::Write for Short {
     }
 }
 
-fn fixed(word: &B256, len: u8) -> &[u8] {
+fn fixed_bytes(word: &B256, len: u8) -> &[u8] {
     &word[..usize::from(len).min(32)]
 }
 
@@ -249,7 +249,7 @@ fn text_cut(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.len() <= JSON_BYTES_MAX => text.to_owned(),
         Ok(text) => format!("{}… ({} bytes)", &text[..text.floor_char_boundary(JSON_BYTES_MAX)], text.len()),
-        Err(_) => printable(bytes, JSON_BYTES_MAX),
+        Err(_) => escape_unprintable(bytes, JSON_BYTES_MAX),
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_span_beyond_the_address_space_is_brought_back() {
-        assert_eq!(Span::between(4, 36), Span { start: 4, len: 32 });
-        assert_eq!(Span::between(usize::MAX, usize::MAX).end(), u32::MAX);
+        assert_eq!(Span::from_bounds(4, 36), Span { start: 4, len: 32 });
+        assert_eq!(Span::from_bounds(usize::MAX, usize::MAX).end(), u32::MAX);
     }
 }

@@ -4,7 +4,7 @@
 //! day every watch with a known difference is read again with the next block; if the difference still exists, its
 //! closed incident is opened again.
 
-use super::{Reader, examine};
+use super::{Reader, examine_block};
 use crate::classify::History;
 use crate::decode::{self, Subjects};
 use crate::escalate;
@@ -30,7 +30,7 @@ pub struct Reopening {
 impl Reopening {
     /// Schedules watches with a known difference to be read with the next block, when the interval has passed. A clock
     /// that was set back restarts the interval.
-    pub(super) fn begin(&mut self, subjects: &Subjects, history: &mut History, now_ms: u64) {
+    pub(super) fn schedule_state_reads(&mut self, subjects: &Subjects, history: &mut History, now_ms: u64) {
         let last = self.last_ms.filter(|last| *last <= now_ms);
         if self.last_ms.is_some() && last.is_none_or(|last| now_ms - last < REOPEN_EVERY_MS) {
             self.last_ms = last.or(Some(now_ms));
@@ -38,7 +38,7 @@ impl Reopening {
         }
         self.last_ms = Some(now_ms);
         for address in subjects.addresses() {
-            if !decode::differences(subjects, history.known(), address).is_empty() {
+            if !decode::registry_differences(subjects, history.known_state(), address).is_empty() {
                 history.look_again(address);
                 self.waiting.insert(address);
             }
@@ -47,14 +47,15 @@ impl Reopening {
 
     /// Returns the remaining differences of watches that were read since. Watches that could not be read wait until
     /// they can be.
-    pub(super) fn standing(&mut self, subjects: &Subjects, history: &History) -> Vec<Difference> {
-        let known = history.known();
-        let is_read = |address: &Address| !known.is_due(*address) && known.reading(*address) == Some(Reading::Whole);
+    pub(super) fn remaining_drift(&mut self, subjects: &Subjects, history: &History) -> Vec<Difference> {
+        let known = history.known_state();
+        let is_read =
+            |address: &Address| !known.is_due(*address) && known.last_reading(*address) == Some(Reading::Whole);
         let read: Vec<Address> = self.waiting.iter().copied().filter(is_read).collect();
         read.into_iter()
             .flat_map(|address| {
                 self.waiting.remove(&address);
-                decode::differences(subjects, known, address)
+                decode::registry_differences(subjects, known, address)
             })
             .collect()
     }
@@ -95,7 +96,12 @@ pub struct Told<'b> {
 }
 
 /// Reads the state of all watches of a chain at the block `head`, and compares it with the configuration.
-pub async fn survey<'b>(book: &'b Config, chain: &ChainBook, head: Link, reader: &dyn Reader) -> Survey<'b> {
+pub async fn detect_registry_drift<'b>(
+    book: &'b Config,
+    chain: &ChainBook,
+    head: Link,
+    reader: &dyn Reader,
+) -> Survey<'b> {
     let mut subjects = (*chain.subjects).clone();
     subjects.look_at_state(NonZeroU64::MIN);
     let addresses: Vec<Address> = subjects.addresses().collect();
@@ -103,12 +109,13 @@ pub async fn survey<'b>(book: &'b Config, chain: &ChainBook, head: Link, reader:
     let block = Block { at: head.at, parent: head.parent, time: head.time, txs: vec![], withdrawals: vec![] };
     let (mut history, mut told, mut is_confirmed) = (History::default(), Vec::new(), false);
     let is_open = |history: &History| {
-        let known = history.known();
-        addresses.iter().any(|address| matches!(known.reading(*address), None | Some(Reading::Due)))
+        let known = history.known_state();
+        addresses.iter().any(|address| matches!(known.last_reading(*address), None | Some(Reading::Due)))
     };
-    let is_bare = |history: &History, address| history.known().value(address, Item::of_table(KIND)) == Some(BARE);
+    let is_bare =
+        |history: &History, address| history.known_state().last_value(address, Item::of_table(KIND)) == Some(BARE);
     for _ in 0..ROUNDS_MAX {
-        let judged = examine(&block, &chain, book, &history, reader).await.judged;
+        let judged = examine_block(&block, &chain, book, &history, reader).await.judged;
         for delta in &judged.deltas {
             history.add(judged.at.hash, judged.time, delta);
         }
@@ -124,20 +131,21 @@ pub async fn survey<'b>(book: &'b Config, chain: &ChainBook, head: Link, reader:
         is_confirmed = true;
         bare.into_iter().for_each(|address| history.look_again(address));
     }
-    let known = history.known();
+    let known = history.known_state();
     let differences: Vec<Difference> =
-        addresses.iter().flat_map(|address| decode::differences(&chain.subjects, known, *address)).collect();
+        addresses.iter().flat_map(|address| decode::registry_differences(&chain.subjects, known, *address)).collect();
     let of = |judged: crate::model::Judged| {
         let watch = book.watch(judged.activity.watch)?;
         let Verdict::Abnormal(abnormal) = &judged.verdict else { return None };
         let difference = differences.iter().find(|one| {
             one.watch == watch.address && judged.activity.position == crate::model::Position::State(one.item)
         });
-        let headline = escalate::headline(&judged.activity, watch, &book.roster);
+        let headline = escalate::activity_headline(&judged.activity, watch, &book.roster);
         Some(Told { watch, difference: difference.cloned(), headline, severity: abnormal.severity })
     };
-    let whole =
-        |watch: &&WatchInfo| watch.chain.id == chain.info.id && known.reading(watch.address) != Some(Reading::Whole);
+    let whole = |watch: &&WatchInfo| {
+        watch.chain.id == chain.info.id && known.last_reading(watch.address) != Some(Reading::Whole)
+    };
     let mut told: Vec<Told<'_>> = told.into_iter().filter_map(of).collect();
     told.sort_by_key(|told| told.watch.id);
     Survey { at: head.at, told, unread: book.watches.iter().filter(whole).collect() }

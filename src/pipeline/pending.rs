@@ -5,7 +5,7 @@
 //! retracted here when the transaction is replaced, is never included, or leads to a different finding when included.
 //! All state is in the store, so that a restart continues with it.
 
-use super::{Reader, ask_through, examine_queued, remembered};
+use super::{Reader, ask_through, examine_queued, load_history};
 use crate::classify::{self, History};
 use crate::decode;
 use crate::escalate;
@@ -59,7 +59,7 @@ struct Vouched {
 
 /// Checks whether a pool would replace the second of two transactions for one nonce by the first; true if either bid is
 /// unknown.
-fn outbids(first: Option<u128>, second: Option<u128>) -> bool {
+fn can_replace_pending(first: Option<u128>, second: Option<u128>) -> bool {
     first.zip(second).is_none_or(|(first, second)| first > second)
 }
 
@@ -91,14 +91,14 @@ impl PendingWatcher {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(
+    pub async fn resume_from_store(
         book: Arc<Config>,
         chain: Arc<ChainBook>,
         store: Store,
         clock: Arc<dyn Clock>,
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
-        let kept = store.pending(chain.info.id).await.context("failed to read what is pending")?;
+        let kept = store.pending_transactions(chain.info.id).await.context("failed to read what is pending")?;
         let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
         let (nonces, history, looked) = (Arc::default(), None, None);
         let pendings = Self {
@@ -123,17 +123,17 @@ impl PendingWatcher {
     /// Returns a filter for relevant transactions: those that may touch a watch, and those that may replace a waiting
     /// one.
     #[must_use]
-    pub fn interest(&self) -> Interest {
+    pub fn mempool_interest(&self) -> Interest {
         let (subjects, nonces) = (self.chain.subjects.clone(), self.nonces.clone());
         Arc::new(move |tx| {
-            decode::pending::concerns(tx, &subjects)
+            decode::pending::is_pending_relevant(tx, &subjects)
                 || nonces.lock().unwrap_or_else(PoisonError::into_inner).contains(&(tx.from, tx.nonce))
         })
     }
 
     /// Returns the number of transactions waiting to be included.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn pending_count(&self) -> usize {
         self.waiting.len()
     }
 
@@ -141,9 +141,9 @@ impl PendingWatcher {
     ///
     /// # Errors
     /// When the store refuses. The same can be heard again: what was committed is known by then.
-    pub async fn hear(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
+    pub async fn judge_announced(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
         let id = self.chain.info.id;
-        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
+        let Some(tip) = self.store.chain_tip(id).await.context("failed to read the newest block")? else {
             return Ok(ChangeSet::default());
         };
         let hashes = txs.iter().map(|tx| tx.hash).collect();
@@ -153,96 +153,96 @@ impl PendingWatcher {
             .await
             .context("failed to read what is known of pending transactions")?;
         let mut known: HashSet<B256> = known.into_iter().collect();
-        let (mut heard, mut blocks, now_ms) = (Heard::default(), Vec::new(), runtime::millis(&*self.clock));
+        let (mut heard, mut blocks, now_ms) = (Heard::default(), Vec::new(), runtime::steady_millis(&*self.clock));
         for tx in txs {
             if !known.insert(tx.hash) {
                 continue;
             }
-            let rivals = self.rivals(tx);
+            let rivals = self.same_nonce_pending(tx);
             // The transaction was displaced before it was received; the one that displaced it was already reported.
-            if rivals.iter().any(|rival| !outbids(tx.bid, self.bids.get(&rival.hash).copied())) {
+            if rivals.iter().any(|rival| !can_replace_pending(tx.bid, self.bids.get(&rival.hash).copied())) {
                 continue;
             }
-            let mut judged = self.judged(tx, tip, &rivals, reader).await?;
+            let mut judged = self.judge_transaction(tx, tip, &rivals, reader).await?;
             debug!(tx = %tx.hash, "judged the pending transaction {}", tx.hash);
-            if let Some((late, bid, found)) = self.displaces(tx, tip, &mut judged, now_ms) {
+            if let Some((late, bid, found)) = self.detect_displacement(tx, tip, &mut judged, now_ms) {
                 self.bids.extend(bid.map(|bid| (late.hash, bid)));
                 heard.changed.push(late);
-                blocks.push(self.block(tip, vec![found]));
+                blocks.push(self.synthetic_block(tip, vec![found]));
             }
-            rivals.iter().for_each(|rival| heard.ends(rival, Ending::Replaced, Some(tx.hash)));
+            rivals.iter().for_each(|rival| heard.end_pending(rival, Ending::Replaced, Some(tx.hash)));
             if judged.iter().any(|judged| matches!(judged.verdict, Verdict::Abnormal(_))) {
                 let Tx { hash, from, nonce, bid, .. } = *tx;
                 self.bids.extend(bid.map(|bid| (hash, bid)));
                 heard.changed.push(Pending { hash, from, nonce, first: tip.at.number, seen_at: now_ms, ended: None });
-                blocks.push(self.block(tip, judged));
+                blocks.push(self.synthetic_block(tip, judged));
             }
         }
         let room = WAITING_MAX.saturating_sub(heard.changed.iter().filter(|one| one.ended.is_none()).count());
-        let mut oldest: Vec<&Pending> = self.waiting.values().filter(|one| !heard.has(one.hash)).collect();
+        let mut oldest: Vec<&Pending> = self.waiting.values().filter(|one| !heard.contains_hash(one.hash)).collect();
         oldest.sort_unstable_by_key(|one| (std::cmp::Reverse(one.seen_at), one.hash));
-        oldest.into_iter().skip(room).for_each(|one| heard.ends(one, Ending::Expired, None));
-        self.commit(heard, blocks, now_ms).await
+        oldest.into_iter().skip(room).for_each(|one| heard.end_pending(one, Ending::Expired, None));
+        self.commit_changes(heard, blocks, now_ms).await
     }
 
     /// Checks the waiting transactions: at each new block, and as time passes.
     ///
     /// # Errors
     /// When the store refuses. Nothing is lost by that: the next look finds the same.
-    pub async fn look(&mut self, reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
+    pub async fn update_pending(&mut self, reader: &dyn Reader) -> anyhow::Result<ChangeSet> {
         let id = self.chain.info.id;
         if self.waiting.is_empty() {
             return Ok(ChangeSet::default());
         }
-        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
+        let Some(tip) = self.store.chain_tip(id).await.context("failed to read the newest block")? else {
             return Ok(ChangeSet::default());
         };
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::steady_millis(&*self.clock);
         let mut heard = Heard::default();
         if self.looked != Some(tip.at) {
             // Nonces are read before the included transactions, which can only increase afterwards: a nonce that is
             // used, but by none of the included transactions, was used by another transaction.
-            let used = self.used(tip.at, reader).await;
+            let used = self.next_nonces(tip.at, reader).await;
             let hashes = self.waiting.keys().copied().collect();
-            let included = self.store.included(id, hashes).await.context("failed to read what was included")?;
+            let included = self.store.included_hashes(id, hashes).await.context("failed to read what was included")?;
             let included: HashSet<B256> = included.into_iter().collect();
             for one in self.waiting.values() {
                 if included.contains(&one.hash) {
-                    heard.ends(one, Ending::Included, None);
+                    heard.end_pending(one, Ending::Included, None);
                 } else if used.get(&one.from).is_some_and(|next| *next > one.nonce) {
-                    heard.ends(one, Ending::Replaced, None);
+                    heard.end_pending(one, Ending::Replaced, None);
                 }
             }
         }
         for one in self.waiting.values().filter(|one| now_ms.saturating_sub(one.seen_at) >= EXPIRES_MS) {
-            if !heard.has(one.hash) {
-                heard.ends(one, Ending::Expired, None);
+            if !heard.contains_hash(one.hash) {
+                heard.end_pending(one, Ending::Expired, None);
             }
         }
-        let plan = self.commit(heard, Vec::new(), now_ms).await?;
+        let plan = self.commit_changes(heard, Vec::new(), now_ms).await?;
         self.looked = Some(tip.at);
         Ok(plan)
     }
 
     /// Returns the waiting transactions with the same sender and nonce.
-    fn rivals(&self, tx: &Tx) -> Vec<Pending> {
+    fn same_nonce_pending(&self, tx: &Tx) -> Vec<Pending> {
         let same = |one: &&Pending| one.from == tx.from && one.nonce == tx.nonce && one.hash != tx.hash;
         self.waiting.values().filter(same).cloned().collect()
     }
 
     /// Returns the next nonce of each sender at this block, where the node can report it.
-    async fn used(&self, at: BlockRef, reader: &dyn Reader) -> BTreeMap<Address, u64> {
+    async fn next_nonces(&self, at: BlockRef, reader: &dyn Reader) -> BTreeMap<Address, u64> {
         let senders: BTreeMap<Address, Read> =
             self.waiting.values().map(|one| (one.from, Read::Nonce(one.from))).take(READS_MAX).collect();
         let reads: Vec<Read> = senders.values().cloned().collect();
         let answers = reader.read(at, &reads).await;
-        let next = |answer: &Answer| answer.number().and_then(|next| u64::try_from(next).ok());
+        let next = |answer: &Answer| answer.as_number().and_then(|next| u64::try_from(next).ok());
         senders.into_keys().zip(&answers).filter_map(|(sender, answer)| Some((sender, next(answer)?))).collect()
     }
 
     /// Judges by the rules and the current windows; the result is not counted in the windows, because the transaction
     /// has not been executed.
-    async fn judged(
+    async fn judge_transaction(
         &mut self,
         tx: &Tx,
         tip: Link,
@@ -260,13 +260,14 @@ impl PendingWatcher {
             asked.1 <= READS_BETWEEN_MAX
         };
         let (decoded, _) =
-            ask_through(tip.at, reader, may_ask, |answers| decode::pending::decode(tx, &at, subjects, answers)).await;
+            ask_through(tip.at, reader, may_ask, |answers| decode::pending::decode_pending(tx, &at, subjects, answers))
+                .await;
         if decoded.activities.is_empty() {
             return Ok(Vec::new());
         }
         let history = match self.history.take() {
             Some((at, history)) if at == tip.at => history,
-            _ => remembered(&self.store, &self.chain).await?,
+            _ => load_history(&self.store, &self.chain).await?,
         };
         let mut judged = examine_queued(decoded.activities, &self.book, &history, tip.time);
         self.history = Some((tip.at, history));
@@ -286,7 +287,7 @@ impl PendingWatcher {
     ///
     /// The offered prices decide which transaction displaces the other, because several nodes announce them in
     /// different orders. If the displaced transaction is received second, the finding belongs to it and is returned.
-    fn displaces(
+    fn detect_displacement(
         &mut self,
         tx: &Tx,
         tip: Link,
@@ -307,12 +308,12 @@ impl PendingWatcher {
         let known = self.vouched.get(&key).filter(|known| now_ms.saturating_sub(known.seen_at) < EXPIRES_MS);
         let rival = known.filter(|known| known.hash != tx.hash && known.does != does);
         let (rules, time) = (&self.book.rules, tip.time);
-        let is_late = known.is_some_and(|known| !outbids(tx.bid, known.bid));
+        let is_late = known.is_some_and(|known| !can_replace_pending(tx.bid, known.bid));
         if is_late {
             let rival = rival?;
             let mut found = rival.judged.as_deref()?.clone();
             let vouched = matches!(own.verdict, Verdict::Normal { .. });
-            classify::displaced(&mut found, tx.hash, tx.nonce, rules, history, time);
+            classify::judge_displacement(&mut found, tx.hash, tx.nonce, rules, history, time);
             let is_found = vouched && matches!(found.verdict, Verdict::Abnormal(_));
             let late = Pending {
                 hash: rival.hash,
@@ -325,7 +326,7 @@ impl PendingWatcher {
             return is_found.then_some((late, rival.bid, found));
         }
         if let Some(rival) = rival {
-            classify::displaced(own, rival.hash, tx.nonce, rules, history, time);
+            classify::judge_displacement(own, rival.hash, tx.nonce, rules, history, time);
         }
         if matches!(own.verdict, Verdict::Normal { .. }) {
             let kept = (tx.input.len() <= KEPT_INPUT_MAX).then(|| Box::new(own.clone()));
@@ -343,7 +344,7 @@ impl PendingWatcher {
     }
 
     /// Returns a block that represents the moment of the first announcement; it is no block of the chain.
-    fn block(&self, tip: Link, judged: Vec<Judged>) -> JudgedBlock {
+    fn synthetic_block(&self, tip: Link, judged: Vec<Judged>) -> JudgedBlock {
         JudgedBlock {
             chain: self.chain.info.id,
             at: BlockRef { number: tip.at.number, hash: B256::ZERO },
@@ -355,7 +356,12 @@ impl PendingWatcher {
         }
     }
 
-    async fn commit(&mut self, heard: Heard, blocks: Vec<JudgedBlock>, now_ms: u64) -> anyhow::Result<ChangeSet> {
+    async fn commit_changes(
+        &mut self,
+        heard: Heard,
+        blocks: Vec<JudgedBlock>,
+        now_ms: u64,
+    ) -> anyhow::Result<ChangeSet> {
         let Heard { changed, ended } = heard;
         if changed.is_empty() {
             return Ok(ChangeSet::default());
@@ -370,7 +376,7 @@ impl PendingWatcher {
         let (roster, told) = (self.book.roster.clone(), ended.clone());
         let seen = PendingSeen { step, changed: changed.clone(), ended };
         let committed = self.store.commit_pending(seen, now_ms, move |step, standing| {
-            escalate::pending(step, standing, &roster, now_ms, &told)
+            escalate::pending_change_set(step, standing, &roster, now_ms, &told)
         });
         let plan = committed.await.context("failed to commit what is pending")?;
         self.nudge.notify_one();
@@ -401,12 +407,12 @@ struct Heard {
 }
 
 impl Heard {
-    fn ends(&mut self, one: &Pending, how: Ending, by: Option<B256>) {
+    fn end_pending(&mut self, one: &Pending, how: Ending, by: Option<B256>) {
         self.changed.push(Pending { ended: Some(how), ..one.clone() });
         self.ended.push(Ended { tx: one.hash, how, by });
     }
 
-    fn has(&self, hash: B256) -> bool {
+    fn contains_hash(&self, hash: B256) -> bool {
         self.changed.iter().any(|one| one.hash == hash)
     }
 }

@@ -5,14 +5,14 @@
 //! the remembered proposals, [`Queues::conclude`] judges and commits. All state between looks is in the store. A
 //! repeated look, in any process, therefore finds the same and reports nothing twice.
 
-use super::{Reader, ask_through, examine_queued, remembered};
+use super::{Reader, ask_through, examine_queued, load_history};
 use crate::classify::queue::{self, JudgedProposals, ListedProposal, Lookup, ProposalSnapshot};
 use crate::classify::rule::WatchRules;
 use crate::decode;
 use crate::decode::queued::QueueState;
 use crate::escalate;
 use crate::model::incident::ChangeSet;
-use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
+use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, proposal_digest};
 use crate::model::read::{Answer, Answers, READS_MAX, Read};
 use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Provenance, Verdict, WatchInfo};
 use crate::runtime::{self, Clock};
@@ -89,7 +89,7 @@ pub struct Concluded {
 impl Prepared {
     /// Returns hashes that the Safe logged but that were never in the queue: the service must be asked about them.
     #[must_use]
-    pub fn unknown(&self, listed: &[Queued]) -> Vec<B256> {
+    pub fn unlisted_hashes(&self, listed: &[Queued]) -> Vec<B256> {
         let mut known: HashSet<B256> = self.kept.remembered.iter().map(|one| one.hash).collect();
         known.extend(listed.iter().map(|one| decode::queued::hash(one, &self.state)));
         let logged = self.kept.traces.iter().map(|trace| trace.hash);
@@ -124,7 +124,7 @@ impl Queues {
 
     /// Records metrics of the queues in `metrics`.
     #[must_use]
-    pub fn measured(self, metrics: Metrics) -> Self {
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
@@ -132,13 +132,15 @@ impl Queues {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn prepare(&self, watch: &WatchInfo, reader: &dyn Reader) -> anyhow::Result<Option<Prepared>> {
+    pub async fn read_safe_state(&self, watch: &WatchInfo, reader: &dyn Reader) -> anyhow::Result<Option<Prepared>> {
         let id = self.chain.info.id;
-        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else { return Ok(None) };
+        let Some(tip) = self.store.chain_tip(id).await.context("failed to read the newest block")? else {
+            return Ok(None);
+        };
         let mut answers = Answers::new();
         let mut rounds = 0..STANDING_ROUNDS_MAX;
         let state = loop {
-            match (decode::queued::standing(id, watch.address, &answers), rounds.next()) {
+            match (decode::queued::resolve_safe_state(id, watch.address, &answers), rounds.next()) {
                 (QueueState::Known(state), _) => break state,
                 (QueueState::Asks(reads), Some(_)) => {
                     let told = reader.read(tip.at, &reads).await;
@@ -148,7 +150,7 @@ impl Queues {
             }
         };
         // Read after the tip, so that it includes all logs of the Safe up to the tip.
-        let kept = self.store.queue(id, watch.address).await.context("failed to read what is queued")?;
+        let kept = self.store.load_proposals(id, watch.address).await.context("failed to read what is queued")?;
         Ok(Some(Prepared { tip, state, kept }))
     }
 
@@ -156,7 +158,7 @@ impl Queues {
     ///
     /// # Errors
     /// When the store refuses. Nothing is lost by that: the next look finds the same.
-    pub async fn conclude(
+    pub async fn judge_and_commit(
         &self,
         watch: &WatchInfo,
         prepared: &Prepared,
@@ -164,17 +166,17 @@ impl Queues {
         reader: &dyn Reader,
     ) -> anyhow::Result<Concluded> {
         let Some(rules) = self.book.rules.watches.get(watch.id.index()) else { return Ok(Concluded::default()) };
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::steady_millis(&*self.clock);
         let Prepared { tip, state, kept } = prepared;
-        let (queued, checked) = self.checked(prepared, answered, reader).await;
+        let (queued, checked) = self.check_proposals(prepared, answered, reader).await;
         let listed: Vec<_> =
             queued.iter().zip(&checked).map(|(queued, checked)| ListedProposal { queued, checked }).collect();
         let look = ProposalSnapshot { now_ms, stale_after: self.stale_after.as_secs(), service_nonce: answered.nonce };
-        let weighed = queue::weigh(&listed, state, &kept.remembered, rules, look);
+        let weighed = queue::assess_proposals(&listed, state, &kept.remembered, rules, look);
         let mut seen: Vec<Seen<'_>> = listed
             .iter()
             .zip(weighed)
-            .map(|(one, weighed)| self.seen(one.queued, one.checked, weighed, prepared, now_ms))
+            .map(|(one, weighed)| self.seen_proposal(one.queued, one.checked, weighed, prepared, now_ms))
             .collect();
         let waiting = seen.len();
         // Transactions beyond the limit are still new at the next look, and wait until then.
@@ -186,13 +188,13 @@ impl Queues {
         self.stand_for_code(&mut seen, tip.at, reader).await;
         let fresh: Vec<&Seen<'_>> =
             seen.iter().filter(|one| one.before.is_none_or(|before| before.judged != one.row.judged)).collect();
-        let mut blocks = self.judged(&fresh, watch, rules, tip.at, reader).await?;
-        let (accounted, of_chain, open) = account(prepared, answered, watch, rules);
-        blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.block(at, time, vec![judged])));
-        let (remembered, news) = went(&seen, kept, state);
+        let mut blocks = self.judge_new_proposals(&fresh, watch, rules, tip.at, reader).await?;
+        let (accounted, of_chain, open) = reconcile_safe_logs(prepared, answered, watch, rules);
+        blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.synthetic_block(at, time, vec![judged])));
+        let (remembered, news) = proposal_outcomes(&seen, kept, state);
         let stirs =
             waiting > seen.len() || !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
-        self.count(&blocks);
+        self.count_verdicts(&blocks);
         let step = OwnedStepJudged {
             chain: self.chain.info.clone(),
             watches: self.book.watches.clone(),
@@ -203,7 +205,7 @@ impl Queues {
         let (roster, told) = (self.book.roster.clone(), news.clone());
         let whole = QueueSeen { step, safe: watch.address, remembered, news, accounted };
         let committed = self.store.commit_queue(whole, now_ms, move |step, standing| {
-            escalate::queued(step, standing, &roster, now_ms, &told)
+            escalate::proposal_change_set(step, standing, &roster, now_ms, &told)
         });
         let plan = committed.await.context("failed to commit what is queued")?;
         self.nudge.notify_one();
@@ -212,7 +214,7 @@ impl Queues {
     }
 
     /// Returns the pending proposals, each hash once, with their signatures checked.
-    async fn checked(
+    async fn check_proposals(
         &self,
         prepared: &Prepared,
         answered: &Answered,
@@ -220,13 +222,13 @@ impl Queues {
     ) -> (Vec<Queued>, Vec<Checked>) {
         let Prepared { tip, state, .. } = prepared;
         let waits: Vec<&Queued> = answered.queued.iter().filter(|one| one.nonce >= state.nonce).collect();
-        let mut all = each(&waits, state, &Answers::new()).await;
+        let mut all = check_all_signatures(&waits, state, &Answers::new()).await;
         let wanted: HashSet<Read> =
             all.iter_mut().flat_map(|(_, checked)| std::mem::take(&mut checked.wanted)).collect();
         if !wanted.is_empty() {
             let wanted: Vec<Read> = wanted.into_iter().take(APPROVALS_MAX).collect();
             let told = reader.read(tip.at, &wanted).await;
-            all = each(&waits, state, &wanted.into_iter().zip(told).collect()).await;
+            all = check_all_signatures(&waits, state, &wanted.into_iter().zip(told).collect()).await;
         }
         // Of two identical transactions, the one reported under its correct hash is kept; the service's wrong hash for
         // the other is reported under the correct one.
@@ -236,7 +238,7 @@ impl Queues {
         all.into_iter().unzip()
     }
 
-    fn seen<'a>(
+    fn seen_proposal<'a>(
         &self,
         queued: &'a Queued,
         checked: &'a Checked,
@@ -252,7 +254,7 @@ impl Queues {
             first: before.map_or(prepared.tip.at.number, |before| before.first),
             time: before.map_or(prepared.tip.time, |before| before.time),
             seen_at: before.map_or(now_ms, |before| before.seen_at),
-            rejects: queued.rejects(),
+            rejects: queued.is_rejection(),
             judged: self.stands_for(checked, &weighed),
             progress: weighed.progress,
             doubtful: weighed.doubtful,
@@ -266,7 +268,12 @@ impl Queues {
         signers.sort_unstable();
         let signers: Vec<u8> = signers.iter().flat_map(|signer| signer.0.0).collect();
         let matters: String = weighed.matters.iter().map(|matter| format!("{},", matter.name)).collect();
-        digest(&[self.book.hash.as_bytes(), &signers, matters.as_bytes(), weighed.progress.to_string().as_bytes()])
+        proposal_digest(&[
+            self.book.hash.as_bytes(),
+            &signers,
+            matters.as_bytes(),
+            weighed.progress.to_string().as_bytes(),
+        ])
     }
 
     /// Includes the code that a watched proxy runs in the digest of each proposal that calls it. The meaning of the
@@ -277,7 +284,7 @@ impl Queues {
         }
         let mut n_asked = 0;
         for one in seen {
-            let unasked = self.decode(one, &Answers::new());
+            let unasked = self.decode_proposal(one, &Answers::new());
             let touches = unasked.wanted.iter().any(|read| matches!(read, Read::Storage { .. }));
             // Beyond the limit, the transactions that wait longest for their turn keep the verdict for the code that
             // ran when they were first seen.
@@ -285,21 +292,22 @@ impl Queues {
                 continue;
             }
             n_asked += 1;
-            let (decoded, answers) = ask_through(at, reader, |_| true, |answers| self.decode(one, answers)).await;
+            let (decoded, answers) =
+                ask_through(at, reader, |_| true, |answers| self.decode_proposal(one, answers)).await;
             if let Some(before) = one.before.filter(|_| answers.values().any(|answer| *answer == Answer::Unavailable)) {
                 one.row.judged = before.judged;
                 continue;
             }
-            let codes = decoded.activities.iter().filter_map(|activity| activity.runs());
+            let codes = decoded.activities.iter().filter_map(|activity| activity.executed_code());
             let codes: Vec<u8> = codes.flat_map(|(code, _)| code.0.0).collect();
-            one.row.judged = digest(&[one.row.judged.as_slice(), &codes]);
+            one.row.judged = proposal_digest(&[one.row.judged.as_slice(), &codes]);
             tokio::task::yield_now().await;
         }
     }
 
     /// Returns verdicts on new or changed transactions, each in a block of its own that represents the moment when the
     /// transaction was first seen.
-    async fn judged(
+    async fn judge_new_proposals(
         &self,
         fresh: &[&Seen<'_>],
         watch: &WatchInfo,
@@ -310,57 +318,63 @@ impl Queues {
         if fresh.is_empty() {
             return Ok(Vec::new());
         }
-        let history = remembered(&self.store, &self.chain).await?;
+        let history = load_history(&self.store, &self.chain).await?;
         let mut blocks = Vec::with_capacity(fresh.len());
         for one in fresh {
-            let activities = self.decoded(one, at, reader).await;
+            let activities = self.read_and_decode(one, at, reader).await;
             let mut judged = examine_queued(activities, &self.book, &history, one.row.time);
             let envelope = judged.iter().map(|judged| &judged.activity).find(|activity| {
                 activity.kind == ActivityKind::Call
                     && activity.watch == watch.id
                     && activity.position == Position::Call(vec![])
             });
-            let raised: Vec<Judged> =
-                envelope.into_iter().flat_map(|envelope| queue::raise(envelope, &one.weighed.matters, rules)).collect();
+            let raised: Vec<Judged> = envelope
+                .into_iter()
+                .flat_map(|envelope| queue::proposal_findings(envelope, &one.weighed.matters, rules))
+                .collect();
             judged.extend(raised);
-            blocks.push(self.block(BlockRef { number: one.row.first, hash: B256::ZERO }, one.row.time, judged));
+            blocks.push(self.synthetic_block(
+                BlockRef { number: one.row.first, hash: B256::ZERO },
+                one.row.time,
+                judged,
+            ));
             tokio::task::yield_now().await;
         }
         Ok(blocks)
     }
 
-    async fn decoded(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
-        ask_through(at, reader, |_| true, |answers| self.decode(one, answers)).await.0.activities
+    async fn read_and_decode(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
+        ask_through(at, reader, |_| true, |answers| self.decode_proposal(one, answers)).await.0.activities
     }
 
-    fn decode(&self, one: &Seen<'_>, answers: &Answers) -> decode::Decoded {
+    fn decode_proposal(&self, one: &Seen<'_>, answers: &Answers) -> decode::Decoded {
         let (subjects, progress) = (&self.chain.subjects, one.weighed.progress);
-        decode::queued::decode(one.queued, one.checked, progress, subjects, answers)
+        decode::queued::decode_proposal(one.queued, one.checked, progress, subjects, answers)
     }
 
-    fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {
+    fn synthetic_block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {
         let chain = self.chain.info.id;
         JudgedBlock { chain, at, parent: B256::ZERO, time, judged, deltas: Vec::new(), sight: Provenance::default() }
     }
 
-    fn count(&self, blocks: &[JudgedBlock]) {
+    fn count_verdicts(&self, blocks: &[JudgedBlock]) {
         for judged in blocks.iter().flat_map(|block| &block.judged) {
             let severity = match &judged.verdict {
                 Verdict::Normal { .. } => None,
                 Verdict::Abnormal(abnormal) => Some(abnormal.severity),
             };
             let watch = self.book.watch(judged.activity.watch);
-            self.metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
+            self.metrics.record_verdict(watch.map_or("", |watch| &watch.label), severity);
         }
     }
 }
 
 /// Checks the signatures of each transaction. Recovering a hostile list of them takes seconds, so other tasks of the
 /// chain may run in between.
-async fn each(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Queued, Checked)> {
+async fn check_all_signatures(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Queued, Checked)> {
     let mut all = Vec::with_capacity(waits.len());
     for one in waits {
-        all.push(((*one).clone(), decode::queued::check(one, state, answers)));
+        all.push(((*one).clone(), decode::queued::check_signatures(one, state, answers)));
         tokio::task::yield_now().await;
     }
     all
@@ -371,7 +385,7 @@ type OfChain = (BlockRef, u64, Judged);
 
 /// Compares the Safe's logs with the queue, in order, up to the first log that the service cannot answer for yet.
 /// Returns the position up to which all logs are accounted for, the findings, and whether any log is still open.
-fn account(
+fn reconcile_safe_logs(
     prepared: &Prepared,
     answered: &Answered,
     watch: &WatchInfo,
@@ -397,7 +411,7 @@ fn account(
         match answered.lookups.get(&trace.hash).copied().unwrap_or(Lookup::Unknown) {
             Lookup::Unknown => return (trace.seq - 1, found, true),
             lookup => {
-                let judged = queue::account(trace, lookup, displaced, watch.id, rules);
+                let judged = queue::judge_safe_log(trace, lookup, displaced, watch.id, rules);
                 found.extend(judged.map(|judged| (trace.at, trace.time, judged)));
             }
         }
@@ -407,11 +421,11 @@ fn account(
 
 /// Returns the proposals whose stored state changes, and the outcomes of proposals for the recipients who were notified
 /// of them.
-fn went(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remembered>, Vec<(B256, String)>) {
+fn proposal_outcomes(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remembered>, Vec<(B256, String)>) {
     let listed: BTreeSet<B256> = seen.iter().map(|one| one.row.hash).collect();
     let executed = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
-    let settled = queue::settle(&kept.remembered, &listed, &executed, state);
-    let news = settled.iter().filter_map(|one| Some((one.hash, sentence(one)?))).collect();
+    let settled = queue::resolve_remembered(&kept.remembered, &listed, &executed, state);
+    let news = settled.iter().filter_map(|one| Some((one.hash, outcome_sentence(one)?))).collect();
     let ended: HashSet<B256> = settled.iter().filter(|one| one.waits != Waits::Queued).map(|one| one.hash).collect();
     let changed = seen.iter().filter(|one| !ended.contains(&one.row.hash) && one.before != Some(&one.row));
     let mut remembered: Vec<Remembered> = changed.map(|one| one.row.clone()).collect();
@@ -420,7 +434,7 @@ fn went(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remember
 }
 
 /// Returns the outcome of a proposal as a sentence for people; `None` if it is pending again.
-fn sentence(one: &Remembered) -> Option<String> {
+fn outcome_sentence(one: &Remembered) -> Option<String> {
     match one.waits {
         Waits::Queued => None,
         Waits::Executed => Some(format!("What was queued at nonce {} was executed", one.nonce)),

@@ -12,7 +12,7 @@ mod success;
 pub use success::Success;
 pub(crate) use success::{ANY_2XX, Answer};
 
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use crate::runtime::install_tls;
 use crate::settings::{Problems, Secret, Table};
 use address::{Resolver, check_url};
@@ -77,12 +77,12 @@ impl Letter {
     }
 
     /// Sets the headers of the request.
-    pub(crate) fn headers(self, headers: HeaderMap) -> Self {
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
         Self { headers, ..self }
     }
 
     /// Appends these segments to the path of the URL.
-    pub(crate) fn below(self, segments: &[&'static str]) -> Self {
+    pub(crate) fn with_path_segments(self, segments: &[&'static str]) -> Self {
         Self { below: segments.to_vec(), ..self }
     }
 }
@@ -139,7 +139,7 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Reads `url`, `allow_http` and `allow_private`.
-    pub(crate) fn parse(
+    pub(crate) fn from_table(
         table: &mut Table<'_>,
         url_is: UrlIs,
         timeout: Duration,
@@ -151,19 +151,19 @@ impl Endpoint {
         let (url, spot) = match (value, url_is) {
             (None, UrlIs::Plain(default)) => (Secret::new("the default", default), None),
             (None, _) => {
-                problems.push(table.missing("url"));
+                problems.push(table.missing_key_problem("url"));
                 return None;
             }
-            (Some(value), UrlIs::Secret) => (Secret::parse(value, problems)?, Some(value.spot())),
+            (Some(value), UrlIs::Secret) => (Secret::from_value(value, problems)?, Some(value.spot())),
             (Some(value), UrlIs::SecretOrPlain) if value.as_table().is_some() => {
-                (Secret::parse(value, problems)?, Some(value.spot()))
+                (Secret::from_value(value, problems)?, Some(value.spot()))
             }
             (Some(value), _) => (Secret::new("the watchlist", *value.string(problems)?), Some(value.spot())),
         };
         if let (Some(text), Some(spot)) = (url.expose(), spot)
             && let Err(flaw) = check_url(text, allow_http, private)
         {
-            problems.push(spot.problem(format!("`url` {}", flaw.what)).hint(flaw.hint).conceal());
+            problems.push(spot.problem(format!("`url` {}", flaw.what)).with_hint(flaw.hint).without_snippet());
             return None;
         }
         Some(Self::new(url, timeout, private))
@@ -174,7 +174,7 @@ impl Endpoint {
     }
 
     /// Removes `secret` from every message and error of this endpoint.
-    pub(crate) fn hide(mut self, secret: &Secret) -> Self {
+    pub(crate) fn with_secret_redacted(mut self, secret: &Secret) -> Self {
         self.hidden.push(secret.clone());
         self
     }
@@ -188,28 +188,30 @@ impl Endpoint {
     /// `Retry-After` asks for. Every other failure is a refusal.
     pub(crate) async fn post(&self, letter: Letter, success: &Success, now_ms: u64) -> Result<Receipt, SendError> {
         let Letter { headers, content_type, body, below } = letter;
-        let url = self.below(&below)?;
-        let client = self.client().map_err(SendError::Retry)?;
+        let url = self.url_below(&below)?;
+        let client = self.http_client().map_err(SendError::Retry)?;
         let request =
             client.post(url).timeout(self.timeout).headers(headers).header(CONTENT_TYPE, content_type).body(body);
-        let response = request.send().await.map_err(|error| SendError::Retry(self.unreachable(error)))?;
+        let response = request.send().await.map_err(|error| SendError::Retry(self.transport_error(error)))?;
         let status = response.status();
         let pause = retry_after(response.headers(), now_ms);
         let patience = if status.is_success() && !success.reads_body { FAREWELL } else { self.timeout };
-        let quote = quote(response, patience).await;
+        let quote = quote_body(response, patience).await;
         if !status.is_success() {
-            return Err(self.refusal(status, pause, &quote));
+            return Err(self.status_error(status, pause, &quote));
         }
         match (success.judge)(status, &quote) {
             Answer::Taken => Ok(Receipt { detail: status.to_string() }),
-            Answer::NotTaken => Err(SendError::Retry(anyhow!(self.unexpected(status, &quote, success)))),
-            Answer::Refused => Err(SendError::Refused(self.unexpected(status, &quote, success))),
+            Answer::NotTaken => {
+                Err(SendError::Retry(anyhow!(self.describe_unexpected_status(status, &quote, success))))
+            }
+            Answer::Refused => Err(SendError::Refused(self.describe_unexpected_status(status, &quote, success))),
         }
     }
 
     /// Describes a response with a success status that does not mean success for this service.
-    fn unexpected(&self, status: StatusCode, quote: &str, success: &Success) -> String {
-        let said = printable(self.blot(quote).trim(), QUOTE_CHARS_MAX);
+    fn describe_unexpected_status(&self, status: StatusCode, quote: &str, success: &Success) -> String {
+        let said = escape_unprintable(self.redact_secrets(quote).trim(), QUOTE_CHARS_MAX);
         let said = if said.is_empty() { "an empty body".to_owned() } else { said };
         format!("answered {} and did not take it, which is {}: {said}", status.as_u16(), success.is)
     }
@@ -228,41 +230,41 @@ impl Endpoint {
         headers: HeaderMap,
         bytes_max: usize,
     ) -> Result<Got, GetError> {
-        let mut url = self.below(segments)?;
+        let mut url = self.url_below(segments)?;
         // Paths of REST services end in a slash; without it some services answer with a redirect.
         url.path_segments_mut().map_err(|()| SendError::Refused("not a web address".to_owned()))?.push("");
         url.query_pairs_mut().extend_pairs(query);
-        let client = self.client().map_err(SendError::Retry)?;
+        let client = self.http_client().map_err(SendError::Retry)?;
         let request = client.get(url).timeout(self.timeout).headers(headers);
-        let response = request.send().await.map_err(|error| SendError::Retry(self.unreachable(error)))?;
+        let response = request.send().await.map_err(|error| SendError::Retry(self.transport_error(error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status == StatusCode::NOT_FOUND {
             return Err(GetError::Absent);
         }
         if !status.is_success() {
-            let quote = quote(response, self.timeout).await;
-            let said = self.refusal(status, None, &quote).to_string();
+            let quote = quote_body(response, self.timeout).await;
+            let said = self.status_error(status, None, &quote).to_string();
             return Err(GetError::Answered { status, headers: Box::new(headers), said });
         }
-        let body = self.whole(response, bytes_max).await?;
+        let body = self.read_body(response, bytes_max).await?;
         Ok(Got { headers, body })
     }
 
     /// Returns the whole body. The request's timeout is the only limit on its speed.
-    async fn whole(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, GetError> {
+    async fn read_body(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, GetError> {
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => return Err(GetError::TooLong),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body),
-                Err(error) => return Err(SendError::Retry(self.unreachable(error)).into()),
+                Err(error) => return Err(SendError::Retry(self.transport_error(error)).into()),
             }
         }
     }
 
-    fn below(&self, segments: &[&str]) -> Result<Url, SendError> {
-        let url = self.url.expose().ok_or_else(|| unread(&self.url))?;
+    fn url_below(&self, segments: &[&str]) -> Result<Url, SendError> {
+        let url = self.url.expose().ok_or_else(|| unfetched_secret_error(&self.url))?;
         let unfit = || SendError::Refused(format!("what {} holds is not a web address", self.url.source()));
         let mut url = Url::parse(url).map_err(|_| unfit())?;
         if !segments.is_empty() {
@@ -271,8 +273,8 @@ impl Endpoint {
         Ok(url)
     }
 
-    fn refusal(&self, status: StatusCode, pause: Option<Duration>, quote: &str) -> SendError {
-        let said = printable(self.blot(quote).trim(), QUOTE_CHARS_MAX);
+    fn status_error(&self, status: StatusCode, pause: Option<Duration>, quote: &str) -> SendError {
+        let said = escape_unprintable(self.redact_secrets(quote).trim(), QUOTE_CHARS_MAX);
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let code = status.as_u16();
         let again = matches!(code, 408 | 425 | 429) || status.is_server_error();
@@ -287,17 +289,20 @@ impl Endpoint {
         }
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
+    fn transport_error(&self, error: reqwest::Error) -> anyhow::Error {
         if error.is_timeout() && !error.is_connect() {
             return anyhow!("no answer within {:?}", self.timeout);
         }
         // The error without its URL may still quote the URL in one of its causes.
-        anyhow!(printable(self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
+        anyhow!(escape_unprintable(
+            self.redact_secrets(&format!("{:#}", anyhow::Error::new(error.without_url()))),
+            2 * QUOTE_CHARS_MAX
+        ))
     }
 
     /// Returns `text` without the secrets, the URL, and the part of the URL after the host. They are removed as a whole
     /// and in parts, in every supported encoding.
-    fn blot(&self, text: &str) -> String {
+    fn redact_secrets(&self, text: &str) -> String {
         let mut secrets: Vec<String> =
             self.hidden.iter().chain([&self.url]).filter_map(Secret::expose).map(str::to_owned).collect();
         if let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) {
@@ -310,12 +315,12 @@ impl Endpoint {
             secrets.extend(segments.filter(|part| part.len() >= SEGMENT_CHARS_MIN));
             secrets.extend(values.chain(login).filter(|part| part.len() >= VALUE_CHARS_MIN));
         }
-        redact::redact(text, &secrets)
+        redact::redact_text(text, &secrets)
     }
 
     /// Returns the HTTP client, which is built on first use: loading the system's root certificates takes time, and
     /// `check` never posts.
-    fn client(&self) -> anyhow::Result<&Client> {
+    fn http_client(&self) -> anyhow::Result<&Client> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -341,7 +346,7 @@ impl fmt::Debug for Endpoint {
 
 /// Returns the error for a secret that is named but not available, because the configuration was only checked or the
 /// secret does not exist.
-pub(crate) fn unread(secret: &Secret) -> SendError {
+pub(crate) fn unfetched_secret_error(secret: &Secret) -> SendError {
     SendError::Refused(secret.why_absent())
 }
 
@@ -358,7 +363,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> 
 }
 
 /// Returns the beginning of the body, as much as arrives within `patience`.
-async fn quote(mut response: Response, patience: Duration) -> String {
+async fn quote_body(mut response: Response, patience: Duration) -> String {
     let mut bytes = Vec::new();
     let read = async {
         while bytes.len() < ANSWER_BYTES_MAX
@@ -378,8 +383,9 @@ mod tests {
     #[test]
     fn what_an_endpoint_reports_holds_neither_its_url_nor_its_secrets() {
         let url = Secret::new("test", "https://hooks.example.com/services/T000/B000/hook-s3cret?token=tok3n");
-        let endpoint = Endpoint::new(url, TEST_TIMEOUT, false).hide(&Secret::new("test", "planted-key"));
-        let error = endpoint.refusal(
+        let endpoint =
+            Endpoint::new(url, TEST_TIMEOUT, false).with_secret_redacted(&Secret::new("test", "planted-key"));
+        let error = endpoint.status_error(
             StatusCode::BAD_REQUEST,
             None,
             "no https://hooks.example.com/services/T000/B000/hook-s3cret?token=tok3n, \
@@ -397,7 +403,7 @@ mod tests {
         let endpoint = Endpoint::new(Secret::new("test", "https://example.com/"), TEST_TIMEOUT, false);
         let answer = |code: u16, pause: Option<u64>| {
             let status = StatusCode::from_u16(code).expect("a status");
-            match endpoint.refusal(status, pause.map(Duration::from_secs), "") {
+            match endpoint.status_error(status, pause.map(Duration::from_secs), "") {
                 SendError::Wait(pause) => format!("wait {}", pause.as_secs()),
                 SendError::Retry(_) => "retry".to_owned(),
                 SendError::Refused(_) => "refused".to_owned(),
@@ -431,7 +437,7 @@ mod tests {
     fn segments_stand_behind_the_path_and_before_the_query() {
         let below = |url: &str, segments: &[&str]| {
             let endpoint = Endpoint::new(Secret::new("test", url), TEST_TIMEOUT, false);
-            endpoint.below(segments).map(String::from).map_err(|error| error.to_string())
+            endpoint.url_below(segments).map(String::from).map_err(|error| error.to_string())
         };
         assert_eq!(below("https://hc.example/ping/id", &["fail"]).as_deref(), Ok("https://hc.example/ping/id/fail"));
         assert_eq!(below("https://hc.example/ping/?a=b", &["fail"]).as_deref(), Ok("https://hc.example/ping/fail?a=b"));

@@ -22,14 +22,14 @@ struct Unit {
 }
 
 /// Returns `text` with every occurrence of `secrets` replaced by `***`, in any case and any supported encoding.
-pub(super) fn redact(text: &str, secrets: &[String]) -> String {
-    let needles: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| needles(secret)).collect();
+pub(super) fn redact_text(text: &str, secrets: &[String]) -> String {
+    let needles: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| secret_encodings(secret)).collect();
     let mut units: Vec<Unit> = text.bytes().enumerate().map(|(at, byte)| Unit { byte, at: at..at + 1 }).collect();
     let mut blots: Vec<Range<usize>> = Vec::new();
     for layer in 0..=LAYERS_MAX {
-        needles.iter().for_each(|needle| find(&units, needle, &mut blots));
+        needles.iter().for_each(|needle| find_occurrences(&units, needle, &mut blots));
         if layer < LAYERS_MAX {
-            let inner = unwrap(&units);
+            let inner = decode_escapes(&units);
             if inner.len() == units.len() {
                 break;
             }
@@ -50,7 +50,7 @@ pub(super) fn redact(text: &str, secrets: &[String]) -> String {
 }
 
 /// Returns the forms to search for: the secret itself, its hexadecimal form, and its base64 form at each alignment.
-fn needles(secret: &str) -> Vec<Vec<u8>> {
+fn secret_encodings(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
     if bytes.is_empty() {
         return Vec::new();
@@ -59,7 +59,7 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
     // A secret may contain an apparent escape, which is decoded like the others.
     let mut units: Vec<Unit> = bytes.iter().map(|byte| Unit { byte: *byte, at: 0..0 }).collect();
     for _ in 0..LAYERS_MAX {
-        let inner = unwrap(&units);
+        let inner = decode_escapes(&units);
         if inner.len() == units.len() {
             break;
         }
@@ -82,7 +82,7 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
     needles
 }
 
-fn find(units: &[Unit], needle: &[u8], blots: &mut Vec<Range<usize>>) {
+fn find_occurrences(units: &[Unit], needle: &[u8], blots: &mut Vec<Range<usize>>) {
     let same = |unit: &Unit, byte: &u8| unit.byte.eq_ignore_ascii_case(byte) || (unit.byte == b'+' && *byte == b' ');
     for window in units.windows(needle.len()) {
         if window.iter().zip(needle).all(|(unit, byte)| same(unit, byte))
@@ -94,11 +94,11 @@ fn find(units: &[Unit], needle: &[u8], blots: &mut Vec<Range<usize>>) {
 }
 
 /// Decodes one layer of escapes.
-fn unwrap(units: &[Unit]) -> Vec<Unit> {
+fn decode_escapes(units: &[Unit]) -> Vec<Unit> {
     let mut out = Vec::with_capacity(units.len());
     let mut at = 0;
     while let Some(unit) = units.get(at) {
-        let (bytes, used) = escape(&units[at..]).unwrap_or((vec![unit.byte], 1));
+        let (bytes, used) = parse_escape(&units[at..]).unwrap_or((vec![unit.byte], 1));
         let span = unit.at.start..units[at + used - 1].at.end;
         out.extend(bytes.into_iter().map(|byte| Unit { byte, at: span.clone() }));
         at += used;
@@ -107,7 +107,7 @@ fn unwrap(units: &[Unit]) -> Vec<Unit> {
 }
 
 /// Returns the escape at the start of `units`: the bytes it encodes, and its length in units.
-fn escape(units: &[Unit]) -> Option<(Vec<u8>, usize)> {
+fn parse_escape(units: &[Unit]) -> Option<(Vec<u8>, usize)> {
     let byte = |at: usize| units.get(at).map(|unit| unit.byte);
     let hex = |range: Range<usize>| {
         let digits: Option<String> = range.map(|at| byte(at).map(char::from)).collect();
@@ -195,7 +195,7 @@ mod tests {
         #[test]
         fn no_echo_of_a_secret_is_left(secret in "[a-zA-Z0-9/+=?&<>\"@#% ._~-]{3,40}", before in "[ -~]{0,9}", after in "[ -~]{0,9}") {
             for echo in echoes(&secret) {
-                let shown = redact(&format!("{before} {echo} {after}"), std::slice::from_ref(&secret));
+                let shown = redact_text(&format!("{before} {echo} {after}"), std::slice::from_ref(&secret));
                 prop_assert!(shown.contains("***"), "{echo}: {shown}");
                 if echo.len() >= 8 && !before.contains(&echo) && !after.contains(&echo) {
                     prop_assert!(!shown.contains(&echo), "{echo}: {shown}");
@@ -204,7 +204,7 @@ mod tests {
             for before in ["", "u", "user:"] {
                 let pair = STANDARD.encode(format!("{before}{secret}:x"));
                 if secret.len() >= 6 {
-                    prop_assert!(redact(&pair, std::slice::from_ref(&secret)).contains("***"), "{pair}");
+                    prop_assert!(redact_text(&pair, std::slice::from_ref(&secret)).contains("***"), "{pair}");
                 }
             }
         }
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn what_is_no_secret_stays_as_it_was() {
         let said = "no %20 field \\u0041 of &amp; é % \\ & at 100%";
-        assert_eq!(redact(said, &["s3cr3t".to_owned()]), said);
-        assert_eq!(redact("p%40ss and p@ss, é", &["p@ss".to_owned()]), "*** and ***, é");
-        assert_eq!(redact("nothing", &[String::new()]), "nothing");
+        assert_eq!(redact_text(said, &["s3cr3t".to_owned()]), said);
+        assert_eq!(redact_text("p%40ss and p@ss, é", &["p@ss".to_owned()]), "*** and ***, é");
+        assert_eq!(redact_text("nothing", &[String::new()]), "nothing");
     }
 }

@@ -59,7 +59,7 @@ every    = "1m"
             problems.push(instance.problem("this says nothing"));
         }
         let instance = instance.map_or(INSTANCE, |instance| instance.value).to_owned();
-        let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, TIMEOUT, problems)?;
+        let endpoint = Endpoint::from_table(table, UrlIs::SecretOrPlain, TIMEOUT, problems)?;
         Some(Box::new(Alertmanager { endpoint, instance }))
     }
 }
@@ -70,10 +70,10 @@ impl Heartbeat for Alertmanager {
     }
 
     fn beat<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let alerts = alerts(&self.instance, vitals);
+        let alerts = heartbeat_alerts(&self.instance, vitals);
         async move {
             let body = serde_json::to_vec(&alerts).map_err(|error| SendError::Refused(error.to_string()))?;
-            let letter = Letter::new("application/json", body).below(&["api", "v2", "alerts"]);
+            let letter = Letter::new("application/json", body).with_path_segments(&["api", "v2", "alerts"]);
             self.endpoint.post(letter, &SUCCESS, vitals.now_ms).await
         }
         .boxed()
@@ -81,10 +81,10 @@ impl Heartbeat for Alertmanager {
 }
 
 /// Returns the two alerts. Alertmanager identifies an alert by its labels, so the labels contain only constant values.
-fn alerts(instance: &str, vitals: &HealthReport) -> Json {
+fn heartbeat_alerts(instance: &str, vitals: &HealthReport) -> Json {
     let at =
         |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string());
-    let lasts = millis(vitals.every.saturating_mul(BEATS_LOST_MAX));
+    let lasts = duration_millis(vitals.every.saturating_mul(BEATS_LOST_MAX));
     let ends = at(vitals.now_ms.saturating_add(lasts));
     let labels = |name: &str, severity: &str| json!({ "alertname": name, "severity": severity, "job": "watchfire", "instance": instance });
     let watchdog = json!({
@@ -99,15 +99,15 @@ fn alerts(instance: &str, vitals: &HealthReport) -> Json {
         "labels": labels("WatchfireUnwell", "critical"),
         "annotations": {
             "summary": format!("{} of {} checks of Watchfire fail", vitals.failing.len(), vitals.n_checks),
-            "description": vitals.reasons(),
+            "description": vitals.failure_lines(),
         },
         // An alert whose `endsAt` is now counts as resolved. An Alertmanager that does not know it ignores it.
-        "endsAt": if vitals.well() { at(vitals.now_ms) } else { ends },
+        "endsAt": if vitals.is_healthy() { at(vitals.now_ms) } else { ends },
     });
     json!([watchdog, unwell])
 }
 
-fn millis(duration: Duration) -> u64 {
+fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -123,13 +123,13 @@ mod tests {
         let failing = Failing { name: "store/writes".into(), why: "full".into(), since: Timestamp::UNIX_EPOCH };
         let unwell = HealthReport { now_ms: 1_000_000, every, n_checks: 3, failing: vec![failing] };
         for vitals in [&well, &unwell] {
-            let alerts = alerts("here", vitals);
+            let alerts = heartbeat_alerts("here", vitals);
             let labels = json!({ "alertname": "Watchdog", "severity": "none", "job": "watchfire", "instance": "here" });
             assert_eq!(alerts[0]["labels"], labels);
             assert_eq!(alerts[0]["endsAt"], "1970-01-01T00:20:40Z");
         }
-        assert_eq!(alerts("here", &well)[1]["endsAt"], "1970-01-01T00:16:40Z", "over now");
-        let told = &alerts("here", &unwell)[1];
+        assert_eq!(heartbeat_alerts("here", &well)[1]["endsAt"], "1970-01-01T00:16:40Z", "over now");
+        let told = &heartbeat_alerts("here", &unwell)[1];
         assert_eq!(told["endsAt"], "1970-01-01T00:20:40Z");
         assert_eq!(told["annotations"]["description"], "store/writes: full (since 1970-01-01T00:00:00Z)");
     }

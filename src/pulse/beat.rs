@@ -59,16 +59,16 @@ enum Turn {
 
 impl BeatLoop {
     async fn run(&mut self) {
-        let (began, check) = (runtime::instant(), format!("task/heartbeat/{}", self.heart.name));
-        if let Err(error) = self.heart.heartbeat.start(&self.vitals()).await {
-            self.missed(&error, Duration::ZERO);
+        let (began, check) = (runtime::monotonic_now(), format!("task/heartbeat/{}", self.heart.name));
+        if let Err(error) = self.heart.heartbeat.start(&self.health_report()).await {
+            self.record_failure(&error, Duration::ZERO);
         }
         loop {
-            let vitals = self.vitals();
-            if let Some(turn) = self.rhythm.turn(began.elapsed(), vitals.well()) {
+            let vitals = self.health_report();
+            if let Some(turn) = self.rhythm.next_turn(began.elapsed(), vitals.is_healthy()) {
                 match self.heart.heartbeat.beat(&vitals).await {
-                    Ok(receipt) => self.heard(turn, began.elapsed(), &vitals, &receipt.detail),
-                    Err(error) => self.missed(&error, began.elapsed()),
+                    Ok(receipt) => self.record_success(turn, began.elapsed(), &vitals, &receipt.detail),
+                    Err(error) => self.record_failure(&error, began.elapsed()),
                 }
             }
             self.checks.renew(&check);
@@ -76,36 +76,36 @@ impl BeatLoop {
         }
     }
 
-    fn heard(&mut self, turn: Turn, now: Duration, vitals: &HealthReport, answer: &str) {
-        let (name, outcome) = (&self.heart.name, if vitals.well() { "ok" } else { "fail" });
-        self.metrics.heartbeat(name, outcome, self.clock.now().as_millisecond() as f64 / 1_000.0);
+    fn record_success(&mut self, turn: Turn, now: Duration, vitals: &HealthReport, answer: &str) {
+        let (name, outcome) = (&self.heart.name, if vitals.is_healthy() { "ok" } else { "fail" });
+        self.metrics.record_heartbeat(name, outcome, self.clock.now().as_millisecond() as f64 / 1_000.0);
         debug!(heartbeat = %name, outcome, "heartbeat {name}: {outcome}, answered {answer}");
-        if self.rhythm.heard(turn, now, vitals.well()) {
+        if self.rhythm.record_success(turn, now, vitals.is_healthy()) {
             info!(heartbeat = %name, "the heartbeat {name} is heard again");
         }
     }
 
     /// Counts a heartbeat that was not accepted, and logs the first of several.
-    fn missed(&mut self, error: &SendError, now: Duration) {
+    fn record_failure(&mut self, error: &SendError, now: Duration) {
         let name = &self.heart.name;
-        self.metrics.heartbeat(name, "error", 0.0);
+        self.metrics.record_heartbeat(name, "error", 0.0);
         let pause = match error {
             SendError::Wait(pause) => RETRY.max(*pause),
             SendError::Retry(_) => RETRY,
             // Further heartbeats would be refused too, until the settings are corrected.
             SendError::Refused(_) => self.heart.every,
         };
-        if self.rhythm.missed(now, pause) {
+        if self.rhythm.record_failure(now, pause) {
             warn!(heartbeat = %name, "the heartbeat {name} is not heard: {error}");
         }
     }
 
-    fn vitals(&self) -> HealthReport {
+    fn health_report(&self) -> HealthReport {
         HealthReport {
             now_ms: runtime::wall_millis(&*self.clock),
             every: self.heart.every,
-            n_checks: self.checks.names().len(),
-            failing: self.checks.failing(),
+            n_checks: self.checks.check_names().len(),
+            failing: self.checks.failing_checks(),
         }
     }
 }
@@ -116,7 +116,7 @@ impl BeatSchedule {
     }
 
     /// Returns the reason to send a heartbeat now, if there is one.
-    fn turn(&self, now: Duration, well: bool) -> Option<Turn> {
+    fn next_turn(&self, now: Duration, well: bool) -> Option<Turn> {
         // After a start no check has passed yet; this becomes a failure only when it lasts.
         if self.told.is_none() && !well && now < self.every {
             return None;
@@ -129,7 +129,7 @@ impl BeatSchedule {
     }
 
     /// Records that a heartbeat was delivered. Returns true if the one before was not.
-    fn heard(&mut self, turn: Turn, now: Duration, well: bool) -> bool {
+    fn record_success(&mut self, turn: Turn, now: Duration, well: bool) -> bool {
         self.told = Some(well);
         self.changed = turn == Turn::Changed;
         if turn == Turn::Due {
@@ -139,7 +139,7 @@ impl BeatSchedule {
     }
 
     /// Records that a heartbeat was not delivered. Returns true if the one before was delivered.
-    fn missed(&mut self, now: Duration, pause: Duration) -> bool {
+    fn record_failure(&mut self, now: Duration, pause: Duration) -> bool {
         self.due = now + pause;
         self.lost = self.lost.saturating_add(1);
         self.lost == 1
@@ -157,13 +157,13 @@ mod tests {
         let mut heard = Vec::new();
         for second in 0..200 {
             let now = Duration::from_secs(second);
-            let Some(turn) = rhythm.turn(now, well(second)) else { continue };
+            let Some(turn) = rhythm.next_turn(now, well(second)) else { continue };
             let word = if well(second) { "well" } else { "fail" };
             if there(second) {
-                rhythm.heard(turn, now, well(second));
+                rhythm.record_success(turn, now, well(second));
                 heard.push(format!("{second} {word}"));
             } else {
-                rhythm.missed(now, RETRY);
+                rhythm.record_failure(now, RETRY);
                 heard.push(format!("{second} lost"));
             }
         }

@@ -45,28 +45,31 @@ every = "1m"
     }
 
     fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>> {
-        Some(Box::new(Healthchecks { endpoint: Endpoint::parse(table, UrlIs::Secret, TIMEOUT, problems)? }))
+        Some(Box::new(Healthchecks { endpoint: Endpoint::from_table(table, UrlIs::Secret, TIMEOUT, problems)? }))
     }
 }
 
 impl Heartbeat for Healthchecks {
     fn start<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
         let body = format!("watchfire {} has started", env!("CARGO_PKG_VERSION"));
-        async move { self.post(&["start"], body, vitals).await.map(Some) }.boxed()
+        async move { self.send_ping(&["start"], body, vitals).await.map(Some) }.boxed()
     }
 
     fn beat<'a>(&'a self, vitals: &'a HealthReport) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let (segments, body): (&[&'static str], _) = if vitals.well() {
+        let (segments, body): (&[&'static str], _) = if vitals.is_healthy() {
             (&[], format!("all {} checks hold", vitals.n_checks))
         } else {
-            (&["fail"], format!("{} of {} checks fail\n{}", vitals.failing.len(), vitals.n_checks, vitals.reasons()))
+            (
+                &["fail"],
+                format!("{} of {} checks fail\n{}", vitals.failing.len(), vitals.n_checks, vitals.failure_lines()),
+            )
         };
-        self.post(segments, body, vitals).boxed()
+        self.send_ping(segments, body, vitals).boxed()
     }
 }
 
 impl Healthchecks {
-    async fn post(
+    async fn send_ping(
         &self,
         segments: &[&'static str],
         mut body: String,
@@ -74,7 +77,7 @@ impl Healthchecks {
     ) -> Result<Receipt, SendError> {
         body.truncate(body.floor_char_boundary(BODY_BYTES_MAX));
         let kind = "text/plain; charset=utf-8";
-        let letter = Letter::new(kind, body.into_bytes()).below(segments);
+        let letter = Letter::new(kind, body.into_bytes()).with_path_segments(segments);
         self.endpoint.post(letter, &SUCCESS, vitals.now_ms).await
     }
 }

@@ -105,12 +105,12 @@ impl fmt::Debug for HeartbeatTarget {
 impl HealthReport {
     /// Returns whether every check passes.
     #[must_use]
-    pub fn well(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         self.failing.is_empty()
     }
 
     /// Returns the failing checks, one line each, up to a limit; the rest is counted.
-    fn reasons(&self) -> String {
+    fn failure_lines(&self) -> String {
         let listed = self.failing.iter().take(REASONS_MAX);
         let mut lines: Vec<String> =
             listed.map(|failing| format!("{}: {} (since {})", failing.name, failing.why, failing.since)).collect();
@@ -123,7 +123,7 @@ impl HealthReport {
 }
 
 /// Reads a whole `[heartbeat.<name>]` table and reports every problem in it, including unknown keys.
-pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<HeartbeatTarget> {
+pub fn parse_heartbeat(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<HeartbeatTarget> {
     let every = table.duration("every", problems).map(|every| {
         if every.value < EVERY_MIN || every.value > EVERY_MAX {
             problems.push(every.problem("`every` must be from 30s to 1h"));
@@ -132,9 +132,9 @@ pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Optio
     });
     let kinds: Vec<_> = HEARTBEATS.iter().map(|kind| (kind.name(), *kind)).collect();
     // The kind determines which keys are valid.
-    let kind = table.require("kind", problems, |table, key, problems| table.choice(key, &kinds, problems))?;
+    let kind = table.require_key("kind", problems, |table, key, problems| table.choice(key, &kinds, problems))?;
     let heartbeat = kind.parse(&mut table, problems);
-    table.finish(problems);
+    table.report_unknown_keys(problems);
     Some(HeartbeatTarget {
         name: name.to_owned(),
         kind: kind.name(),
@@ -153,11 +153,11 @@ mod tests {
         let file = SourceFile::new("watchfire.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let all = document.table().table("heartbeat", &mut problems).expect("a heartbeat");
-        let entries = all.entries();
+        let all = document.root_table().table("heartbeat", &mut problems).expect("a heartbeat");
+        let entries = all.into_entries();
         let hearts = entries
             .iter()
-            .map(|(name, value)| parse(name, value.table(&mut problems).expect("a table"), &mut problems))
+            .map(|(name, value)| parse_heartbeat(name, value.table(&mut problems).expect("a table"), &mut problems))
             .collect();
         (hearts, problems)
     }
@@ -187,7 +187,7 @@ mod tests {
             "watchfire.toml:11:12: this says nothing",
             "watchfire.toml:12:1: `url` is missing",
         ];
-        assert_eq!(problems.lines(), expected);
+        assert_eq!(problems.to_lines(), expected);
         let hints = problems.render(false);
         assert!(hints.contains("did you mean `every`?") && hints.contains("did you mean \"alertmanager\"?"), "{hints}");
     }
@@ -197,7 +197,7 @@ mod tests {
         let failing = |n| Failing { name: format!("check {n}"), why: "no".to_owned(), since: Timestamp::UNIX_EPOCH };
         let failing = (0..REASONS_MAX + 3).map(failing).collect();
         let vitals = HealthReport { now_ms: 0, every: EVERY, n_checks: 100, failing };
-        let reasons = vitals.reasons();
+        let reasons = vitals.failure_lines();
         assert_eq!(reasons.lines().count(), REASONS_MAX + 1);
         assert!(reasons.starts_with("check 0: no (since 1970-01-01T00:00:00Z)\n"), "{reasons}");
         assert!(reasons.ends_with("\nand 3 more"), "{reasons}");

@@ -61,36 +61,36 @@ impl Budget {
     pub fn new(per_month: u32, per_second: u32, rest: Duration, now: Instant) -> Self {
         let per_month = f64::from(per_month.max(1));
         let gap = Duration::from_secs(1) / per_second.max(1);
-        let left = room(per_month).min(per_month);
+        let left = burst_size(per_month).min(per_month);
         Self { per_month, spent: 0.0, ends: now + rest, left, at: now, gap, next: now, paused: None, granted: None }
     }
 
     /// Continues from an earlier process, which spent `spent` requests of this month. `last` is the number of requests
     /// that were available at once, and the time since then.
-    pub fn resume(&mut self, spent: u64, last: Option<(f64, Duration)>, now: Instant) {
-        self.settle(now);
+    pub fn resume_month(&mut self, spent: u64, last: Option<(f64, Duration)>, now: Instant) {
+        self.refill_and_expire_grant(now);
         self.spent = spent as f64;
         if let Some((left, ago)) = last.filter(|(left, _)| left.is_finite()) {
-            self.left = left.min(room(self.per_month));
-            self.left += self.rate(now) * ago.as_secs_f64();
+            self.left = left.min(burst_size(self.per_month));
+            self.left += self.refill_rate(now) * ago.as_secs_f64();
         }
-        self.cap();
+        self.cap_balance();
     }
 
     /// Begins a month with no requests spent, which ends after `rest`.
-    pub fn begin(&mut self, rest: Duration, now: Instant) {
-        self.settle(now);
+    pub fn begin_month(&mut self, rest: Duration, now: Instant) {
+        self.refill_and_expire_grant(now);
         (self.spent, self.ends) = (0.0, now + rest);
         // The overdraft of the last month ends with that month.
         self.left = self.left.max(0.0);
-        self.cap();
+        self.cap_balance();
     }
 
     /// Returns the number of requests that can be spent at once.
     #[must_use]
-    pub fn left(&self, now: Instant) -> f64 {
+    pub fn available_requests(&self, now: Instant) -> f64 {
         let mut settled = self.clone();
-        settled.settle(now);
+        settled.refill_and_expire_grant(now);
         settled.left
     }
 
@@ -102,10 +102,10 @@ impl Budget {
 
     /// Takes over the number of requests that the service reports as left until its own quota is refilled, after
     /// `reset`. They are spread over that time, unless our own limit is lower.
-    pub fn grant(&mut self, requests: u64, reset: Duration, now: Instant) {
-        self.settle(now);
+    pub fn apply_service_limit(&mut self, requests: u64, reset: Duration, now: Instant) {
+        self.refill_and_expire_grant(now);
         self.granted = Some((requests as f64, now + reset.min(GRANT_MAX)));
-        self.cap();
+        self.cap_balance();
     }
 
     /// Returns the time from which the next request may be sent, considering the limit per second and any requested
@@ -117,14 +117,14 @@ impl Budget {
 
     /// Returns whether such a poll may begin. A poll before its turn must leave requests for the others.
     #[must_use]
-    pub fn allows(&self, look: PollDecision, now: Instant) -> bool {
+    pub fn allows_poll(&self, look: PollDecision, now: Instant) -> bool {
         let kept = match look {
             PollDecision::Due => 0.0,
             PollDecision::Busy => RESERVE,
             PollDecision::Waiting => RESERVE_OF_WAITING,
             PollDecision::Retry => RESERVE_OF_RETRY,
         };
-        now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)
+        now >= self.ready_at() && self.available_requests(now) >= LOOK_COST + kept * burst_size(self.per_month)
     }
 
     /// Returns true if the month's remaining requests are too few for a poll.
@@ -134,8 +134,8 @@ impl Budget {
     }
 
     /// Records that a request is sent.
-    pub fn spend(&mut self, now: Instant) {
-        self.settle(now);
+    pub fn spend_request(&mut self, now: Instant) {
+        self.refill_and_expire_grant(now);
         (self.left, self.spent) = (self.left - 1.0, self.spent + 1.0);
         if let Some((left, _)) = &mut self.granted {
             *left -= 1.0;
@@ -144,26 +144,26 @@ impl Budget {
     }
 
     /// Records the number of this month's requests spent by all processes, which may exceed our own count.
-    pub fn shared(&mut self, spent: u64) {
+    pub fn set_spent_this_month(&mut self, spent: u64) {
         self.spent = self.spent.max(spent as f64);
-        self.cap();
+        self.cap_balance();
     }
 
     /// Sends nothing before `until`: the service asked for a pause, or reported that its quota is used up until then.
-    pub fn pause(&mut self, until: Instant) {
+    pub fn pause_until(&mut self, until: Instant) {
         self.paused = self.paused.max(Some(until));
     }
 
     /// Returns the same as [`sustains`], for this quota.
     #[must_use]
-    pub fn sustains(&self, queues: usize) -> Duration {
-        sustained(self.per_month, queues)
+    pub fn sustainable_interval(&self, queues: usize) -> Duration {
+        interval_for_budget(self.per_month, queues)
     }
 
     /// Returns the number of requests added per second. Together with the requests that can be spent at once, they add
     /// up to all that the month has left, which neither spending nor time changes. Requests that a full bucket could
     /// not take are spread anew.
-    fn rate(&self, now: Instant) -> f64 {
+    fn refill_rate(&self, now: Instant) -> f64 {
         let spread = |requests: f64, until: Instant| {
             let rest = until.saturating_duration_since(now).as_secs_f64();
             (requests - self.left).max(0.0) / rest.max(1.0)
@@ -172,23 +172,23 @@ impl Budget {
         self.granted.map_or(ours, |(requests, until)| ours.min(spread(requests, until)))
     }
 
-    fn settle(&mut self, now: Instant) {
+    fn refill_and_expire_grant(&mut self, now: Instant) {
         if let Some((_, until)) = self.granted.filter(|(_, until)| *until <= now) {
-            self.earn(until);
+            self.refill_until(until);
             self.granted = None;
         }
-        self.earn(now);
+        self.refill_until(now);
     }
 
-    fn earn(&mut self, now: Instant) {
+    fn refill_until(&mut self, now: Instant) {
         let passed = now.min(self.ends).saturating_duration_since(self.at).as_secs_f64();
-        self.left += passed * self.rate(self.at);
+        self.left += passed * self.refill_rate(self.at);
         self.at = self.at.max(now);
-        self.cap();
+        self.cap_balance();
     }
 
-    fn cap(&mut self) {
-        self.left = self.left.min(room(self.per_month)).min(self.per_month - self.spent);
+    fn cap_balance(&mut self) {
+        self.left = self.left.min(burst_size(self.per_month)).min(self.per_month - self.spent);
         if let Some((requests, _)) = self.granted {
             self.left = self.left.min(requests);
         }
@@ -196,24 +196,24 @@ impl Budget {
 }
 
 /// Requests that may be spent at once after a rest.
-fn room(per_month: f64) -> f64 {
+fn burst_size(per_month: f64) -> f64 {
     (per_month / f64::from(BURST)).max(10.0 * LOOK_COST)
 }
 
 /// Returns the time between two looks at each of `queues` quiet queues at which `requests_per_month` requests still
 /// leave a reserve for active queues.
 #[must_use]
-pub fn sustains(requests_per_month: u32, queues: usize) -> Duration {
-    sustained(f64::from(requests_per_month), queues)
+pub fn sustainable_interval(requests_per_month: u32, queues: usize) -> Duration {
+    interval_for_budget(f64::from(requests_per_month), queues)
 }
 
 /// Returns the number of requests that `queues` quiet queues take in a month, with one look at each in every `cold`.
 #[must_use]
-pub fn takes(queues: usize, cold: Duration) -> u64 {
+pub fn monthly_requests(queues: usize, cold: Duration) -> u64 {
     (MONTH.as_secs_f64() / cold.as_secs_f64().max(1e-3) * LOOK_COST * queues as f64).ceil() as u64
 }
 
-fn sustained(per_month: f64, queues: usize) -> Duration {
+fn interval_for_budget(per_month: f64, queues: usize) -> Duration {
     let looks = per_month / LOOK_COST * (1.0 - RESERVE);
     Duration::from_secs_f64((MONTH.as_secs_f64() * queues as f64 / looks.max(1.0)).ceil())
 }
@@ -231,8 +231,8 @@ mod tests {
     /// Spends all requests that are allowed now.
     fn drain(budget: &mut Budget, now: Instant) -> usize {
         let mut n = 0;
-        while budget.left(now) >= 1.0 {
-            budget.spend(now);
+        while budget.available_requests(now) >= 1.0 {
+            budget.spend_request(now);
             n += 1;
         }
         n
@@ -240,22 +240,26 @@ mod tests {
 
     #[test]
     fn a_day_s_worth_is_spent_at_once_and_then_as_the_month_goes_by() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = full(3_000, now);
         for _ in 0..99 {
-            assert!(budget.allows(PollDecision::Due, now + Duration::from_secs(1)));
-            budget.spend(now);
+            assert!(budget.allows_poll(PollDecision::Due, now + Duration::from_secs(1)));
+            budget.spend_request(now);
         }
-        assert!(!budget.allows(PollDecision::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
+        assert!(
+            !budget.allows_poll(PollDecision::Due, now + Duration::from_secs(1)),
+            "{}",
+            budget.available_requests(now)
+        );
         // 2,900 requests in the rest of the month allow one in 14 minutes and 54 seconds.
-        assert!(!budget.allows(PollDecision::Due, now + Duration::from_secs(893)));
-        assert!(budget.allows(PollDecision::Due, now + Duration::from_secs(894)));
+        assert!(!budget.allows_poll(PollDecision::Due, now + Duration::from_secs(893)));
+        assert!(budget.allows_poll(PollDecision::Due, now + Duration::from_secs(894)));
     }
 
     #[test]
     fn whoever_spends_all_he_may_spends_the_month_and_not_one_more_and_has_something_every_day() {
         for (per_month, days) in [(3_000, 31), (3_000, 28), (50_000, 30), (10, 31)] {
-            let mut now = crate::runtime::instant();
+            let mut now = crate::runtime::monotonic_now();
             let mut budget = Budget::new(per_month, 1_000, DAY * days, now);
             for month in 0..3 {
                 let mut spent = 0;
@@ -266,62 +270,66 @@ mod tests {
                     now += DAY;
                 }
                 // Requests earned in the last days may be left over.
-                let kept = 2 * room(f64::from(per_month)) as usize;
+                let kept = 2 * burst_size(f64::from(per_month)) as usize;
                 assert!(spent <= per_month as usize && spent + kept >= per_month as usize, "{spent} of {per_month}");
-                budget.begin(DAY * days, now);
+                budget.begin_month(DAY * days, now);
             }
         }
     }
 
     #[test]
     fn what_a_rest_left_over_is_spread_over_the_remaining_days() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = full(3_000, now);
         let later = now + DAY * 15;
         drain(&mut budget, later);
         // Only a day's share was spent in half a month, so the other half may have almost twice as much.
-        let per_day = budget.rate(later) * DAY.as_secs_f64();
+        let per_day = budget.refill_rate(later) * DAY.as_secs_f64();
         assert!(per_day > 190.0 && per_day < 195.0, "{per_day}");
     }
 
     #[test]
     fn a_restart_finds_what_was_spent_and_no_full_bucket() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut before = full(3_000, now);
         drain(&mut before, now);
         let mut after = full(3_000, now);
-        after.resume(100, Some((before.left(now), Duration::ZERO)), now);
-        assert_eq!((after.left(now), after.of_month()), (before.left(now), 2_900.0));
-        after.resume(100, Some((0.0, DAY)), now);
-        assert!(after.left(now) > 90.0 && after.left(now) <= 100.0, "what was earned meanwhile: {}", after.left(now));
-        after.resume(2_999, Some((50.0, Duration::ZERO)), now);
-        assert!(after.is_used_up() && !after.allows(PollDecision::Due, now + DAY));
-        after.resume(7_000, Some((f64::NAN, Duration::ZERO)), now);
+        after.resume_month(100, Some((before.available_requests(now), Duration::ZERO)), now);
+        assert_eq!((after.available_requests(now), after.of_month()), (before.available_requests(now), 2_900.0));
+        after.resume_month(100, Some((0.0, DAY)), now);
         assert!(
-            after.is_used_up() && !after.allows(PollDecision::Due, now + DAY),
+            after.available_requests(now) > 90.0 && after.available_requests(now) <= 100.0,
+            "what was earned meanwhile: {}",
+            after.available_requests(now)
+        );
+        after.resume_month(2_999, Some((50.0, Duration::ZERO)), now);
+        assert!(after.is_used_up() && !after.allows_poll(PollDecision::Due, now + DAY));
+        after.resume_month(7_000, Some((f64::NAN, Duration::ZERO)), now);
+        assert!(
+            after.is_used_up() && !after.allows_poll(PollDecision::Due, now + DAY),
             "what is unlike any number of ours is none"
         );
-        after.begin(MONTH, now + DAY);
-        assert!(after.allows(PollDecision::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
+        after.begin_month(MONTH, now + DAY);
+        assert!(after.allows_poll(PollDecision::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
     }
 
     #[test]
     fn what_others_spend_of_the_same_month_is_not_spent_again() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = full(3_000, now);
-        budget.spend(now);
-        budget.shared(2_999);
-        assert!(budget.is_used_up() && !budget.allows(PollDecision::Due, now + DAY));
+        budget.spend_request(now);
+        budget.set_spent_this_month(2_999);
+        assert!(budget.is_used_up() && !budget.allows_poll(PollDecision::Due, now + DAY));
     }
 
     #[test]
     fn what_a_service_says_is_left_is_spread_until_its_reset_and_then_forgotten() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = full(3_000_000, now);
-        budget.grant(10, DAY, now);
+        budget.apply_service_limit(10, DAY, now);
         assert_eq!(drain(&mut budget, now), 10);
         assert_eq!(drain(&mut budget, now + DAY / 2), 0, "nothing of it is left");
-        budget.grant(500, DAY, now + DAY / 2);
+        budget.apply_service_limit(500, DAY, now + DAY / 2);
         let mut spent = 0;
         for hour in 12..36 {
             spent += drain(&mut budget, now + DAY / 24 * hour);
@@ -330,42 +338,45 @@ mod tests {
         assert!(drain(&mut budget, now + 2 * DAY) > 10_000, "it is filled again");
         // A grant never raises our own limit.
         let mut small = full(3_000, now);
-        small.grant(1_000_000, DAY, now);
+        small.apply_service_limit(1_000_000, DAY, now);
         assert_eq!(drain(&mut small, now), 100);
     }
 
     #[test]
     fn busy_queues_leave_something_for_the_others() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = full(3_000, now);
-        (0..80).for_each(|_| budget.spend(now));
+        (0..80).for_each(|_| budget.spend_request(now));
         let soon = now + Duration::from_secs(1);
-        assert!(!budget.allows(PollDecision::Busy, soon) && budget.allows(PollDecision::Due, soon));
+        assert!(!budget.allows_poll(PollDecision::Busy, soon) && budget.allows_poll(PollDecision::Due, soon));
         let mut budget = full(3_000, now);
-        (0..50).for_each(|_| budget.spend(now));
-        assert!(!budget.allows(PollDecision::Retry, soon) && budget.allows(PollDecision::Busy, soon));
+        (0..50).for_each(|_| budget.spend_request(now));
+        assert!(!budget.allows_poll(PollDecision::Retry, soon) && budget.allows_poll(PollDecision::Busy, soon));
     }
 
     #[test]
     fn a_pause_is_kept_and_seconds_are() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut budget = Budget::new(100_000, 2, MONTH, now);
-        budget.spend(now);
+        budget.spend_request(now);
         assert_eq!(budget.ready_at(), now + Duration::from_millis(500));
-        budget.pause(now + Duration::from_secs(60));
-        budget.pause(now + Duration::from_secs(10));
+        budget.pause_until(now + Duration::from_secs(60));
+        budget.pause_until(now + Duration::from_secs(10));
         assert!(
-            !budget.allows(PollDecision::Due, now + Duration::from_secs(59))
-                && budget.allows(PollDecision::Due, now + Duration::from_secs(60))
+            !budget.allows_poll(PollDecision::Due, now + Duration::from_secs(59))
+                && budget.allows_poll(PollDecision::Due, now + Duration::from_secs(60))
         );
     }
 
     #[test]
     fn five_thousand_a_month_sustain_a_look_every_twenty_two_minutes() {
-        let budget = full(5_000, crate::runtime::instant());
-        assert_eq!(budget.sustains(1).as_secs(), 1_296);
-        assert_eq!(budget.sustains(10).as_secs(), 12_960);
-        assert_eq!(takes(1, Duration::from_secs(900)), 5_760, "a quarter of an hour is too often for that");
-        assert_eq!((takes(40, Duration::from_secs(900)), takes(0, Duration::from_secs(900))), (230_400, 0));
+        let budget = full(5_000, crate::runtime::monotonic_now());
+        assert_eq!(budget.sustainable_interval(1).as_secs(), 1_296);
+        assert_eq!(budget.sustainable_interval(10).as_secs(), 12_960);
+        assert_eq!(monthly_requests(1, Duration::from_secs(900)), 5_760, "a quarter of an hour is too often for that");
+        assert_eq!(
+            (monthly_requests(40, Duration::from_secs(900)), monthly_requests(0, Duration::from_secs(900))),
+            (230_400, 0)
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::parse::{self, AccountJson, PageJson};
 use super::settings::Service;
 use crate::model::queue::{OWNERS_MAX, Queued};
 use crate::post::{GetError, Got};
-use crate::runtime::{self, Clock, instant};
+use crate::runtime::{self, Clock, monotonic_now};
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 use alloy_primitives::{Address, B256, U256};
@@ -78,24 +78,24 @@ impl Client {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(
+    pub async fn with_stored_quota(
         service: Service,
         chain: Arc<str>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         store: Store,
     ) -> store::Result<Self> {
-        let (month, now) = (Month::of(clock.now()), instant());
+        let (month, now) = (Month::from_timestamp(clock.now()), monotonic_now());
         let mut budget = Budget::new(service.requests_per_month, service.requests_per_second, month.rest, now);
-        let spent = store.spent(&service.name, &month.name).await?;
-        let now_ms = runtime::millis(&*clock);
+        let spent = store.quota_spent(&service.name, &month.name).await?;
+        let now_ms = runtime::steady_millis(&*clock);
         let ago = |at_ms: u64| Duration::from_millis(now_ms.saturating_sub(at_ms));
-        budget.resume(spent.requests, spent.last.map(|(left, at_ms)| (left, ago(at_ms))), now);
-        metrics.service(&chain, &service.name);
+        budget.resume_month(spent.requests, spent.last.map(|(left, at_ms)| (left, ago(at_ms))), now);
+        metrics.register_service(&chain, &service.name);
         let (left, whole) = (budget.of_month(), service.requests_per_month);
         info!("{} may be asked {left} times more this month, of {whole}", service.name);
         let client = Self { service, chain, clock, metrics, store, month: month.name, budget };
-        client.measure();
+        client.record_quota();
         Ok(client)
     }
 
@@ -103,21 +103,21 @@ impl Client {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn turn(&mut self) -> store::Result<()> {
-        let month = Month::of(self.clock.now());
+    pub async fn roll_over_month(&mut self) -> store::Result<()> {
+        let month = Month::from_timestamp(self.clock.now());
         if month.name != self.month {
             // A new month begins with no requests spent, unless another process was faster or the clock was set back.
-            let spent = self.store.spent(&self.service.name, &month.name).await?;
-            self.budget.begin(month.rest, instant());
-            self.budget.shared(spent.requests);
+            let spent = self.store.quota_spent(&self.service.name, &month.name).await?;
+            self.budget.begin_month(month.rest, monotonic_now());
+            self.budget.set_spent_this_month(spent.requests);
             self.month = month.name;
-            self.measure();
+            self.record_quota();
         }
         Ok(())
     }
 
-    fn measure(&self) {
-        let (at_once, of_month) = (self.budget.left(instant()), self.budget.of_month());
+    fn record_quota(&self) {
+        let (at_once, of_month) = (self.budget.available_requests(monotonic_now()), self.budget.of_month());
         self.metrics.service_quota(&self.chain, &self.service.name, at_once, of_month);
     }
 
@@ -125,10 +125,10 @@ impl Client {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn account(&mut self, safe: Address) -> Result<Option<Account>, ServiceError> {
+    pub async fn fetch_account(&mut self, safe: Address) -> Result<Option<Account>, ServiceError> {
         let address = safe.to_checksum(None);
         let Some(got) = self.get(&["api", "v1", "safes", &address], &[]).await? else { return Ok(None) };
-        let account: AccountJson = read(&got.body)?;
+        let account: AccountJson = parse_body(&got.body)?;
         if account.address != safe {
             return Err(ServiceError::Lies(format!("asked about {safe}, it speaks of {}", account.address)));
         }
@@ -143,9 +143,9 @@ impl Client {
     ///
     /// # Errors
     /// [`ServiceError`]. An item that makes no sense is a flaw of the list, and hides no other.
-    pub async fn queue(&mut self, safe: Address, nonce: U256) -> Result<Listing, ServiceError> {
+    pub async fn fetch_proposals(&mut self, safe: Address, nonce: U256) -> Result<Listing, ServiceError> {
         let (address, from) = (safe.to_checksum(None), nonce.to_string());
-        let mut reading = Reading::of(safe);
+        let mut reading = Reading::for_safe(safe);
         for trusted in ["true", "false"] {
             let (mut pages, mut next) = (Pages::default(), Some(0));
             while let Some(offset) = next {
@@ -162,11 +162,11 @@ impl Client {
                 let Some(got) = self.get(&path, &query).await? else {
                     return Err(ServiceError::Lies(format!("it does not know {safe}, which is on this chain")));
                 };
-                let page: PageJson<'_> = read(&got.body)?;
-                next = reading.turn(&page, &mut pages);
+                let page: PageJson<'_> = parse_body(&got.body)?;
+                next = reading.read_page(&page, &mut pages);
             }
         }
-        Ok(reading.end())
+        Ok(reading.into_listing())
     }
 
     /// Requests the service's data about one hash of `safe`; `None` where it has none. The caller must check that the
@@ -174,13 +174,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn known(&mut self, safe: Address, hash: B256) -> Result<Option<Queued>, ServiceError> {
+    pub async fn fetch_proposal(&mut self, safe: Address, hash: B256) -> Result<Option<Queued>, ServiceError> {
         let name = format!("{hash:#x}");
         let Some(got) = self.get(&["api", "v2", "multisig-transactions", &name], &[]).await? else {
             return Ok(None);
         };
-        let json: &RawValue = read(&got.body)?;
-        let item = parse::item(json.get()).map_err(|why| ServiceError::Lies(format!("{hash}: {why}")))?;
+        let json: &RawValue = parse_body(&got.body)?;
+        let item = parse::parse_proposal(json.get()).map_err(|why| ServiceError::Lies(format!("{hash}: {why}")))?;
         if item.safe != safe || item.claimed != hash {
             return Err(ServiceError::Lies(format!("asked about {hash}, it speaks of another transaction")));
         }
@@ -189,49 +189,50 @@ impl Client {
 
     /// Returns `None` where the service has no such resource.
     async fn get(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<Option<Got>, ServiceError> {
-        let (now, ready) = (instant(), self.budget.ready_at());
+        let (now, ready) = (monotonic_now(), self.budget.ready_at());
         let wait = ready.saturating_duration_since(now);
         if wait > Duration::from_secs(1) {
             return Err(ServiceError::Busy(wait));
         }
         tokio::time::sleep(wait).await;
-        self.spend().await?;
-        let now_ms = runtime::millis(&*self.clock);
-        let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX).await;
+        self.spend_request().await?;
+        let now_ms = runtime::steady_millis(&*self.clock);
+        let answer = self.service.endpoint.get(path, query, self.request_headers()?, ANSWER_BYTES_MAX).await;
         let (outcome, answer) = match answer {
             Ok(got) => {
-                self.heed(&Limits::read(&got.headers, now_ms));
+                self.apply_rate_limits(&Limits::from_headers(&got.headers, now_ms));
                 ("ok", Ok(Some(got)))
             }
             Err(GetError::Absent) => ("ok", Ok(None)),
             Err(GetError::TooLong) => ("nonsense", Err(ServiceError::Lies(GetError::TooLong.to_string()))),
             Err(GetError::Answered { status, headers, said }) => {
-                let (outcome, error) = self.refused(status, said, &Limits::read(&headers, now_ms));
+                let (outcome, error) =
+                    self.interpret_error_status(status, said, &Limits::from_headers(&headers, now_ms));
                 (outcome, Err(error))
             }
             Err(GetError::Not(error)) => ("error", Err(ServiceError::Down(error.to_string()))),
         };
         self.metrics.service_request(&self.chain, &self.service.name, outcome);
-        self.measure();
+        self.record_quota();
         answer
     }
 
     /// Takes one request from the budget. It is recorded before it is sent, so that a process killed in between has
     /// spent it.
-    async fn spend(&mut self) -> Result<(), ServiceError> {
+    async fn spend_request(&mut self) -> Result<(), ServiceError> {
         let unkept = |error: store::StoreError| ServiceError::Unkept(error.to_string());
-        self.turn().await.map_err(unkept)?;
+        self.roll_over_month().await.map_err(unkept)?;
         if self.budget.of_month() < 1.0 {
             return Err(ServiceError::UsedUp(self.service.requests_per_month));
         }
-        self.budget.spend(instant());
-        let (left, now_ms) = (self.budget.left(instant()), runtime::millis(&*self.clock));
-        let spent = self.store.spend(&self.service.name, &self.month, left, now_ms).await.map_err(unkept)?;
-        self.budget.shared(spent);
+        self.budget.spend_request(monotonic_now());
+        let (left, now_ms) = (self.budget.available_requests(monotonic_now()), runtime::steady_millis(&*self.clock));
+        let spent = self.store.spend_quota(&self.service.name, &self.month, left, now_ms).await.map_err(unkept)?;
+        self.budget.set_spent_this_month(spent);
         Ok(())
     }
 
-    fn headers(&self) -> Result<HeaderMap, ServiceError> {
+    fn request_headers(&self) -> Result<HeaderMap, ServiceError> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.service.key {
             let bearer = key.expose().map(|key| HeaderValue::from_str(&format!("Bearer {key}")));
@@ -246,13 +247,13 @@ impl Client {
 
     /// Applies the quota that a service reports: requests are spread until its reset, and none is sent while nothing is
     /// left. The report can only reduce our requests.
-    fn heed(&mut self, limits: &Limits) {
-        let now = instant();
+    fn apply_rate_limits(&mut self, limits: &Limits) {
+        let now = monotonic_now();
         for RemainingQuota { requests, reset } in &limits.left {
             if (*requests as f64) < LOOK_COST {
-                self.pause(*reset);
+                self.pause_requests(*reset);
             } else if *reset >= SPREAD_FROM {
-                self.budget.grant(*requests, *reset, now);
+                self.budget.apply_service_limit(*requests, *reset, now);
             }
         }
         if let Some(least) = limits.left.iter().map(|left| left.requests).min() {
@@ -261,24 +262,29 @@ impl Client {
     }
 
     /// Converts a failed response to an error: any response other than the requested data or "not found".
-    fn refused(&mut self, status: StatusCode, said: String, limits: &Limits) -> (&'static str, ServiceError) {
-        self.heed(limits);
+    fn interpret_error_status(
+        &mut self,
+        status: StatusCode,
+        said: String,
+        limits: &Limits,
+    ) -> (&'static str, ServiceError) {
+        self.apply_rate_limits(limits);
         if let Some(pause) = limits.pause {
-            self.pause(pause);
+            self.pause_requests(pause);
         }
-        let rest = |client: &Self| client.ready_at().saturating_duration_since(instant());
+        let rest = |client: &Self| client.ready_at().saturating_duration_since(monotonic_now());
         match status {
             StatusCode::TOO_MANY_REQUESTS => {
                 // A service that gives no duration is not queried for the interval of an active queue.
                 if rest(self).is_zero() {
-                    self.pause(self.service.hot);
+                    self.pause_requests(self.service.hot);
                 }
                 ("limited", ServiceError::Busy(rest(self)))
             }
             StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
                 // Only a person can fix this, so wait for the interval of a quiet queue.
                 if limits.pause.is_none() {
-                    self.pause(self.service.cold);
+                    self.pause_requests(self.service.cold);
                 }
                 ("refused", ServiceError::Denied(said))
             }
@@ -286,9 +292,9 @@ impl Client {
         }
     }
 
-    fn pause(&mut self, pause: Duration) {
+    fn pause_requests(&mut self, pause: Duration) {
         let pause = pause.min(PAUSE_MAX);
-        self.budget.pause(instant() + pause);
+        self.budget.pause_until(monotonic_now() + pause);
         let until_s = self.clock.now().as_millisecond() as f64 / 1_000.0 + pause.as_secs_f64();
         self.metrics.service_paused(&self.chain, &self.service.name, until_s);
     }
@@ -300,7 +306,7 @@ impl Client {
     }
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
+fn parse_body<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
     serde_json::from_slice(body)
         .map_err(|_| ServiceError::Lies("its answer is not what was asked for, or no JSON".to_owned()))
 }

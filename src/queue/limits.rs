@@ -35,45 +35,45 @@ pub(super) struct RemainingQuota {
 
 impl Limits {
     /// Reads `headers`; values that are not numbers are ignored. `now_ms` is wall-clock milliseconds.
-    pub(super) fn read(headers: &HeaderMap, now_ms: u64) -> Self {
-        let number = |name: &str| leading(headers.get(name)?.to_str().ok()?);
+    pub(super) fn from_headers(headers: &HeaderMap, now_ms: u64) -> Self {
+        let number = |name: &str| parse_leading_number(headers.get(name)?.to_str().ok()?);
         let pair = |remaining: &str, reset: &str| {
-            Some(RemainingQuota { requests: number(remaining)?, reset: until(number(reset)?, now_ms) })
+            Some(RemainingQuota { requests: number(remaining)?, reset: wait_until_reset(number(reset)?, now_ms) })
         };
         let mut left = Vec::new();
         left.extend(pair("x-ratelimit-remaining", "x-ratelimit-reset"));
         left.extend(pair("ratelimit-remaining", "ratelimit-reset"));
         let whole = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
-        left.extend(whole.flat_map(|text| combined(text, now_ms)).take(STATEMENTS_MAX));
+        left.extend(whole.flat_map(|text| parse_combined_header(text, now_ms)).take(STATEMENTS_MAX));
         Self { pause: retry_after(headers, now_ms), left }
     }
 }
 
 /// `RateLimit` in either of its forms.
-fn combined(text: &str, now_ms: u64) -> Vec<RemainingQuota> {
+fn parse_combined_header(text: &str, now_ms: u64) -> Vec<RemainingQuota> {
     let of = |part: &str| {
         let mut left = (None, None);
         for (key, value) in part.split([';', ',']).filter_map(|item| item.trim().split_once('=')) {
             match key.trim() {
-                "r" | "remaining" => left.0 = leading(value),
-                "t" | "reset" => left.1 = leading(value),
+                "r" | "remaining" => left.0 = parse_leading_number(value),
+                "t" | "reset" => left.1 = parse_leading_number(value),
                 _ => {}
             }
         }
-        Some(RemainingQuota { requests: left.0?, reset: until(left.1?, now_ms) })
+        Some(RemainingQuota { requests: left.0?, reset: wait_until_reset(left.1?, now_ms) })
     };
     // The older form uses commas between the parts of its single statement, the newer form between statements.
     if text.contains("remaining=") { of(text).into_iter().collect() } else { text.split(',').filter_map(of).collect() }
 }
 
 /// Returns the number at the beginning of `text`, such as `5` of `5;w=60`.
-fn leading(text: &str) -> Option<u64> {
+fn parse_leading_number(text: &str) -> Option<u64> {
     let text = text.trim();
     text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())].parse().ok()
 }
 
 /// Returns the time left until `reset`, which is a wait in seconds, or a time in seconds or milliseconds since 1970.
-fn until(reset: u64, now_ms: u64) -> Duration {
+fn wait_until_reset(reset: u64, now_ms: u64) -> Duration {
     match reset {
         0..EPOCH_AFTER => Duration::from_secs(reset),
         _ if reset / 1_000 < EPOCH_AFTER => Duration::from_millis((reset * 1_000).saturating_sub(now_ms)),
@@ -92,7 +92,7 @@ mod tests {
             let name: HeaderName = name.parse().expect("a name");
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
-        Limits::read(&headers, 1_795_168_800_000)
+        Limits::from_headers(&headers, 1_795_168_800_000)
     }
 
     fn left(lines: &[(&str, &str)]) -> Vec<(u64, u64)> {

@@ -52,17 +52,17 @@ pub(super) struct Pages {
 }
 
 impl Reading {
-    pub(super) fn of(safe: Address) -> Self {
+    pub(super) fn for_safe(safe: Address) -> Self {
         Self { safe, listing: Listing::default(), places: HashMap::new() }
     }
 
     /// Adds the content of `page`, and returns the offset of the next page; `None` at the end of the list, or at the
     /// limit of requests, which is a flaw of the list.
-    pub(super) fn turn(&mut self, page: &PageJson<'_>, pages: &mut Pages) -> Option<usize> {
-        let hashes = self.take(page);
+    pub(super) fn read_page(&mut self, page: &PageJson<'_>, pages: &mut Pages) -> Option<usize> {
+        let hashes = self.take_entries(page);
         let n = page.results.items.len() + page.results.beyond;
         if page.results.beyond > 0 {
-            self.flaw(format!(
+            self.record_flaw(format!(
                 "it lists {n} transactions on one page; the first {} are looked at",
                 n - page.results.beyond
             ));
@@ -77,7 +77,7 @@ impl Reading {
             // More transactions were removed between two pages than the pages share, or the service returns arbitrary
             // pages.
             if pages.again || pages.n_read >= PAGES_MAX {
-                self.flaw(format!(
+                self.record_flaw(format!(
                     "the queue of {} changes faster than it can be read, or its pages are made up",
                     self.safe
                 ));
@@ -90,12 +90,12 @@ impl Reading {
             return None;
         }
         if !is_new && meets {
-            self.flaw(format!("it gives the same page of the queue of {} again and again", self.safe));
+            self.record_flaw(format!("it gives the same page of the queue of {} again and again", self.safe));
             return None;
         }
         if pages.offset + n >= QUEUED_MAX || pages.n_read >= PAGES_MAX {
             let beyond = pages.offset + n;
-            self.flaw(format!("more than {beyond} transactions wait for {}; those are looked at", self.safe));
+            self.record_flaw(format!("more than {beyond} transactions wait for {}; those are looked at", self.safe));
             return None;
         }
         pages.overlaps = n > OVERLAP;
@@ -104,24 +104,24 @@ impl Reading {
     }
 
     /// Returns the listing with the first of its flaws.
-    pub(super) fn end(mut self) -> Listing {
+    pub(super) fn into_listing(mut self) -> Listing {
         self.listing.flaws.truncate(FLAWS_MAX);
         self.listing
     }
 
     /// Adds the items of the Safe, and returns the hashes under which they are listed.
-    fn take(&mut self, page: &PageJson<'_>) -> Vec<B256> {
+    fn take_entries(&mut self, page: &PageJson<'_>) -> Vec<B256> {
         let mut hashes = Vec::new();
         for json in &page.results.items {
-            match parse::item(json.get()) {
+            match parse::parse_proposal(json.get()) {
                 Ok(item) if item.safe != self.safe => {
-                    self.flaw(format!("asked about {}, it lists a transaction of {}", self.safe, item.safe));
+                    self.record_flaw(format!("asked about {}, it lists a transaction of {}", self.safe, item.safe));
                 }
                 Ok(item) => {
                     hashes.push(item.claimed);
-                    self.keep(item);
+                    self.keep_proposal(item);
                 }
-                Err(why) => self.flaw(format!("it lists what is no transaction: {why}")),
+                Err(why) => self.record_flaw(format!("it lists what is no transaction: {why}")),
             }
         }
         hashes
@@ -129,20 +129,20 @@ impl Reading {
 
     /// Adds an item that is not there yet. An item listed under the hash of another is kept as well: the decoder
     /// decides which of them has that hash.
-    fn keep(&mut self, item: Queued) {
+    fn keep_proposal(&mut self, item: Queued) {
         let queued = &mut self.listing.queued;
         let places = self.places.entry(item.claimed).or_default();
         if places.iter().any(|place| queued.get(*place) == Some(&item)) {
             return;
         }
         if queued.len() >= 2 * QUEUED_MAX {
-            return self.flaw(format!("it lists more than {} transactions of {}", 2 * QUEUED_MAX, self.safe));
+            return self.record_flaw(format!("it lists more than {} transactions of {}", 2 * QUEUED_MAX, self.safe));
         }
         places.push(queued.len());
         queued.push(item);
     }
 
-    fn flaw(&mut self, flaw: String) {
+    fn record_flaw(&mut self, flaw: String) {
         if self.listing.flaws.len() < FLAWS_MAX {
             self.listing.flaws.push(flaw);
         }
@@ -164,15 +164,16 @@ mod tests {
     /// Reads the list that `serve` returns for each offset, with a flag for further pages; returns the offsets and the
     /// resulting listing.
     fn read(mut serve: impl FnMut(usize) -> (Vec<Value>, bool)) -> (Vec<usize>, Listing) {
-        let (mut reading, mut pages, mut next, mut offsets) = (Reading::of(SAFE), Pages::default(), Some(0), vec![]);
+        let (mut reading, mut pages, mut next, mut offsets) =
+            (Reading::for_safe(SAFE), Pages::default(), Some(0), vec![]);
         while let Some(offset) = next {
             offsets.push(offset);
             let (items, more) = serve(offset);
             let body = json!({ "next": more.then_some("http://elsewhere.example/"), "results": items }).to_string();
             let page: PageJson<'_> = serde_json::from_str(&body).expect("a page");
-            next = reading.turn(&page, &mut pages);
+            next = reading.read_page(&page, &mut pages);
         }
-        (offsets, reading.end())
+        (offsets, reading.into_listing())
     }
 
     fn window(list: &[Value], offset: usize) -> (Vec<Value>, bool) {

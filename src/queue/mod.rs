@@ -17,8 +17,8 @@ mod parse;
 mod schedule;
 mod settings;
 
-pub use budget::{Budget, PollDecision, sustains, takes};
+pub use budget::{Budget, PollDecision, monthly_requests, sustainable_interval};
 pub use client::{Account, Client, ServiceError};
 pub use listing::{Listing, QUEUED_MAX};
 pub use schedule::Schedule;
-pub use settings::{EXAMPLE, Service, parse};
+pub use settings::{EXAMPLE, Service, parse_service};

@@ -5,7 +5,7 @@
 //! decimal strings, small ones are numbers or strings.
 
 use crate::model::queue::{Confirmation, Queued};
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use jiff::Timestamp;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
@@ -25,7 +25,7 @@ const COMPLAINT_CHARS_MAX: usize = 120;
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccountJson {
     pub(super) address: Address,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "deserialize_number")]
     pub(super) nonce: U256,
     #[serde(default)]
     pub(super) owners: Vec<Address>,
@@ -56,23 +56,23 @@ pub(super) struct Items<'a> {
 struct ItemJson {
     safe: Address,
     to: Address,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(default, deserialize_with = "deserialize_number")]
     value: U256,
     #[serde(default)]
     data: Option<Bytes>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(default, deserialize_with = "deserialize_number")]
     operation: U256,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(default, deserialize_with = "deserialize_number")]
     safe_tx_gas: U256,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(default, deserialize_with = "deserialize_number")]
     base_gas: U256,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(default, deserialize_with = "deserialize_number")]
     gas_price: U256,
     #[serde(default)]
     gas_token: Option<Address>,
     #[serde(default)]
     refund_receiver: Option<Address>,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "deserialize_number")]
     nonce: U256,
     safe_tx_hash: B256,
     #[serde(default)]
@@ -130,8 +130,9 @@ impl<'de> Visitor<'de> for ItemsVisitor {
 ///
 /// # Errors
 /// What about it makes no sense, without repeating it whole.
-pub(super) fn item(json: &str) -> Result<Queued, String> {
-    let item: ItemJson = serde_json::from_str(json).map_err(|why| printable(why.to_string(), COMPLAINT_CHARS_MAX))?;
+pub(super) fn parse_proposal(json: &str) -> Result<Queued, String> {
+    let item: ItemJson =
+        serde_json::from_str(json).map_err(|why| escape_unprintable(why.to_string(), COMPLAINT_CHARS_MAX))?;
     let agreed =
         |json: ConfirmationJson| Confirmation { owner: json.owner, signature: json.signature.unwrap_or_default() };
     let second = |text: String| u64::try_from(text.parse::<Timestamp>().ok()?.as_second()).ok();
@@ -154,7 +155,7 @@ pub(super) fn item(json: &str) -> Result<Queued, String> {
     })
 }
 
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
+fn deserialize_number<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Number {
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_item_is_read_whatever_is_null_in_it() {
-        let item = item(&whole().to_string()).expect("an item");
+        let item = parse_proposal(&whole().to_string()).expect("an item");
         assert_eq!((item.value, item.nonce, item.base_gas), (U256::MAX, U256::from(7), U256::ONE));
         assert_eq!((item.data, item.proposer, item.submitted), (Bytes::new(), None, Some(1_795_168_800)));
     }
@@ -201,10 +202,13 @@ mod tests {
         let pit = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
         let body = format!(r#"{{ "results": [{pit}], "dataDecoded": {pit}, "next": {pit} }}"#);
         let page: PageJson<'_> = serde_json::from_str(&body).expect("a page");
-        assert!(page.has_next() && item(page.results.items[0].get()).is_err());
+        assert!(page.has_next() && parse_proposal(page.results.items[0].get()).is_err());
         let mut decoded = whole().to_string();
         decoded = decoded.replace(r#"{"method":"lies"}"#, &pit);
-        assert!(decoded.len() > pit.len() && item(&decoded).is_ok(), "what the service decoded is passed over");
+        assert!(
+            decoded.len() > pit.len() && parse_proposal(&decoded).is_ok(),
+            "what the service decoded is passed over"
+        );
         let flood = format!(r#"{{ "results": [{}0] }}"#, "0,".repeat(1 << 20));
         let page: PageJson<'_> = serde_json::from_str(&flood).expect("a page");
         assert_eq!((page.results.items.len(), page.results.beyond), (ITEMS_MAX, (1 << 20) + 1 - ITEMS_MAX));
@@ -223,8 +227,8 @@ mod tests {
         ] {
             let mut item_json = whole();
             item_json[key] = value;
-            assert!(item(&item_json.to_string()).is_err(), "{key}");
+            assert!(parse_proposal(&item_json.to_string()).is_err(), "{key}");
         }
-        assert!(item("[]").is_err() && item("{}").is_err());
+        assert!(parse_proposal("[]").is_err() && parse_proposal("{}").is_err());
     }
 }

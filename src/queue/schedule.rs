@@ -52,14 +52,14 @@ impl Schedule {
     ) -> Self {
         let turn = QueueTurn { due: now, hot_until: None, waits: false, failures: 0, seen: now, turn_at: None };
         let queues: BTreeMap<_, _> = safes.map(|safe| (safe, turn)).collect();
-        let cold = cold.max(budget.sustains(queues.len()));
+        let cold = cold.max(budget.sustainable_interval(queues.len()));
         Self { hot: hot.min(cold), cold, queues, failures: 0, resumes: now }
     }
 
     /// Returns the time between two looks at a quiet queue: the configured interval, or more where the quota requires
     /// it.
     #[must_use]
-    pub fn cold(&self) -> Duration {
+    pub fn idle_interval(&self) -> Duration {
         self.cold
     }
 
@@ -67,31 +67,32 @@ impl Schedule {
     /// failure time tolerated of a service: a quarter more than the period, since turns wait for each other, and never
     /// less than the period plus twice the patience.
     #[must_use]
-    pub fn late(&self, patience: Duration) -> Duration {
+    pub fn overdue_after(&self, patience: Duration) -> Duration {
         self.cold + (self.cold / 4).max(2 * patience)
     }
 
     /// Returns the time between two looks at a queue in which something waits and nothing happens: the geometric mean
     /// of the intervals for active and quiet queues.
-    fn warm(&self) -> Duration {
+    fn active_interval(&self) -> Duration {
         Duration::from_secs_f64((self.hot.as_secs_f64() * self.cold.as_secs_f64()).sqrt())
     }
 
     /// Returns the queue that has been due for longest among those that the budget allows.
     #[must_use]
-    pub fn due(&self, budget: &Budget, now: Instant) -> Option<Address> {
+    pub fn next_due(&self, budget: &Budget, now: Instant) -> Option<Address> {
         if now < self.resumes || now < budget.ready_at() {
             return None;
         }
         let all = [PollDecision::Due, PollDecision::Busy, PollDecision::Waiting, PollDecision::Retry];
-        let allowed: Vec<PollDecision> = all.into_iter().filter(|look| budget.allows(*look, now)).collect();
-        let due = self.queues.iter().filter(|(_, turn)| turn.due <= now && allowed.contains(&self.look(turn, now)));
+        let allowed: Vec<PollDecision> = all.into_iter().filter(|look| budget.allows_poll(*look, now)).collect();
+        let due =
+            self.queues.iter().filter(|(_, turn)| turn.due <= now && allowed.contains(&self.poll_kind(turn, now)));
         due.min_by_key(|(_, turn)| turn.due).map(|(safe, _)| *safe)
     }
 
     /// Returns the reason for a look. A queue whose turn has come is treated like all others, independent of its
     /// activity and failures.
-    fn look(&self, turn: &QueueTurn, now: Instant) -> PollDecision {
+    fn poll_kind(&self, turn: &QueueTurn, now: Instant) -> PollDecision {
         match turn.turn_at {
             Some(at) if now < at && turn.failures > 0 => PollDecision::Retry,
             Some(at) if now < at && turn.is_hot(now) => PollDecision::Busy,
@@ -110,7 +111,7 @@ impl Schedule {
     }
 
     /// Records activity of these Safes on chain.
-    pub fn stirred(&mut self, safes: &[Address], now: Instant) {
+    pub fn mark_touched(&mut self, safes: &[Address], now: Instant) {
         for safe in safes {
             if let Some(turn) = self.queues.get_mut(safe) {
                 turn.hot_until = Some(now + HOT_FOR);
@@ -124,8 +125,8 @@ impl Schedule {
 
     /// Records a look at the queue: whether something in it changed or is still unclear, and whether anything waits in
     /// it.
-    pub fn looked(&mut self, safe: Address, changed: bool, waits: bool, now: Instant) {
-        let (hot, warm, turn_at) = (self.hot, self.warm(), self.next_turn(safe, now));
+    pub fn record_success(&mut self, safe: Address, changed: bool, waits: bool, now: Instant) {
+        let (hot, warm, turn_at) = (self.hot, self.active_interval(), self.next_turn(safe, now));
         let Some(turn) = self.queues.get_mut(&safe) else { return };
         if changed {
             turn.hot_until = Some(now + HOT_FOR);
@@ -140,24 +141,24 @@ impl Schedule {
     }
 
     /// Records a failed poll whose cause is not the service.
-    pub fn failed(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
+    pub fn record_failure(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
         let turn_at = self.next_turn(safe, now);
         let Some(turn) = self.queues.get_mut(&safe) else { return };
-        turn.due = now + RETRY.wait(turn.failures, rng);
+        turn.due = now + RETRY.jittered_delay(turn.failures, rng);
         (turn.failures, turn.turn_at) = (turn.failures.saturating_add(1), Some(turn_at));
     }
 
     /// Records that the service failed. Until a look succeeds, all queues together are tried as often as a single one:
     /// otherwise fifty queues would spend the quota on fifty failures of the same service.
-    pub fn refused(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
-        self.failed(safe, now, rng);
-        self.resumes = now + RETRY.wait(self.failures, rng);
+    pub fn record_service_failure(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
+        self.record_failure(safe, now, rng);
+        self.resumes = now + RETRY.jittered_delay(self.failures, rng);
         self.failures = self.failures.saturating_add(1);
     }
 
     /// Returns the time since the last poll of the Safe that has waited longest.
     #[must_use]
-    pub fn oldest(&self, now: Instant) -> Duration {
+    pub fn oldest_poll_age(&self, now: Instant) -> Duration {
         self.queues.values().map(|turn| now.saturating_duration_since(turn.seen)).max().unwrap_or_default()
     }
 }
@@ -171,7 +172,7 @@ impl QueueTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::sustains;
+    use crate::queue::sustainable_interval;
 
     const HOT: Duration = Duration::from_secs(60);
     const COLD: Duration = Duration::from_secs(900);
@@ -185,55 +186,55 @@ mod tests {
 
     #[test]
     fn a_quiet_queue_is_looked_at_seldom_and_a_busy_one_often_for_a_while() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let (mut schedule, budget) = schedule(now);
-        assert_eq!(schedule.due(&budget, now), Some(SAFE));
-        schedule.looked(SAFE, false, false, now);
-        assert_eq!(schedule.due(&budget, now + COLD - HOT), None);
-        assert_eq!(schedule.due(&budget, now + COLD), Some(SAFE));
-        schedule.stirred(&[SAFE], now + HOT);
-        assert_eq!(schedule.due(&budget, now + HOT), Some(SAFE), "what happens on chain makes it due");
-        schedule.looked(SAFE, false, false, now + HOT);
-        assert_eq!(schedule.due(&budget, now + 2 * HOT), Some(SAFE));
+        assert_eq!(schedule.next_due(&budget, now), Some(SAFE));
+        schedule.record_success(SAFE, false, false, now);
+        assert_eq!(schedule.next_due(&budget, now + COLD - HOT), None);
+        assert_eq!(schedule.next_due(&budget, now + COLD), Some(SAFE));
+        schedule.mark_touched(&[SAFE], now + HOT);
+        assert_eq!(schedule.next_due(&budget, now + HOT), Some(SAFE), "what happens on chain makes it due");
+        schedule.record_success(SAFE, false, false, now + HOT);
+        assert_eq!(schedule.next_due(&budget, now + 2 * HOT), Some(SAFE));
         let quiet = now + HOT + HOT_FOR;
-        schedule.looked(SAFE, false, false, quiet);
-        assert_eq!(schedule.due(&budget, quiet + HOT), None, "and then it is quiet again");
+        schedule.record_success(SAFE, false, false, quiet);
+        assert_eq!(schedule.next_due(&budget, quiet + HOT), None, "and then it is quiet again");
     }
 
     #[test]
     fn a_quota_that_is_too_small_stretches_the_looks() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let budget = Budget::new(5_000, 2, MONTH, now);
         let safes = (0..10).map(Address::with_last_byte);
         let schedule = Schedule::new(safes, HOT, COLD, &budget, now);
-        assert_eq!(schedule.cold().as_secs(), 12_960);
+        assert_eq!(schedule.idle_interval().as_secs(), 12_960);
     }
 
     #[test]
     fn what_fails_is_tried_again_and_never_more_often_than_the_backoff_lets_it() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let (mut schedule, budget) = schedule(now);
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..20 {
-            schedule.failed(SAFE, now, &mut rng);
-            schedule.stirred(&[SAFE], now);
-            assert_eq!(schedule.due(&budget, now), None);
+            schedule.record_failure(SAFE, now, &mut rng);
+            schedule.mark_touched(&[SAFE], now);
+            assert_eq!(schedule.next_due(&budget, now), None);
         }
-        assert_eq!(schedule.due(&budget, now + RETRY.cap), Some(SAFE));
-        assert_eq!(schedule.oldest(now + COLD), COLD);
+        assert_eq!(schedule.next_due(&budget, now + RETRY.cap), Some(SAFE));
+        assert_eq!(schedule.oldest_poll_age(now + COLD), COLD);
     }
 
     #[test]
     fn all_queues_together_are_tried_as_often_as_one_while_the_service_fails() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let budget = Budget::new(1_000_000, 1_000, MONTH, now);
         let mut schedule = Schedule::new((0..50).map(Address::with_last_byte), HOT, COLD, &budget, now);
         let mut rng = fastrand::Rng::with_seed(7);
         let (mut tried, mut n) = (std::collections::BTreeSet::new(), 0_u32);
         for second in 0..3_600 {
             let at = now + Duration::from_secs(second);
-            while let Some(safe) = schedule.due(&budget, at) {
-                schedule.refused(safe, at, &mut rng);
+            while let Some(safe) = schedule.next_due(&budget, at) {
+                schedule.record_service_failure(safe, at, &mut rng);
                 tried.insert(safe);
                 n += 1;
             }
@@ -241,17 +242,17 @@ mod tests {
         // One request every thirty seconds on average, in addition to the first few.
         assert!(n < 200 && tried.len() == 50, "{n} requests for {} queues", tried.len());
         let at = now + Duration::from_secs(3_661);
-        let back = schedule.due(&budget, at).expect("one is tried");
-        schedule.looked(back, false, false, at);
+        let back = schedule.next_due(&budget, at).expect("one is tried");
+        schedule.record_success(back, false, false, at);
         for _ in 1..50 {
-            let next = schedule.due(&budget, at).expect("all are tried at once when it is back");
-            schedule.looked(next, false, false, at);
+            let next = schedule.next_due(&budget, at).expect("all are tried at once when it is back");
+            schedule.record_success(next, false, false, at);
         }
-        assert_eq!(schedule.due(&budget, at), None);
+        assert_eq!(schedule.next_due(&budget, at), None);
     }
 
     fn schedule_of(per_month: u32, n: u8) -> Schedule {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let budget = Budget::new(per_month, 2, MONTH, now);
         Schedule::new((0..n).map(Address::with_last_byte), HOT, COLD, &budget, now)
     }
@@ -274,7 +275,7 @@ mod tests {
     /// time without a look, and in addition the total number of requests.
     fn play(per_month: u32, days: u32, lives: &[Life], seed: u64) -> (Vec<(u32, Duration)>, u32) {
         const STEP: Duration = Duration::from_secs(60);
-        let start = crate::runtime::instant();
+        let start = crate::runtime::monotonic_now();
         let end = start + Duration::from_secs(86_400) * days;
         let mut budget = Budget::new(per_month, 2, end - start, start);
         let safes: Vec<Address> = (0..lives.len()).map(|n| Address::left_padding_from(&n.to_be_bytes())).collect();
@@ -283,24 +284,24 @@ mod tests {
         let (mut looks, mut spent, mut now) = (vec![(0, Duration::ZERO, start); lives.len()], 0, start);
         while now < end {
             let busy = safes.iter().zip(lives).filter(|(_, life)| matches!(life, Life::Busy | Life::Long));
-            schedule.stirred(&busy.map(|(safe, _)| *safe).collect::<Vec<_>>(), now);
+            schedule.mark_touched(&busy.map(|(safe, _)| *safe).collect::<Vec<_>>(), now);
             let mut at = now;
             while at < now + STEP
-                && let Some(safe) = schedule.due(&budget, at)
+                && let Some(safe) = schedule.next_due(&budget, at)
             {
                 let n = safes.iter().position(|known| *known == safe).expect("one of ours");
                 for _ in 0..if lives[n] == Life::Long { 7 } else { 2 } {
                     if budget.of_month() >= 1.0 {
-                        budget.spend(at);
+                        budget.spend_request(at);
                         spent += 1;
                     }
                 }
                 let look = &mut looks[n];
                 *look = (look.0 + 1, look.1.max(at - look.2), at);
                 match lives[n] {
-                    Life::Failing => schedule.refused(safe, at, &mut rng),
-                    Life::Waiting => schedule.looked(safe, false, true, at),
-                    life => schedule.looked(safe, life != Life::Quiet && rng.bool(), life != Life::Quiet, at),
+                    Life::Failing => schedule.record_service_failure(safe, at, &mut rng),
+                    Life::Waiting => schedule.record_success(safe, false, true, at),
+                    life => schedule.record_success(safe, life != Life::Quiet && rng.bool(), life != Life::Quiet, at),
                 }
                 at = budget.ready_at().max(at);
             }
@@ -327,8 +328,8 @@ mod tests {
             let (looks, spent) = play(per_month, 31, &lives, 7);
             let told = format!("{per_month} a month, {busy} busy, {long} long, {failing} failing");
             assert!(spent <= per_month, "{told}: {spent} requests");
-            let turn = sustains(per_month, 50).max(COLD);
-            let late = schedule_of(per_month, 50).late(Duration::from_secs(120));
+            let turn = sustainable_interval(per_month, 50).max(COLD);
+            let late = schedule_of(per_month, 50).overdue_after(Duration::from_secs(120));
             assert!(late >= turn + Duration::from_secs(240) && late <= turn + turn / 3, "{late:?} of {turn:?}");
             let (n, gap) = looks.iter().max_by_key(|(_, gap)| *gap).expect("fifty");
             assert!(*gap < late, "{told}: one was not looked at for {gap:?} of {turn:?}, {n} times in all");

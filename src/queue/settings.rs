@@ -67,32 +67,36 @@ impl fmt::Debug for Service {
 
 /// Reads a complete `[safe-service.<name>]` table, and the name of the chain of its Safes: every problem in it is
 /// reported, including unknown keys.
-pub fn parse<'a>(name: &At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Option<(At<&'a str>, Service)> {
-    let chain = table.require("chain", problems, Table::string);
+pub fn parse_service<'a>(
+    name: &At<&'a str>,
+    mut table: Table<'a>,
+    problems: &mut Problems,
+) -> Option<(At<&'a str>, Service)> {
+    let chain = table.require_key("chain", problems, Table::string);
     let key = table.secret("key", problems);
     let month = table.int_in("requests_per_month", 1..=MONTH_MAX, problems);
     let second = table.int_in("requests_per_second", 1..=SECOND_MAX, problems);
-    let hot = period(&mut table, "hot", HOT, problems);
-    let cold = period(&mut table, "cold", COLD.max(hot), problems);
+    let hot = read_period(&mut table, "hot", HOT, problems);
+    let cold = read_period(&mut table, "cold", COLD.max(hot), problems);
     if cold < hot {
         let spot = table.key_spot("cold").unwrap_or_else(|| table.spot());
         problems.push(spot.problem("`cold` is the longer of the two: what is quiet is looked at less often"));
     }
-    let patience = period(&mut table, "patience", PATIENCE, problems);
+    let patience = read_period(&mut table, "patience", PATIENCE, problems);
     let stale_after = table.duration("stale_after", problems).map_or(STALE_AFTER, |at| at.value);
-    let endpoint = Endpoint::parse(&mut table, UrlIs::SecretOrPlain, TIMEOUT, problems);
+    let endpoint = Endpoint::from_table(&mut table, UrlIs::SecretOrPlain, TIMEOUT, problems);
     let (keyed, hides) = (key.is_some(), key.clone());
-    table.finish(problems);
+    table.report_unknown_keys(problems);
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !plain || name.is_empty() || name.len() > NAME_BYTES_MAX {
         let hint = format!("write 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`");
-        problems.push(name.problem("this is not a name of a service").hint(hint));
+        problems.push(name.problem("this is not a name of a service").with_hint(hint));
     }
     let count = |at: Option<At<i64>>, with: u32, without: u32| {
         at.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(if keyed { with } else { without })
     };
     let endpoint = match hides {
-        Some(key) => endpoint?.hide(&key),
+        Some(key) => endpoint?.with_secret_redacted(&key),
         None => endpoint?,
     };
     let service = Service {
@@ -112,7 +116,7 @@ pub fn parse<'a>(name: &At<&'a str>, mut table: Table<'a>, problems: &mut Proble
 /// Maximum length of a service's name in bytes: the name is a label of metrics.
 const NAME_BYTES_MAX: usize = 32;
 
-fn period(table: &mut Table<'_>, key: &str, otherwise: Duration, problems: &mut Problems) -> Duration {
+fn read_period(table: &mut Table<'_>, key: &str, otherwise: Duration, problems: &mut Problems) -> Duration {
     let Some(at) = table.duration(key, problems) else { return otherwise };
     if at.value.is_zero() || at.value > PERIOD_MAX {
         problems.push(at.problem(format!("`{key}` must be longer than nothing, and at most a day")));
@@ -130,10 +134,10 @@ mod tests {
         let file = SourceFile::new("watchfire.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let all = document.table().table("safe-service", &mut problems).expect("a service");
-        let entries = all.entries();
+        let all = document.root_table().table("safe-service", &mut problems).expect("a service");
+        let entries = all.into_entries();
         let (name, value) = &entries[0];
-        let service = parse(name, value.table(&mut problems).expect("a table"), &mut problems);
+        let service = parse_service(name, value.table(&mut problems).expect("a table"), &mut problems);
         (service.map(|(_, service)| service), problems)
     }
 
@@ -163,7 +167,7 @@ mod tests {
             "watchfire.toml:7:23: `requests_per_second` must be from 1 to 1000",
             "watchfire.toml:8:12: `patience` must be longer than nothing, and at most a day",
         ];
-        assert_eq!(problems.lines(), expected);
+        assert_eq!(problems.to_lines(), expected);
         assert!(problems.render(false).contains("did you mean `requests_per_month`?"));
     }
 }

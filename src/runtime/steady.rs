@@ -26,9 +26,9 @@ impl Moment {
     pub fn now() -> Self {
         let since_boot = since_boot();
         Self {
-            boot: boot().to_owned(),
+            boot: boot_id().to_owned(),
             since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
-            utc_ms: u64::try_from(at(since_boot).as_millisecond()).unwrap_or(0),
+            utc_ms: u64::try_from(steady_time_at(since_boot).as_millisecond()).unwrap_or(0),
         }
     }
 
@@ -58,20 +58,20 @@ pub fn carry_on(moment: &Moment) {
 }
 
 /// Steady UTC.
-pub(super) fn now() -> Timestamp {
-    at(since_boot())
+pub(super) fn steady_now() -> Timestamp {
+    steady_time_at(since_boot())
 }
 
 /// Returns the current time of the machine's wall clock.
 #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
-pub(super) fn wall() -> Timestamp {
+pub(super) fn wall_now() -> Timestamp {
     Timestamp::now()
 }
 
-fn at(since_boot: Duration) -> Timestamp {
+fn steady_time_at(since_boot: Duration) -> Timestamp {
     let since_boot = SignedDuration::try_from(since_boot).unwrap_or(SignedDuration::MAX);
     let mut booted = BOOTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let wall = || wall().checked_sub(since_boot).unwrap_or(Timestamp::UNIX_EPOCH);
+    let wall = || wall_now().checked_sub(since_boot).unwrap_or(Timestamp::UNIX_EPOCH);
     booted.get_or_insert_with(wall).checked_add(since_boot).unwrap_or(Timestamp::MAX)
 }
 
@@ -85,7 +85,7 @@ fn since_boot() -> Duration {
     Duration::new(u64::try_from(read.tv_sec).unwrap_or(0), u32::try_from(read.tv_nsec).unwrap_or(0))
 }
 
-fn boot() -> &'static str {
+fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn steady_time_only_grows() {
-        let first = now();
-        assert!(now() >= first);
+        let first = steady_now();
+        assert!(steady_now() >= first);
         assert!(Moment::now().carried_to(&Moment::now()).is_some());
     }
 }

@@ -27,14 +27,14 @@ impl<'a> Document<'a> {
     /// Parses `file`. Syntax errors are reported as problems; the rest of the file can still be read.
     pub fn parse(file: &'a Arc<SourceFile>, secrets: Secrets, problems: &mut Problems) -> Self {
         let (mut root, mut errors) = DeTable::parse_recoverable(&file.text);
-        if let Some(foreign) = (!errors.is_empty()).then(|| foreign(file)).flatten() {
+        if let Some(foreign) = (!errors.is_empty()).then(|| foreign_format_problem(file)).flatten() {
             problems.push(foreign);
             // Otherwise every line would be reported as an error, and none of these errors would help.
             let empty = DeTable::parse_recoverable("").0;
             return Self { file, secrets, root: empty, read: ReadKeys::new(file.text.len()), foreign: true };
         }
         if errors.iter().any(|e| e.message().starts_with(STOPS)) {
-            let (mended, dropped) = mend(&file.text);
+            let (mended, dropped) = blank_unparsable_lines(&file.text);
             (root, errors) = DeTable::parse_recoverable(file.mended.get_or_init(|| mended));
             errors.extend(dropped);
         }
@@ -51,25 +51,25 @@ impl<'a> Document<'a> {
 
     /// The top level of the file.
     #[must_use]
-    pub fn table(&'a self) -> Table<'a> {
-        Table::new(self.reading(), 0..0, self.root.get_ref())
+    pub fn root_table(&'a self) -> Table<'a> {
+        Table::new(self.reading_context(), 0..0, self.root.get_ref())
     }
 
     /// Reports every key whose value was never read, at any depth: a key without effect is a mistake.
     ///
     /// The readers report unknown keys themselves, with the nearest known key, and stop at values that they cannot
     /// interpret. Call this only for files in which the readers found no problem.
-    pub fn finish(&self, problems: &mut Problems) {
-        self.reading().report_unread(self.root.get_ref(), problems);
+    pub fn report_unread_keys(&self, problems: &mut Problems) {
+        self.reading_context().report_unread(self.root.get_ref(), problems);
     }
 
-    fn reading(&self) -> Reading<'_> {
+    fn reading_context(&self) -> Reading<'_> {
         Reading { file: self.file, secrets: self.secrets, read: &self.read }
     }
 }
 
 /// Returns a problem if the file is written in another common configuration language than TOML.
-fn foreign(file: &Arc<SourceFile>) -> Option<Problem> {
+fn foreign_format_problem(file: &Arc<SourceFile>) -> Option<Problem> {
     let text = file.text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let key = |line: &str| {
@@ -95,12 +95,12 @@ fn foreign(file: &Arc<SourceFile>) -> Option<Problem> {
     };
     let start = text.find(first).unwrap_or(0) + (file.text.len() - text.len());
     let message = format!("this is {language}, and a configuration is written in TOML");
-    Some(file.spot(start..start + first.len()).problem(message).hint(instead).conceal())
+    Some(file.spot_at(start..start + first.len()).problem(message).with_hint(instead).without_snippet())
 }
 
 /// Blanks the lines at which the parser stops. The parser recovers from every mistake except a key without `=`, after
 /// which it reads nothing. Those lines are blanked one by one, until the parser reaches the end of the file.
-fn mend(text: &str) -> (String, Vec<toml::de::Error>) {
+fn blank_unparsable_lines(text: &str) -> (String, Vec<toml::de::Error>) {
     let mut mended = text.to_owned();
     let mut dropped = Vec::new();
     while dropped.len() < MENDED_LINES_MAX {
@@ -143,12 +143,12 @@ fn syntax_problems(file: &Arc<SourceFile>, mut errors: Vec<toml::de::Error>) -> 
 }
 
 fn syntax_problem(file: &Arc<SourceFile>, error: &toml::de::Error) -> Problem {
-    let spot = file.spot(error.span().unwrap_or(0..0));
+    let spot = file.spot_at(error.span().unwrap_or(0..0));
     let message = error.message();
     match message {
         "duplicate key" => {
             let key = &file.text[spot.span.clone()];
-            spot.problem(format!("`{key}` is written twice")).hint("a key stands once in its table; remove one")
+            spot.problem(format!("`{key}` is written twice")).with_hint("a key stands once in its table; remove one")
         }
         // For these two errors the parser's list of expected tokens does not help.
         _ => spot.problem(
@@ -192,9 +192,9 @@ withim = "5m"
         let file = SourceFile::new("dir/watch.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-        let mut table = document.table();
+        let mut table = document.root_table();
         read(&mut table, &mut problems);
-        table.finish(&mut problems);
+        table.report_unknown_keys(&mut problems);
         problems
     }
 
@@ -211,12 +211,12 @@ withim = "5m"
             assert_eq!(table.string("broken", problems), None);
             assert!(table.value("nonsense").is_none_or(|value| value.is_broken()));
             for mut step in table.tables("step", problems) {
-                step.require("within", problems, Table::duration);
-                step.finish(problems);
+                step.require_key("within", problems, Table::duration);
+                step.report_unknown_keys(problems);
             }
-            table.require("chain", problems, Table::string);
+            table.require_key("chain", problems, Table::string);
             let names = table.table("name", problems).unwrap();
-            let order: Vec<&str> = names.entries().iter().map(|(key, _)| key.value).collect();
+            let order: Vec<&str> = names.into_entries().iter().map(|(key, _)| key.value).collect();
             assert_eq!(order, ["0xB", "0xA"]);
         });
         let expected = [
@@ -234,7 +234,7 @@ withim = "5m"
             "dir/watch.toml:17:1: `within` is missing",
             "dir/watch.toml:18:1: unknown key `withim`",
         ];
-        assert_eq!(problems.lines(), expected);
+        assert_eq!(problems.to_lines(), expected);
     }
 
     #[test]
@@ -243,7 +243,7 @@ withim = "5m"
         let file = SourceFile::new("x.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-        let mut table = document.table();
+        let mut table = document.root_table();
         // The four cases: a table that was opened and never finished, one item of a list, a value that was requested
         // and never read, and a table opened through its entries.
         let mut a = table.table("a", &mut problems).unwrap();
@@ -251,11 +251,11 @@ withim = "5m"
         table.tables("d", &mut problems)[0].int("e", &mut problems);
         assert!(table.value("g").is_some_and(|value| value.name() == "g"));
         table.table("h", &mut problems);
-        assert_eq!(table.table("j", &mut problems).unwrap().entries().len(), 1);
+        assert_eq!(table.table("j", &mut problems).unwrap().into_entries().len(), 1);
         assert_eq!(table.tables("m", &mut problems).len(), 1);
         assert!(problems.is_empty());
-        document.finish(&mut problems);
-        let places: Vec<String> = problems.sorted().iter().map(|problem| problem.message.clone()).collect();
+        document.report_unread_keys(&mut problems);
+        let places: Vec<String> = problems.sorted_by_position().iter().map(|problem| problem.message.clone()).collect();
         let unread = |key: &str| format!("`{key}` has no effect here");
         assert_eq!(places, ["c", "f", "g", "i", "k", "n"].map(unread));
     }
@@ -265,7 +265,7 @@ withim = "5m"
         let problems = read("[oncall]\nadress = 1\n", |table, problems| {
             let mut oncall = table.table("oncall", problems).unwrap();
             assert!(oncall.value("address").is_none());
-            oncall.finish(problems);
+            oncall.report_unknown_keys(problems);
         });
         let expected = "error: unknown key `adress`
  --> dir/watch.toml:2:1
@@ -283,14 +283,16 @@ withim = "5m"
     fn a_problem_may_point_to_a_second_place() {
         let file = SourceFile::new("a.toml", "x = 1\n\n\n\n\nx = 2\n");
         let mut problems = Problems::new();
-        problems.push(file.spot(10..11).problem("`x` again").also(file.spot(0..1), "first written here"));
+        problems.push(
+            file.spot_at(10..11).problem("`x` again").with_related_spot(file.spot_at(0..1), "first written here"),
+        );
         let shown = problems.render(false);
         assert!(shown.contains("a.toml:6:1") && shown.contains("first written here"), "{shown}");
     }
 
     #[test]
     fn an_unreadable_file_is_a_problem_that_names_it() {
-        let problem = SourceFile::read(std::path::Path::new("no/such.toml")).unwrap_err();
+        let problem = SourceFile::read_file(std::path::Path::new("no/such.toml")).unwrap_err();
         let mut problems = Problems::new();
         problems.push(*problem);
         assert!(problems.render(false).contains("cannot read `no/such.toml`"), "{}", problems.render(false));
@@ -320,7 +322,7 @@ withim = "5m"
                     table.value(key);
                 }
             })
-            .lines();
+            .to_lines();
             assert_eq!(lines, ["dir/watch.toml:2:1: a list or a table is not closed before this"]);
         }
     }

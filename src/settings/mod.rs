@@ -19,4 +19,4 @@ pub use duration::{parse_duration, show_duration};
 pub use problem::{At, Problem, Problems, SourceFile, Spot};
 pub use secret::{Secret, Secrets};
 pub use table::Table;
-pub use value::{Value, nearest};
+pub use value::{Value, nearest_name};

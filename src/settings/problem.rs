@@ -72,9 +72,9 @@ impl SourceFile {
     /// # Errors
     ///
     /// A problem that names the file and the system's reason, or points at the first byte that is not UTF-8.
-    pub fn read(path: &std::path::Path) -> Result<Arc<Self>, Box<Problem>> {
+    pub fn read_file(path: &std::path::Path) -> Result<Arc<Self>, Box<Problem>> {
         let shown = path.display().to_string();
-        let unread = |reason: String| Box::new(Self::new(shown.clone(), "").spot(0..0).problem(reason));
+        let unread = |reason: String| Box::new(Self::new(shown.clone(), "").spot_at(0..0).problem(reason));
         let size = std::fs::metadata(path).map_err(|e| unread(format!("cannot read `{shown}`: {e}")))?.len();
         if size > FILE_BYTES_MAX {
             return Err(unread(format!("`{shown}` has {size} bytes; at most {FILE_BYTES_MAX} are read")));
@@ -85,23 +85,23 @@ impl SourceFile {
             let file = Self::new(shown.clone(), String::from_utf8_lossy(e.as_bytes()));
             let (line, column) = file.line_column(valid);
             let message = format!("`{shown}` is not UTF-8 text, from line {line}, column {column} on");
-            Box::new(file.spot(valid..valid).problem(message).hint("save it as UTF-8 in the editor"))
+            Box::new(file.spot_at(valid..valid).problem(message).with_hint("save it as UTF-8 in the editor"))
         })
     }
 
     /// Returns a position in this file. A span that reaches past the end, or into a character, is moved to the nearest
     /// boundary.
     #[must_use]
-    pub fn spot(self: &Arc<Self>, span: Range<usize>) -> Spot {
-        let start = floor(&self.text, span.start);
-        let end = floor(&self.text, span.end).max(start);
+    pub fn spot_at(self: &Arc<Self>, span: Range<usize>) -> Spot {
+        let start = floor_char_boundary(&self.text, span.start);
+        let end = floor_char_boundary(&self.text, span.end).max(start);
         Spot { file: Arc::clone(self), span: start..end }
     }
 
     /// Line and column of a byte, both from 1, the column in characters.
     #[must_use]
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
-        let before = &self.text[..floor(&self.text, byte)];
+        let before = &self.text[..floor_char_boundary(&self.text, byte)];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
@@ -129,10 +129,9 @@ impl At<&str> {
         let is_home = self.value == "~" || self.value.starts_with("~/");
         if is_home {
             let problem = self.problem(format!("`{}` begins with `~`, which only a shell understands", self.value));
-            problems.push(
-                problem
-                    .hint("write the whole path, such as `/home/NAME/…`, or one that starts at this file's directory"),
-            );
+            problems.push(problem.with_hint(
+                "write the whole path, such as `/home/NAME/…`, or one that starts at this file's directory",
+            ));
         }
         is_home
     }
@@ -184,32 +183,32 @@ impl<T> Deref for At<T> {
 impl Problem {
     /// Adds a hint that describes the correction.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Adds another position that explains the problem.
     #[must_use]
-    pub fn also(mut self, spot: Spot, label: impl Into<String>) -> Self {
+    pub fn with_related_spot(mut self, spot: Spot, label: impl Into<String>) -> Self {
         self.related.push((spot, label.into()));
         self
     }
 
     /// Shows the position without the text of the line.
     #[must_use]
-    pub fn conceal(mut self) -> Self {
+    pub fn without_snippet(mut self) -> Self {
         self.concealed = true;
         self
     }
 
     /// `file:line:column: message`, on one line.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn to_line(&self) -> String {
         format!("{}: {}", self.spot, self.message)
     }
 
-    fn report(&self) -> Group<'_> {
+    fn to_report_group(&self) -> Group<'_> {
         let title = Level::ERROR.primary_title(&self.message);
         // A problem of the file as a whole, such as a key missing at its top, has no line to show.
         let mut group = if self.spot.span == (0..0) {
@@ -218,10 +217,10 @@ impl Problem {
             let (line, column) = self.spot.line_column();
             title.element(Origin::path(&self.spot.file.path).line(line).char_column(column))
         } else {
-            title.element(snippet(&self.spot, AnnotationKind::Primary, None))
+            title.element(source_snippet(&self.spot, AnnotationKind::Primary, None))
         };
         for (spot, label) in &self.related {
-            group = group.element(snippet(spot, AnnotationKind::Context, Some(label)));
+            group = group.element(source_snippet(spot, AnnotationKind::Context, Some(label)));
         }
         match &self.hint {
             Some(hint) => group.element(Level::HELP.message(hint)),
@@ -252,12 +251,12 @@ impl Problems {
 
     /// Returns the number of mistakes seen so far, including those that follow from others.
     #[must_use]
-    pub fn seen(&self) -> usize {
+    pub fn seen_count(&self) -> usize {
         self.mistakes.len() + self.held_back
     }
 
     /// Adds a note that is not a mistake: no configuration is rejected because of it.
-    pub fn note(&mut self, note: Problem) {
+    pub fn push_note(&mut self, note: Problem) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -288,7 +287,7 @@ impl Problems {
 
     /// Returns the problems in the order of file and position.
     #[must_use]
-    pub fn sorted(&self) -> Vec<&Problem> {
+    pub fn sorted_by_position(&self) -> Vec<&Problem> {
         let mut sorted: Vec<&Problem> = self.mistakes.iter().collect();
         sorted.sort_by_key(|p| (&p.spot.file.path, p.spot.span.start, p.spot.span.end));
         sorted.dedup();
@@ -297,8 +296,8 @@ impl Problems {
 
     /// Returns one line for each mistake: `file:line:column: message`.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        self.sorted().into_iter().map(Problem::line).collect()
+    pub fn to_lines(&self) -> Vec<String> {
+        self.sorted_by_position().into_iter().map(Problem::to_line).collect()
     }
 
     /// Renders the problems in the style of rustc: the line, underlined, with a hint below. The text ends with a line
@@ -307,8 +306,8 @@ impl Problems {
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
-        for problem in self.sorted() {
-            out.push_str(&renderer.render(&[problem.report()]));
+        for problem in self.sorted_by_position() {
+            out.push_str(&renderer.render(&[problem.to_report_group()]));
             out.push_str("\n\n");
         }
         out.truncate(out.trim_end().len());
@@ -329,7 +328,7 @@ impl IntoIterator for Problems {
 }
 
 /// Builds a snippet from only those lines that the span touches, so that a long file costs no more than a short one.
-fn snippet<'a>(
+fn source_snippet<'a>(
     spot: &'a Spot,
     kind: AnnotationKind,
     label: Option<&'a str>,
@@ -341,6 +340,6 @@ fn snippet<'a>(
     Snippet::source(&text[from..to]).line_start(spot.line_column().0).path(&spot.file.path).annotation(annotation)
 }
 
-fn floor(text: &str, byte: usize) -> usize {
+fn floor_char_boundary(text: &str, byte: usize) -> usize {
     text.floor_char_boundary(byte)
 }

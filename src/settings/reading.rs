@@ -28,13 +28,13 @@ impl ReadKeys {
         Self((0..bytes / 64 + 1).map(|_| AtomicU64::new(0)).collect())
     }
 
-    fn mark(&self, at: usize) {
+    fn mark_read(&self, at: usize) {
         if let Some(word) = self.0.get(at / 64) {
             word.fetch_or(1 << (at % 64), Ordering::Relaxed);
         }
     }
 
-    fn holds(&self, at: usize) -> bool {
+    fn is_read(&self, at: usize) -> bool {
         self.0.get(at / 64).is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (at % 64)) != 0)
     }
 }
@@ -42,18 +42,18 @@ impl ReadKeys {
 impl Reading<'_> {
     /// Records that the value of `key` was read.
     pub(super) fn mark_read(&self, key: &Key<'_>) {
-        self.read.mark(key.span().start);
+        self.read.mark_read(key.span().start);
     }
 
     /// Reports every key below `table` whose value was not read. For an unread table only the table's own key is
     /// reported.
     pub(super) fn report_unread(&self, table: &DeTable<'_>, problems: &mut Problems) {
         for (key, value) in table {
-            if self.read.holds(key.span().start) {
+            if self.read.is_read(key.span().start) {
                 self.report_unread_within(value.get_ref(), problems);
             } else {
-                let problem = self.file.spot(key.span()).problem(format!("`{}` has no effect here", key.get_ref()));
-                problems.push(problem.hint("remove it: nothing that is written may be without effect"));
+                let problem = self.file.spot_at(key.span()).problem(format!("`{}` has no effect here", key.get_ref()));
+                problems.push(problem.with_hint("remove it: nothing that is written may be without effect"));
             }
         }
     }

@@ -40,7 +40,7 @@ enum Place {
 
 impl Place {
     /// Returns the secret without surrounding white space.
-    fn fetch(&self, source: &str) -> Result<SecretString, String> {
+    fn fetch_secret(&self, source: &str) -> Result<SecretString, String> {
         let text = match self {
             Self::Variable(name) => std::env::var(name).map_err(|e| match e {
                 std::env::VarError::NotPresent => format!("{source} is not set"),
@@ -70,7 +70,7 @@ impl Secret {
     /// configuration file.
     ///
     /// White space around the secret is dropped, as editors end a file with a line break.
-    pub fn parse(value: Value<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn from_value(value: Value<'_>, problems: &mut Problems) -> Option<Self> {
         let name = value.name();
         let usage = format!("write `{name} = {{ env = \"NAME\" }}` or `{name} = {{ file = \"path\" }}`");
         if value.is_broken() {
@@ -78,11 +78,11 @@ impl Secret {
         }
         let Some(mut table) = value.as_table() else {
             let problem = value.spot().problem(format!("`{name}` is a secret and must not stand in the file"));
-            problems.push(problem.hint(usage).conceal());
+            problems.push(problem.with_hint(usage).without_snippet());
             return None;
         };
         let secret = Self::of_table(&mut table, &usage, problems);
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         secret
     }
 
@@ -105,14 +105,14 @@ impl Secret {
                 (name.spot, source, Place::File(path))
             }
             _ => {
-                problems.push(table.spot().problem("a secret names either `env` or `file`").hint(usage));
+                problems.push(table.spot().problem("a secret names either `env` or `file`").with_hint(usage));
                 return None;
             }
         };
-        match table.secrets() {
+        match table.secrets_mode() {
             Secrets::NamesOnly => Some(Self { source, place: None, value: Arc::default() }),
             Secrets::OnUse => Some(Self { source, place: Some(place), value: Arc::default() }),
-            Secrets::Resolve => match place.fetch(&source) {
+            Secrets::Resolve => match place.fetch_secret(&source) {
                 Ok(value) => Some(Self { source, place: None, value: Arc::new(OnceLock::from(Ok(value))) }),
                 Err(why) => {
                     problems.push(spot.problem(why));
@@ -126,21 +126,21 @@ impl Secret {
     /// be fetched.
     #[must_use]
     pub fn expose(&self) -> Option<&str> {
-        self.fetched()?.as_ref().ok().map(ExposeSecret::expose_secret)
+        self.fetch_result()?.as_ref().ok().map(ExposeSecret::expose_secret)
     }
 
     /// Returns the reason why the secret is not available, for people.
     #[must_use]
     pub fn why_absent(&self) -> String {
-        match self.fetched() {
+        match self.fetch_result() {
             Some(Err(why)) => why.clone(),
             _ => format!("the secret in {} was not read", self.source),
         }
     }
 
-    fn fetched(&self) -> Option<&Result<SecretString, String>> {
+    fn fetch_result(&self) -> Option<&Result<SecretString, String>> {
         match &self.place {
-            Some(place) => Some(self.value.get_or_init(|| place.fetch(&self.source))),
+            Some(place) => Some(self.value.get_or_init(|| place.fetch_secret(&self.source))),
             None => self.value.get(),
         }
     }
@@ -167,7 +167,7 @@ mod tests {
         let file = SourceFile::new(dir.join("watch.toml").display().to_string(), text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, mode, &mut problems);
-        let secret = document.table().secret("key", &mut problems);
+        let secret = document.root_table().secret("key", &mut problems);
         (secret, problems)
     }
 
@@ -189,9 +189,9 @@ mod tests {
     fn a_secret_that_is_not_there_is_named_at_its_place() {
         let dir = Path::new("");
         let (_, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir, Secrets::Resolve);
-        assert_eq!(problems.lines(), ["watch.toml:1:15: environment variable `WATCHFIRE_NO_SUCH` is not set"]);
+        assert_eq!(problems.to_lines(), ["watch.toml:1:15: environment variable `WATCHFIRE_NO_SUCH` is not set"]);
         let (_, problems) = read("key = { file = \"no/such\" }", dir, Secrets::Resolve);
-        assert!(problems.lines()[0].contains("cannot read the secret in file `no/such`"));
+        assert!(problems.to_lines()[0].contains("cannot read the secret in file `no/such`"));
         let (secret, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir, Secrets::NamesOnly);
         assert!(problems.is_empty());
         assert_eq!(secret.unwrap().expose(), None);

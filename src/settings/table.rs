@@ -3,7 +3,7 @@
 use super::problem::{At, Problem, Problems, SourceFile, Spot};
 use super::reading::Reading;
 use super::secret::{Secret, Secrets};
-use super::value::{Value, nearest};
+use super::value::{Value, nearest_name};
 use crate::model::Severity;
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -33,30 +33,30 @@ impl<'a> Table<'a> {
     /// Returns the location of the header, or of the braces of an inline table.
     #[must_use]
     pub fn spot(&self) -> Spot {
-        self.reading.file.spot(self.span.clone())
+        self.reading.file.spot_at(self.span.clone())
     }
 
     /// Returns the file that contains the table.
     #[must_use]
-    pub fn file(&self) -> &'a Arc<SourceFile> {
+    pub fn source_file(&self) -> &'a Arc<SourceFile> {
         self.reading.file
     }
 
     /// Returns the handling of secrets.
     #[must_use]
-    pub fn secrets(&self) -> Secrets {
+    pub fn secrets_mode(&self) -> Secrets {
         self.reading.secrets
     }
 
     /// Returns the location of the key. Does not mark it as known.
     #[must_use]
     pub fn key_spot(&self, key: &str) -> Option<Spot> {
-        self.entries.get_key_value(key).map(|(key, _)| self.reading.file.spot(key.span()))
+        self.entries.get_key_value(key).map(|(key, _)| self.reading.file.spot_at(key.span()))
     }
 
     /// Returns whether the key is present. Does not mark it as known.
     #[must_use]
-    pub fn has(&self, key: &str) -> bool {
+    pub fn has_key(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
@@ -77,12 +77,12 @@ impl<'a> Table<'a> {
 
     /// Returns all entries in the order of the file, for tables with free keys.
     #[must_use]
-    pub fn entries(self) -> Vec<(At<&'a str>, Value<'a>)> {
+    pub fn into_entries(self) -> Vec<(At<&'a str>, Value<'a>)> {
         let mut entries: Vec<_> = self
             .entries
             .iter()
             .map(|(key, raw)| {
-                let at = At { value: &**key.get_ref(), spot: self.reading.file.spot(key.span()) };
+                let at = At { value: &**key.get_ref(), spot: self.reading.file.spot_at(key.span()) };
                 (at, Value::new(self.reading, key, raw))
             })
             .collect();
@@ -92,29 +92,29 @@ impl<'a> Table<'a> {
 
     /// Returns the value that `get` reads under `key`, as in `table.require("label", problems, Table::string)`. Reports
     /// an absent key as a problem.
-    pub fn require<T>(
+    pub fn require_key<T>(
         &mut self,
         key: &str,
         problems: &mut Problems,
         get: impl FnOnce(&mut Self, &str, &mut Problems) -> Option<T>,
     ) -> Option<T> {
-        if !self.has(key) {
+        if !self.has_key(key) {
             self.known.insert(key.to_owned());
-            problems.push(self.missing(key));
+            problems.push(self.missing_key_problem(key));
             return None;
         }
         get(self, key, problems)
     }
 
     /// Returns the values of the keys that no getter has requested so far.
-    pub fn unclaimed(&self) -> impl Iterator<Item = Value<'a>> + '_ {
+    pub fn unread_values(&self) -> impl Iterator<Item = Value<'a>> + '_ {
         let unclaimed = self.entries.iter().filter(|(key, _)| !self.known.contains(key.get_ref().as_ref()));
         unclaimed.map(|(key, raw)| Value::new(self.reading, key, raw))
     }
 
     /// Returns the problem that `key` is absent, for callers that add details.
     #[must_use]
-    pub fn missing(&self, key: &str) -> Problem {
+    pub fn missing_key_problem(&self, key: &str) -> Problem {
         self.spot().problem(format!("`{key}` is missing"))
     }
 
@@ -175,7 +175,7 @@ impl<'a> Table<'a> {
 
     /// `{ env = "NAME" }` or `{ file = "path" }`.
     pub fn secret(&mut self, key: &str, problems: &mut Problems) -> Option<Secret> {
-        Secret::parse(self.value(key)?, problems)
+        Secret::from_value(self.value(key)?, problems)
     }
 
     /// Reads a value that must be one of several words.
@@ -184,16 +184,16 @@ impl<'a> Table<'a> {
     }
 
     /// Reports every key that no getter asked for, with the nearest known one as a hint.
-    pub fn finish(self, problems: &mut Problems) {
+    pub fn report_unknown_keys(self, problems: &mut Problems) {
         for key in self.entries.keys().filter(|key| !self.known.contains(key.get_ref().as_ref())) {
             let name = key.get_ref();
             let known = self.known.iter().map(String::as_str);
-            let hint = nearest(name, known.clone()).map_or_else(
+            let hint = nearest_name(name, known.clone()).map_or_else(
                 || format!("known keys are {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            let problem = self.reading.file.spot(key.span()).problem(format!("unknown key `{name}`"));
-            problems.push(if self.known.is_empty() { problem } else { problem.hint(hint) });
+            let problem = self.reading.file.spot_at(key.span()).problem(format!("unknown key `{name}`"));
+            problems.push(if self.known.is_empty() { problem } else { problem.with_hint(hint) });
         }
     }
 }

@@ -118,7 +118,7 @@ impl Support {
 
     /// Returns the reason why the ability is missing or unknown.
     #[must_use]
-    pub fn why(&self) -> Option<&str> {
+    pub fn unavailable_reason(&self) -> Option<&str> {
         match self {
             Self::Yes => None,
             Self::No(why) | Self::Unknown(why) => Some(why),
@@ -129,14 +129,14 @@ impl Support {
 impl Capabilities {
     /// Returns the state of an ability.
     #[must_use]
-    pub fn of(&self, ability: Capability) -> &Support {
+    pub fn capability_status(&self, ability: Capability) -> &Support {
         &self.can[ability as usize]
     }
 
     /// Returns whether the ability was seen to work.
     #[must_use]
-    pub fn has(&self, ability: Capability) -> bool {
-        self.of(ability).is_yes()
+    pub fn has_capability(&self, ability: Capability) -> bool {
+        self.capability_status(ability).is_yes()
     }
 
     /// Returns each capability and its state.
@@ -147,33 +147,37 @@ impl Capabilities {
     /// Returns the capabilities that the program needs and this node was not seen to have. With `tags`, finality is
     /// read from the block tags.
     #[must_use]
-    pub fn lacking(&self, tags: bool) -> Vec<Capability> {
+    pub fn missing_capabilities(&self, tags: bool) -> Vec<Capability> {
         // Receipts one by one are slow but sufficient.
-        let receipts = if self.has(Capability::Receipts) { None } else { Some(Capability::BlockReceipts) };
+        let receipts = if self.has_capability(Capability::Receipts) { None } else { Some(Capability::BlockReceipts) };
         let tags = tags.then_some([Capability::SafeTag, Capability::FinalizedTag]).into_iter().flatten();
         let needed = receipts.into_iter().chain([Capability::StateReads]).chain(tags);
-        needed.filter(|ability| !self.has(*ability)).collect()
+        needed.filter(|ability| !self.has_capability(*ability)).collect()
     }
 
     /// Returns the abilities that were present in the previous probe and are missing now. An ability that could not be
     /// tested does not count as lost.
     #[must_use]
     pub fn lost_since(&self, before: &Self) -> Vec<Capability> {
-        let lost = |ability: &Capability| before.has(*ability) && matches!(self.of(*ability), Support::No(_));
+        let lost = |ability: &Capability| {
+            before.has_capability(*ability) && matches!(self.capability_status(*ability), Support::No(_))
+        };
         Capability::ALL.into_iter().filter(lost).collect()
     }
 
     /// Returns the abilities that are present now and were missing in the previous probe.
     #[must_use]
     pub fn gained_since(&self, before: &Self) -> Vec<Capability> {
-        let gained = |ability: &Capability| self.has(*ability) && matches!(before.of(*ability), Support::No(_));
+        let gained = |ability: &Capability| {
+            self.has_capability(*ability) && matches!(before.capability_status(*ability), Support::No(_))
+        };
         Capability::ALL.into_iter().filter(gained).collect()
     }
 
     /// Returns these capabilities, with those that could not be tried this time taken from `before`. A loss is
     /// therefore detected even if a probe in between failed.
     #[must_use]
-    pub fn after(mut self, before: &Self) -> Self {
+    pub fn with_unknown_from(mut self, before: &Self) -> Self {
         for (now, before) in self.can.iter_mut().zip(&before.can) {
             if matches!(now, Support::Unknown(_)) {
                 now.clone_from(before);
@@ -189,7 +193,9 @@ impl Capabilities {
 #[must_use]
 pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capabilities)]) -> Vec<String> {
     // A capability that could not be tried, for example on a chain without transactions, is not yet a gap.
-    let any = |ability: Capability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Support::No(_)));
+    let any = |ability: Capability| {
+        endpoints.iter().any(|(_, node)| !matches!(node.capability_status(ability), Support::No(_)))
+    };
     if endpoints.is_empty() {
         return vec!["everything: no endpoint could be asked".to_owned()];
     }
@@ -198,13 +204,13 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capab
     }
     let mut blind = Vec::new();
     if !traces {
-        blind.push(format!("{}: `traces = false`", inside(kind)));
+        blind.push(format!("{}: `traces = false`", unlogged_effects(kind)));
     } else if !any(Capability::CallTracer) && !any(Capability::TraceBlock) {
-        blind.push(format!("{}: no endpoint tells what runs inside a transaction", inside(kind)));
+        blind.push(format!("{}: no endpoint tells what runs inside a transaction", unlogged_effects(kind)));
     }
     if !any(Capability::StateReads) {
         let silent = "changes of its state that leave no log";
-        let what = unread(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
+        let what = unread_state(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
     }
     if matches!(kind, Kind::AccessControl | Kind::Timelock) && !any(Capability::Logs) {
@@ -223,13 +229,14 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capab
 /// Returns the visibility gap of every watch that needs transactions before a block holds them, if no endpoint
 /// announces any.
 #[must_use]
-pub fn unheard(endpoints: &[(&str, &Capabilities)]) -> Option<String> {
-    let silent = endpoints.iter().all(|(_, node)| matches!(node.of(Capability::Pending), Support::No(_)));
+pub fn mempool_gap(endpoints: &[(&str, &Capabilities)]) -> Option<String> {
+    let silent =
+        endpoints.iter().all(|(_, node)| matches!(node.capability_status(Capability::Pending), Support::No(_)));
     silent.then(|| "what is only pending: no endpoint announces transactions before a block holds them".to_owned())
 }
 
 /// Returns the activity of this kind that happens inside calls and leaves no log.
-fn inside(kind: Kind) -> &'static str {
+fn unlogged_effects(kind: Kind) -> &'static str {
     match kind {
         Kind::Eoa => "ether that other contracts pay to it",
         Kind::Safe | Kind::Multisig | Kind::ParityMultisig | Kind::Timelock | Kind::Governor => {
@@ -247,7 +254,7 @@ fn inside(kind: Kind) -> &'static str {
 }
 
 /// Returns the facts that are read from state for this kind.
-fn unread(kind: Kind) -> Option<&'static str> {
+fn unread_state(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),
         Kind::Multisig => Some("what a confirmation executes and who confirmed it"),
@@ -300,19 +307,19 @@ mod tests {
         assert!(full.lost_since(&full).is_empty() && full.gained_since(&full).is_empty());
         let silent = untried(pruned.clone(), Capability::StateReads);
         assert!(silent.lost_since(&full).is_empty());
-        let carried = silent.after(&full);
+        let carried = silent.with_unknown_from(&full);
         assert_eq!(pruned.lost_since(&carried), [Capability::StateReads], "however many probes it took");
     }
 
     #[test]
     fn what_the_program_asks_for_is_receipts_of_some_kind_reads_and_the_tags_it_counts_on() {
-        assert!(able(&[Capability::Receipts, Capability::StateReads]).lacking(false).is_empty());
-        assert!(able(&[Capability::BlockReceipts, Capability::StateReads]).lacking(false).is_empty());
-        assert_eq!(able(&[]).lacking(false), [Capability::BlockReceipts, Capability::StateReads]);
+        assert!(able(&[Capability::Receipts, Capability::StateReads]).missing_capabilities(false).is_empty());
+        assert!(able(&[Capability::BlockReceipts, Capability::StateReads]).missing_capabilities(false).is_empty());
+        assert_eq!(able(&[]).missing_capabilities(false), [Capability::BlockReceipts, Capability::StateReads]);
         let untagged = able(&[Capability::BlockReceipts, Capability::StateReads, Capability::SafeTag]);
-        assert_eq!(untagged.lacking(true), [Capability::FinalizedTag]);
+        assert_eq!(untagged.missing_capabilities(true), [Capability::FinalizedTag]);
         assert_eq!(
-            untried(untagged, Capability::StateReads).lacking(false),
+            untried(untagged, Capability::StateReads).missing_capabilities(false),
             [Capability::StateReads],
             "not seen is not had"
         );

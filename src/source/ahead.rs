@@ -35,7 +35,7 @@ impl TracePrefetch {
     }
 
     /// Asks for the traces of a block that is about to be passed on.
-    pub(super) fn ask(&self, block: &Block) {
+    pub(super) fn request_traces(&self, block: &Block) {
         if block.txs.is_empty() {
             return;
         }
@@ -46,7 +46,7 @@ impl TracePrefetch {
             if !has_room_ahead() {
                 return None;
             }
-            let answer = pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable);
+            let answer = pool.answer_reads(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable);
             // Without room the traces are dropped, and the evaluation of the block requests them again when its turn
             // comes.
             match &answer {
@@ -65,7 +65,7 @@ impl TracePrefetch {
 
     /// Takes the early request for this block, once. Drops the requests for earlier blocks: blocks are judged in order,
     /// so nothing needs them any more.
-    pub(super) fn take(&self, block: B256) -> Option<Early> {
+    pub(super) fn take_traces(&self, block: B256) -> Option<Early> {
         let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let n = all.iter().position(|(hash, _)| *hash == block)?;
         all.drain(..=n).next_back().map(|(_, asked)| asked)

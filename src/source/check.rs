@@ -100,7 +100,7 @@ pub(super) enum Accepted {
 
 impl Accepted {
     /// Keeps the full text if it has ordinary size or is recorded.
-    pub(super) fn of(text: BoundedText, keep_raw: bool) -> Self {
+    pub(super) fn from_text(text: BoundedText, keep_raw: bool) -> Self {
         if keep_raw || !text.is_large() {
             return Self::Whole(text.into_raw());
         }
@@ -134,8 +134,8 @@ impl Node {
         let (block, proof, gaps) = if self.checks().verify {
             self.held_against_its_hash(hash, body, receipts).await?
         } else {
-            let block = parse::join(body.wire, receipts.wire)?;
-            expect(hash, block.at.hash)?;
+            let block = parse::join_receipts(body.wire, receipts.wire)?;
+            expect_hash(hash, block.at.hash)?;
             (block, Verification::NotAsked, Vec::new())
         };
         if let Some(part) = block.txs.iter().find_map(|tx| tx.fee?.lacks)
@@ -152,13 +152,17 @@ impl Node {
 
     /// Returns the parsed block. The text is parsed at once so that no large text is kept. A large block is verified
     /// against its hash before anything else is awaited.
-    pub(super) fn body(&self, text: BoundedText, keep_raw: bool) -> Result<Unverified<BlockWire>, NodeError> {
+    pub(super) fn read_block_body(
+        &self,
+        text: BoundedText,
+        keep_raw: bool,
+    ) -> Result<Unverified<BlockWire>, NodeError> {
         let (wire, is_large) = (parse::read_block(text.get())?, text.is_large());
-        let body = Unverified { wire, text: Accepted::of(text, keep_raw), is_recorded: keep_raw };
+        let body = Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw };
         if is_large && self.checks().verify {
             let sealed = parse::seal_alone(&body.wire)?;
             let answers = [("eth_getBlockByHash", body.text.get())];
-            let lie = |flaw| lie(format!("block {}", sealed.block.at.hash), flaw, &answers);
+            let lie = |flaw| invalid_response(format!("block {}", sealed.block.at.hash), flaw, &answers);
             verify::prove_body(&sealed).map_err(lie)?;
         }
         Ok(body)
@@ -170,9 +174,9 @@ impl Node {
         body: Unverified<BlockWire>,
         receipts: Unverified<ReceiptsWire>,
     ) -> Result<(Block, Verification, Vec<Gap>), NodeError> {
-        let mut sealed = parse::seal(body.wire, receipts.wire)?;
-        expect(hash, sealed.block.at.hash)?;
-        let missing = verify::fill_in(&mut sealed, self.chain().0);
+        let mut sealed = parse::seal_block(body.wire, receipts.wire)?;
+        expect_hash(hash, sealed.block.at.hash)?;
+        let missing = verify::fill_in(&mut sealed, self.chain_id().0);
         let answers = [("eth_getBlockByHash", body.text.get()), ("eth_getBlockReceipts", receipts.text.get())];
         let lie = |flaw| {
             // The value that was filled in may differ from the one that the node left out.
@@ -180,18 +184,19 @@ impl Node {
                 (Flaw::Header { .. }, Some(name)) => Flaw::Lacks(name),
                 (flaw, _) => flaw,
             };
-            lie(format!("block {hash}"), flaw, &answers)
+            invalid_response(format!("block {hash}"), flaw, &answers)
         };
-        let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
+        let mut gaps = verify::verify_block(&sealed, &Raw::default()).map_err(lie)?;
         if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
-            gaps = verify::prove(&sealed, &self.raw(hash, wanted, sealed.block.txs.len()).await).map_err(lie)?;
+            gaps = verify::verify_block(&sealed, &self.fetch_raw(hash, wanted, sealed.block.txs.len()).await)
+                .map_err(lie)?;
         }
         // A part that the node left out is accepted only if all the rest is proven.
         if let Some(lapse) = sealed.lapse.take().filter(|_| !gaps.is_empty()) {
             return Err(lapse.into());
         }
         self.root_of(sealed.block.link(), &sealed.header, &gaps);
-        let (sealed, unsigned) = self.checks().senders.recover(sealed).await.map_err(lie)?;
+        let (sealed, unsigned) = self.checks().senders.recover_senders(sealed).await.map_err(lie)?;
         gaps.extend(unsigned);
         if gaps.is_empty() && !sealed.block.txs.is_empty() {
             self.note_a_verified_block();
@@ -202,17 +207,17 @@ impl Node {
     /// The header with this hash, if `answer` is that header.
     pub(super) fn header_let_through(&self, hash: B256, answer: &RawValue) -> Result<Link, NodeError> {
         let link = self.head_let_through(answer)?;
-        expect(hash, link.at.hash).map(|()| link)
+        expect_hash(hash, link.at.hash).map(|()| link)
     }
 
     /// Returns the header in `answer`, if it matches its own hash. It is used only to find the parent block, so a gap
     /// in its proof is not reported: every evaluated block has its own proof.
     pub(super) fn head_let_through(&self, answer: &RawValue) -> Result<Link, NodeError> {
         if !self.checks().verify {
-            return Ok(parse::header(answer.get())?);
+            return Ok(parse::parse_header(answer.get())?);
         }
         let (link, header) = parse::sealed_header(answer.get())?;
-        let lie = |flaw| lie(format!("block {}", link.at.hash), flaw, &[("header", answer.get())]);
+        let lie = |flaw| invalid_response(format!("block {}", link.at.hash), flaw, &[("header", answer.get())]);
         let gaps = verify::prove_header(link, &header).map_err(lie)?;
         self.root_of(link, &header, &gaps);
         Ok(link)
@@ -221,18 +226,18 @@ impl Node {
     /// Stores the state root of a header that matches its hash.
     fn root_of(&self, link: Link, header: &Header, gaps: &[Gap]) {
         if let Some(root) = header.state_root.filter(|_| !gaps.iter().any(|gap| matches!(gap, Gap::Header(_)))) {
-            self.roots().remember(link.at.hash, root, header);
+            self.state_roots().record_root(link.at.hash, root, header);
         }
     }
 
     /// Returns the node's raw bytes of the wanted items. Missing items remain gaps, so a failure is not reported as an
     /// error.
-    async fn raw(&self, hash: B256, wanted: Wanted, n_txs: usize) -> Raw {
+    async fn fetch_raw(&self, hash: B256, wanted: Wanted, n_txs: usize) -> Raw {
         let receipts = async {
             if !wanted.receipts {
                 return None;
             }
-            let answer = self.ask("debug_getRawReceipts", [hash], self.deadlines().block).await.ok()?;
+            let answer = self.send_request("debug_getRawReceipts", [hash], self.deadlines().block).await.ok()?;
             parse::byte_strings(answer.get(), n_txs).ok()
         };
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
@@ -245,7 +250,7 @@ impl Node {
     async fn raw_tx(&self, index: u32, tx: B256) -> Option<(u32, Bytes)> {
         // Some nodes support only one of these methods.
         for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
-            if let Ok(answer) = self.ask(method, [tx], self.deadlines().block).await
+            if let Ok(answer) = self.send_request(method, [tx], self.deadlines().block).await
                 && let Ok(bytes) = parse::return_data(answer.get())
             {
                 return Some((index, bytes));
@@ -257,14 +262,14 @@ impl Node {
 
 impl Senders {
     /// Recovers the senders. Returns the block with the gaps for senders that could not be recovered.
-    async fn recover(&self, sealed: Sealed) -> Result<(Sealed, Vec<Gap>), Flaw> {
+    async fn recover_senders(&self, sealed: Sealed) -> Result<(Sealed, Vec<Gap>), Flaw> {
         let which: Vec<u32> = match self {
             Self::Nobody => return Ok((sealed, Vec::new())),
             Self::Everybody => sealed.block.txs.iter().map(|tx| tx.index).collect(),
             Self::Of(matters) => matters(&sealed.block),
         };
         let n_senders = which.len();
-        let recover = move || verify::senders(&sealed, which).map(|gaps| (sealed, gaps));
+        let recover = move || verify::verify_senders(&sealed, which).map(|gaps| (sealed, gaps));
         if n_senders <= SENDERS_IN_PASSING {
             return recover();
         }
@@ -280,12 +285,12 @@ impl Senders {
     }
 }
 
-fn expect(hash: B256, found: B256) -> Result<(), NodeError> {
+fn expect_hash(hash: B256, found: B256) -> Result<(), NodeError> {
     if found == hash { Ok(()) } else { Err(NodeError::Another) }
 }
 
 /// Returns the error for a false answer: the request, the endpoint's answers, and their flaw.
-pub(super) fn lie(asked: String, flaw: Flaw, answers: &[(&'static str, &str)]) -> NodeError {
+pub(super) fn invalid_response(asked: String, flaw: Flaw, answers: &[(&'static str, &str)]) -> NodeError {
     let answers = answers.iter().map(|(method, answer)| (*method, (*answer).into())).collect();
     let evidence = Evidence { asked, flaw: flaw.to_string(), answers };
     NodeError::Lie { flaw, evidence: Arc::new(evidence) }

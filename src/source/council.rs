@@ -102,13 +102,13 @@ impl Quorum {
     }
 
     /// Drops contested blocks up to this number: they are final on our branch, and no endpoint can change that.
-    pub(super) fn finalize(&mut self, number: u64) {
+    pub(super) fn finalize_up_to(&mut self, number: u64) {
         self.contested.retain(|(block, _)| block.number > number);
     }
 
     /// Returns the retracted blocks, each with the endpoints that still hold it; `None` if this has not changed since
     /// the last report.
-    pub(super) fn contested<B: Linked>(
+    pub(super) fn contested_if_changed<B: Linked>(
         &mut self,
         follower: &Follower<B>,
     ) -> Option<Vec<(BlockRef, BTreeSet<EndpointId>)>> {
@@ -116,7 +116,7 @@ impl Quorum {
             for (voice, speaker) in self.voices.iter().enumerate() {
                 // An endpoint that is not reachable, or whose head cannot be placed, keeps its last known position.
                 let Some((head, _)) = speaker.said else { continue };
-                match follower.relation(head) {
+                match follower.relation_to(head) {
                     Relation::Ours | Relation::Extends => _ = by.remove(&voice),
                     Relation::Forks(ours) if ours.number <= block.number => _ = by.insert(voice),
                     Relation::Forks(_) => _ = by.remove(&voice),
@@ -133,7 +133,7 @@ impl Quorum {
         Some(self.contested.clone())
     }
 
-    pub(super) fn lead(&self) -> EndpointId {
+    pub(super) fn lead_endpoint(&self) -> EndpointId {
         self.lead
     }
 
@@ -145,26 +145,32 @@ impl Quorum {
     }
 
     /// Records the newest block of an endpoint, and passes it to the follower where it should be followed.
-    pub(super) fn said<B: Linked>(&mut self, voice: EndpointId, head: Link, follower: &mut Follower<B>, now: Duration) {
+    pub(super) fn record_head<B: Linked>(
+        &mut self,
+        voice: EndpointId,
+        head: Link,
+        follower: &mut Follower<B>,
+        now: Duration,
+    ) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         speaker.said = Some((head, now));
         if self.voices.len() == 1 {
-            follower.head(head, now);
+            follower.record_head(head, now);
             return;
         }
-        follower.header(head);
-        self.place(voice, follower, now);
-        let in_minority = self.outvoted(voice, follower, now);
+        follower.add_header(head);
+        self.update_position(voice, follower, now);
+        let in_minority = self.is_outvoted(voice, follower, now);
         if voice == self.lead {
             if in_minority {
-                follower.stand();
+                follower.keep_branch();
             } else {
-                follower.head(head, now);
+                follower.record_head(head, now);
             }
             return;
         }
         let speaker = &self.voices[voice];
-        let heard = match follower.relation(head) {
+        let heard = match follower.relation_to(head) {
             // These heads cannot be followed. A lower head of an endpoint that is not the leader means only that this
             // endpoint is behind.
             Relation::Ours | Relation::Nowhere | Relation::Unknown(_) => false,
@@ -173,12 +179,12 @@ impl Quorum {
             Relation::Far => self.lead_is_mute(now),
         };
         if heard {
-            follower.head(head, now);
+            follower.record_head(head, now);
         }
     }
 
     /// Records that an endpoint is not reachable: its last head no longer counts.
-    pub(super) fn mute(&mut self, voice: EndpointId) {
+    pub(super) fn mark_unreachable(&mut self, voice: EndpointId) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             (speaker.said, speaker.dissents, speaker.lost) = (None, None, None);
         }
@@ -187,7 +193,7 @@ impl Quorum {
     /// Records that no endpoint has the blocks between this endpoint's head and our chain. The head does not count
     /// until the endpoint reports another, and the endpoint is listed as dissenting until one of its heads can be
     /// placed.
-    pub(super) fn lose(&mut self, voice: EndpointId, now: Duration) {
+    pub(super) fn discard_head(&mut self, voice: EndpointId, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said.take() else { return };
         let since = speaker.dissents.take().or(speaker.lost).map_or(now, |(since, _)| since);
@@ -196,31 +202,31 @@ impl Quorum {
 
     /// Records that the endpoint reported a block that no endpoint has. For a while it is not followed ahead of the
     /// others.
-    pub(super) fn distrust(&mut self, voice: EndpointId, now: Duration) {
+    pub(super) fn distrust_endpoint(&mut self, voice: EndpointId, now: Duration) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             speaker.probation_until = now.saturating_add(PROBATION);
         }
     }
 
     /// Returns an endpoint that named this block as its newest.
-    pub(super) fn named(&self, hash: B256) -> Option<EndpointId> {
+    pub(super) fn endpoint_with_head(&self, hash: B256) -> Option<EndpointId> {
         let names = |speaker: &EndpointView| speaker.said.is_some_and(|(said, _)| said.at.hash == hash);
         let lead_first = std::iter::once(self.lead).chain(0..self.voices.len());
         lead_first.into_iter().find(|voice| self.voices.get(*voice).is_some_and(names))
     }
 
     /// Updates the position of all endpoints after the follower moved or learned a header.
-    pub(super) fn review<B: Linked>(&mut self, follower: &Follower<B>, now: Duration) {
+    pub(super) fn review_endpoints<B: Linked>(&mut self, follower: &Follower<B>, now: Duration) {
         if self.voices.len() > 1 {
             for voice in 0..self.voices.len() {
-                self.place(voice, follower, now);
+                self.update_position(voice, follower, now);
             }
         }
     }
 
     /// Returns the headers that are missing to place an endpoint's head, each with the endpoint that should have it.
-    pub(super) fn wants<B: Linked>(&self, follower: &Follower<B>) -> Vec<(EndpointId, B256)> {
-        let unknown = |(voice, speaker): (EndpointId, &EndpointView)| match follower.relation(speaker.said?.0) {
+    pub(super) fn missing_headers<B: Linked>(&self, follower: &Follower<B>) -> Vec<(EndpointId, B256)> {
+        let unknown = |(voice, speaker): (EndpointId, &EndpointView)| match follower.relation_to(speaker.said?.0) {
             Relation::Unknown(hash) => Some((voice, hash)),
             _ => None,
         };
@@ -231,7 +237,7 @@ impl Quorum {
     }
 
     /// Returns the endpoints that report blocks in place of ours, or blocks that cannot be placed.
-    pub(super) fn dissents(&self) -> impl Iterator<Item = Disagreement> + '_ {
+    pub(super) fn dissenting_endpoints(&self) -> impl Iterator<Item = Disagreement> + '_ {
         self.voices.iter().enumerate().filter_map(|(voice, speaker)| {
             if let Some((since, theirs)) = speaker.lost {
                 return Some(Disagreement { voice, since, ours: None, theirs });
@@ -243,20 +249,20 @@ impl Quorum {
 
     /// Returns the endpoint that should lead. Endpoints that are `fit` rank first, then those that most of the others
     /// do not oppose. A lead stays until another endpoint is better, so that two endpoints cannot take turns.
-    pub(super) fn elect<B: Linked>(
+    pub(super) fn elect_leader<B: Linked>(
         &self,
         follower: &Follower<B>,
         now: Duration,
         fit: impl Fn(EndpointId) -> bool,
     ) -> EndpointId {
-        let worth = |voice: EndpointId| (fit(voice), !self.outvoted(voice, follower, now));
+        let worth = |voice: EndpointId| (fit(voice), !self.is_outvoted(voice, follower, now));
         let best = (0..self.voices.len()).map(worth).max();
         let first = (0..self.voices.len()).find(|voice| Some(worth(*voice)) == best);
         if best == Some(worth(self.lead)) { self.lead } else { first.unwrap_or(self.lead) }
     }
 
     /// Returns the lag of each endpoint behind the best one, in blocks; `None` for an endpoint without a recent head.
-    pub(super) fn lags(&self, now: Duration) -> Vec<Option<u64>> {
+    pub(super) fn endpoint_lags(&self, now: Duration) -> Vec<Option<u64>> {
         let said = |speaker: &EndpointView| {
             let (head, at) = speaker.said?;
             (now.saturating_sub(at) <= self.fresh).then_some(head.at.number)
@@ -267,7 +273,7 @@ impl Quorum {
 
     /// Returns the blocks that more endpoints confirm than were reported before, with the number of endpoints; lowest
     /// number first.
-    pub(super) fn confirmed<B: Linked>(&mut self, follower: &Follower<B>) -> Vec<(BlockRef, u32)> {
+    pub(super) fn new_confirmations<B: Linked>(&mut self, follower: &Follower<B>) -> Vec<(BlockRef, u32)> {
         let ours = |at: &BlockRef| follower.numbered_ours(at.number) == Some(*at);
         let mut vouched: Vec<BlockRef> =
             self.voices.iter().filter_map(|speaker| speaker.vouched).filter(ours).collect();
@@ -285,10 +291,10 @@ impl Quorum {
     }
 
     /// Records the position of an endpoint relative to our chain.
-    fn place<B: Linked>(&mut self, voice: EndpointId, follower: &Follower<B>, now: Duration) {
+    fn update_position<B: Linked>(&mut self, voice: EndpointId, follower: &Follower<B>, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said else { return };
-        match follower.relation(head) {
+        match follower.relation_to(head) {
             Relation::Ours => {
                 speaker.vouched = Some(head.at);
                 (speaker.dissents, speaker.lost) = (None, None);
@@ -309,9 +315,9 @@ impl Quorum {
     }
 
     /// Returns whether more of the fresh endpoints stand by our block that `voice` would undo than oppose it.
-    fn outvoted<B: Linked>(&self, voice: EndpointId, follower: &Follower<B>, now: Duration) -> bool {
+    fn is_outvoted<B: Linked>(&self, voice: EndpointId, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
-        let (with_us, against) = self.count(fork, follower, now);
+        let (with_us, against) = self.count_votes(fork, follower, now);
         with_us > against
     }
 
@@ -319,18 +325,18 @@ impl Quorum {
     /// by it and the leading endpoint is silent.
     fn most_dissent_with<B: Linked>(&self, voice: EndpointId, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
-        let (with_us, against) = self.count(fork, follower, now);
+        let (with_us, against) = self.count_votes(fork, follower, now);
         against > with_us && (against > 1 || self.lead_is_mute(now))
     }
 
     /// Counts the endpoints with a fresh head that have our block at `fork`, and those that would retract it.
-    fn count<B: Linked>(&self, fork: BlockRef, follower: &Follower<B>, now: Duration) -> (usize, usize) {
+    fn count_votes<B: Linked>(&self, fork: BlockRef, follower: &Follower<B>, now: Duration) -> (usize, usize) {
         let (mut with_us, mut against) = (0, 0);
         for speaker in &self.voices {
             let Some((head, _)) = speaker.said.filter(|(_, at)| now.saturating_sub(*at) <= self.fresh) else {
                 continue;
             };
-            match follower.relation(head) {
+            match follower.relation_to(head) {
                 Relation::Ours if head.at.number >= fork.number => with_us += 1,
                 Relation::Extends => with_us += 1,
                 Relation::Forks(theirs) if theirs.number <= fork.number => against += 1,

@@ -15,14 +15,14 @@ use super::follow::{Follower, PREFETCH_MAX, Want};
 use super::intake::Queue;
 use super::meter::SourceMetrics;
 use super::pool::{Asked, Pool};
-use super::probe::probe;
+use super::probe::probe_node;
 use super::probes::ProbeStates;
 use super::rpc::NodeError;
 use super::troubles::{HealthIssues, IssueChange};
 use super::watch::HeadHint;
 use super::{Fetched, Options, Phase, Step, Told};
 use crate::model::{BlindnessKind, Finality, Link, Verification};
-use crate::runtime::{Clock, Stop, instant};
+use crate::runtime::{Clock, Stop, monotonic_now};
 use alloy_primitives::B256;
 use assess::LAG_BLOCKS;
 use jiff::Timestamp;
@@ -117,12 +117,12 @@ impl Sync {
         wires: SyncChannels,
         stop: Stop,
     ) -> Self {
-        let (started, now) = (instant(), clock.now());
+        let (started, now) = (monotonic_now(), clock.now());
         let deadlines = pool.deadlines();
         // A longer interval would not change the polling, so this is used until the chain's own interval is known.
         let slot = deadlines.poll.1 * 2;
         if let Some(finalized) = options.finalized {
-            follower.finalize(finalized);
+            follower.finalize_up_to(finalized);
         }
         let mut council = Quorum::new(pool.len(), (slot * 3).max(Duration::from_secs(10)));
         council.remember_contested(&options.contested);
@@ -148,7 +148,7 @@ impl Sync {
             blocks_seen: now,
             started,
             probes: ProbeStates::new(pool.len(), options.probe_every, started)
-                .without((!options.pending).then_some(Capability::Pending)),
+                .with_idle_capability((!options.pending).then_some(Capability::Pending)),
             troubles: HealthIssues::default(),
             phase: Phase::Boot,
             clock,
@@ -157,37 +157,37 @@ impl Sync {
     }
 
     pub(super) async fn run(mut self) {
-        while let Ok(()) = self.turn().await {}
+        while let Ok(()) = self.run_iteration().await {}
     }
 
-    async fn turn(&mut self) -> Result<(), StopRequested> {
-        self.emit().await?;
-        let caught = self.pool.caught();
-        self.judge(&caught, 0);
-        self.elect();
-        self.fetch();
-        self.assess();
-        while let Some(news) = self.troubles.news(instant()) {
+    async fn run_iteration(&mut self) -> Result<(), StopRequested> {
+        self.emit_complete_steps().await?;
+        let caught = self.pool.take_invalid_responses();
+        self.record_failures(&caught, 0);
+        self.elect_leader();
+        self.start_fetches();
+        self.assess_health();
+        while let Some(news) = self.troubles.next_news(monotonic_now()) {
             if matches!(&news, IssueChange::Troubled(symptom) if symptom.kind == BlindnessKind::Disagreement) {
-                self.meter.metrics.disagreement(&self.meter.chain);
+                self.meter.metrics.record_disagreement(&self.meter.chain);
             }
-            let event = self.event(news);
-            self.tell(Ok(event)).await?;
+            let event = self.make_event(news);
+            self.send_unheld(Ok(event)).await?;
         }
-        self.enter(self.phase()).await?;
+        self.enter_phase(self.current_phase()).await?;
         let wake = self.wake_at();
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(StopRequested),
-            Some(done) = self.work.join_next() => self.landed(done)?,
+            Some(done) = self.work.join_next() => self.record_task_result(done)?,
             Some(order) = self.wires.orders.recv() => match order {
-                SyncOrder::Allow(branch) => self.follower.allow(branch),
+                SyncOrder::Allow(branch) => self.follower.allow_reorg(branch),
             },
             Some((voice, hint)) = self.wires.hints.recv() => match hint {
-                HeadHint::Head(head) => self.heard(voice, head),
-                HeadHint::Look => self.ears.look(voice, instant()),
+                HeadHint::Head(head) => self.record_head(voice, head),
+                HeadHint::Look => self.ears.poll_soon(voice, monotonic_now()),
             },
-            () = self.pool.catches() => {}
+            () = self.pool.wait_for_invalid_response() => {}
             () = tokio::time::sleep_until(wake) => {}
         }
         Ok(())
@@ -196,23 +196,24 @@ impl Sync {
     // === Requests ===
 
     /// Starts every wanted fetch that is not running.
-    fn fetch(&mut self) {
-        let now = instant();
-        let wants = self.follower.wants();
+    fn start_fetches(&mut self) {
+        let now = monotonic_now();
+        let wants = self.follower.wanted_fetches();
         if wants.contains(&Want::Latest) {
-            self.ears.confirm(self.council.lead(), self.pool.deadlines().confirm);
+            self.ears.poll_again_after(self.council.lead_endpoint(), self.pool.deadlines().confirm);
         }
-        for voice in self.ears.due(now) {
+        for voice in self.ears.due_endpoints(now) {
             let pool = self.pool.clone();
-            self.work.spawn(async move { Completed::Poll(voice, pool.head(voice).await) });
+            self.work.spawn(async move { Completed::Poll(voice, pool.fetch_head(voice).await) });
         }
         if now < self.paused_until {
             return;
         }
-        for (voice, hash) in self.council.wants(&self.follower) {
+        for (voice, hash) in self.council.missing_headers(&self.follower) {
             if self.walking.len() < FETCHES_MAX && self.walking.insert((voice, hash)) {
                 let pool = self.pool.clone();
-                self.work.spawn(async move { Completed::Walk(voice, hash, pool.header(hash, Some(voice)).await) });
+                self.work
+                    .spawn(async move { Completed::Walk(voice, hash, pool.fetch_header(hash, Some(voice)).await) });
             }
         }
         let is_full = self.follower.size() > BODIES_BYTES_MAX / 2;
@@ -227,10 +228,11 @@ impl Sync {
             match want {
                 Want::Latest => {}
                 Want::Header(hash) => {
-                    self.work.spawn(async move { Completed::Header(want, pool.header(hash, first).await) });
+                    self.work.spawn(async move { Completed::Header(want, pool.fetch_header(hash, first).await) });
                 }
                 Want::Block(hash) => {
-                    self.work.spawn(async move { Completed::Block(want, pool.block(hash, first, keep_raw).await) });
+                    self.work
+                        .spawn(async move { Completed::Block(want, pool.fetch_block(hash, first, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
                     self.work.spawn(async move {
@@ -239,14 +241,14 @@ impl Sync {
                 }
             }
         }
-        for (level, tag) in self.marks.due(now, self.slot) {
-            let (pool, lead) = (self.pool.clone(), self.council.lead());
-            self.work.spawn(async move { Completed::Mark(level, pool.tag(lead, tag).await) });
+        for (level, tag) in self.marks.due_tags(now, self.slot) {
+            let (pool, lead) = (self.pool.clone(), self.council.lead_endpoint());
+            self.work.spawn(async move { Completed::Mark(level, pool.fetch_tagged_block(lead, tag).await) });
         }
-        if let Some(voice) = self.probes.due(now) {
+        if let Some(voice) = self.probes.next_due(now) {
             let node = self.pool.node(voice).clone();
             // Boxed: it is rare, and its state is large.
-            let probe = Box::pin(async move { probe(&node).await.map(Box::new) });
+            let probe = Box::pin(async move { probe_node(&node).await.map(Box::new) });
             self.work.spawn(async move { Completed::Probe(voice, probe.await) });
         }
     }
@@ -254,49 +256,51 @@ impl Sync {
     /// Returns the endpoint to ask first: the one that reported the block, otherwise the leader.
     fn source_of(&self, want: Want) -> EndpointId {
         let named = match want {
-            Want::Header(hash) | Want::Block(hash) => self.council.named(hash),
+            Want::Header(hash) | Want::Block(hash) => self.council.endpoint_with_head(hash),
             Want::Latest | Want::Numbered(_) => None,
         };
-        named.unwrap_or(self.council.lead())
+        named.unwrap_or(self.council.lead_endpoint())
     }
 
     /// Replaces the leader when it is unreachable, behind, caught with a false answer, or outvoted.
-    fn elect(&mut self) {
+    fn elect_leader(&mut self) {
         if self.pool.len() == 1 {
             return;
         }
-        let (now, since) = (instant(), self.started.elapsed());
-        let lags = self.council.lags(since);
+        let (now, since) = (monotonic_now(), self.started.elapsed());
+        let lags = self.council.endpoint_lags(since);
         // The leader may be silent for the time that one answer takes; a new leader must have reported a head already.
         let fit = |voice: EndpointId| {
             let lag = lags.get(voice).copied().flatten();
-            let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
-            there && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
+            let there = lag.map_or(voice == self.council.lead_endpoint(), |lag| lag < LAG_BLOCKS);
+            there
+                && !self.ears.is_failing(voice)
+                && !self.pool.health_matches(voice, |health| health.quarantined_until(now).is_some())
         };
-        let (lead, better) = (self.council.lead(), self.council.elect(&self.follower, since, fit));
+        let (lead, better) = (self.council.lead_endpoint(), self.council.elect_leader(&self.follower, since, fit));
         if better != lead {
             info!("{} leads instead of {}", self.pool.name(better), self.pool.name(lead));
             self.council.follow_lead(better);
-            self.ears.look(better, now);
+            self.ears.poll_soon(better, now);
         }
     }
 
     // === Responses ===
 
-    fn heard(&mut self, voice: EndpointId, head: Link) {
-        if voice == self.council.lead() {
-            self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
+    fn record_head(&mut self, voice: EndpointId, head: Link) {
+        if voice == self.council.lead_endpoint() {
+            self.meter.metrics.record_head(&self.meter.chain, head.at.number, head.time);
         }
         if self.follower.numbered_ours(head.at.number) != Some(head.at) {
-            self.meter.metrics.block_named(head.at.hash, instant());
+            self.meter.metrics.block_named(head.at.hash, monotonic_now());
         }
-        self.council.said(voice, head, &mut self.follower, self.started.elapsed());
+        self.council.record_head(voice, head, &mut self.follower, self.started.elapsed());
     }
 
     /// Handles the result of a task.
-    fn landed(&mut self, done: Result<Completed, JoinError>) -> Result<(), StopRequested> {
+    fn record_task_result(&mut self, done: Result<Completed, JoinError>) -> Result<(), StopRequested> {
         match done {
-            Ok(done) => self.done(done),
+            Ok(done) => self.handle_completion(done),
             // A bug in a fetch must not look like a quiet chain.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return Err(StopRequested),
@@ -304,53 +308,53 @@ impl Sync {
         Ok(())
     }
 
-    fn done(&mut self, done: Completed) {
+    fn handle_completion(&mut self, done: Completed) {
         match done {
-            Completed::Poll(voice, answer) => self.polled(voice, answer),
+            Completed::Poll(voice, answer) => self.handle_poll(voice, answer),
             Completed::Walk(voice, hash, asked) => {
                 self.walking.remove(&(voice, hash));
-                self.judge(&asked.failures, asked.hedges);
+                self.record_failures(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
-                        self.follower.header(header);
-                        self.council.review(&self.follower, self.started.elapsed());
+                        self.follower.add_header(header);
+                        self.council.review_endpoints(&self.follower, self.started.elapsed());
                     }
                     // No endpoint can connect this head to our chain, so it is not followed until the endpoint reports
                     // another one.
                     Err(error) => {
                         let now = self.started.elapsed();
-                        self.council.distrust(voice, now);
+                        self.council.distrust_endpoint(voice, now);
                         if matches!(error, NodeError::Missing(_)) {
-                            self.council.lose(voice, now);
+                            self.council.discard_head(voice, now);
                         } else {
-                            self.council.mute(voice);
+                            self.council.mark_unreachable(voice);
                         }
                     }
                 }
             }
             Completed::Header(want, asked) => {
                 self.fetching.remove(&want);
-                self.judge(&asked.failures, asked.hedges);
+                self.record_failures(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
                         self.blocks_work();
-                        self.follower.header(header);
+                        self.follower.add_header(header);
                     }
                     Err(error) => self.not_had(want, &error),
                 }
             }
             Completed::Block(want, asked) => {
-                self.judge(&asked.failures, asked.hedges);
+                self.record_failures(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((voice, body)) if body.sight.proof == Verification::Unproven && self.pool.len() > 1 => {
                         let (pool, hash, keep_raw) = (self.pool.clone(), body.block.at.hash, self.keep_raw);
                         self.work.spawn(async move {
-                            let second = pool.second(hash, voice, keep_raw).await;
+                            let second = pool.fetch_block_from_other(hash, voice, keep_raw).await;
                             let second = second.map(|(other, body)| (other, Box::new(body)));
                             Completed::Second(want, voice, Box::new(body), second)
                         });
                     }
-                    Ok((_, body)) => self.had(want, body),
+                    Ok((_, body)) => self.accept_block(want, body),
                     Err(error) => {
                         self.fetching.remove(&want);
                         self.not_had(want, &error);
@@ -367,73 +371,75 @@ impl Sync {
                             body.sight.sources = 2;
                         } else {
                             // The first answer was another block with unknown header fields.
-                            self.pool.quarantine(voice);
-                            self.refused(voice, &NodeError::Another, None);
+                            self.pool.quarantine_endpoint(voice);
+                            self.report_invalid_response(voice, &NodeError::Another, None);
                         }
                     }
                     Some((_, second)) if second.block == body.block => body.sight.sources = 2,
-                    Some((other, _)) => self.differ(voice, other, body.block.at),
+                    Some((other, _)) => self.report_disagreement(voice, other, body.block.at),
                     None => {}
                 }
-                self.had(want, *body);
+                self.accept_block(want, *body);
             }
-            Completed::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
+            Completed::Probe(voice, answer) => {
+                self.probes.record_result(voice, answer.ok(), monotonic_now(), self.clock.now());
+            }
             Completed::Mark(level, answer) => {
-                self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now())
+                self.marks.record_tag(level, answer.ok().flatten(), monotonic_now(), self.clock.now());
             }
         }
     }
 
-    fn polled(&mut self, voice: EndpointId, answer: Result<Option<Link>, NodeError>) {
-        let (now, wall) = (instant(), self.clock.now());
+    fn handle_poll(&mut self, voice: EndpointId, answer: Result<Option<Link>, NodeError>) {
+        let (now, wall) = (monotonic_now(), self.clock.now());
         match answer {
             Ok(head) => {
                 let interval = self.poll_interval(voice);
-                self.ears.works(voice, now, wall, interval);
+                self.ears.record_success(voice, now, wall, interval);
                 if let Some(head) = head {
-                    self.heard(voice, head);
+                    self.record_head(voice, head);
                 }
                 // A head is not a success while its block cannot be fetched, so the pauses keep growing.
-                if self.follower.at_head() && voice == self.council.lead() {
+                if self.follower.at_head() && voice == self.council.lead_endpoint() {
                     self.blocks_work();
                 }
             }
             Err(error) => {
                 debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
-                self.council.mute(voice);
+                self.council.mark_unreachable(voice);
                 if matches!(error, NodeError::Lie { .. }) {
                     // The endpoint answers, so it is not down; its answer is just not a valid head.
-                    self.ears.works(voice, now, wall, self.poll_interval(voice));
-                    self.judge(&[(voice, error)], 0);
+                    self.ears.record_success(voice, now, wall, self.poll_interval(voice));
+                    self.record_failures(&[(voice, error)], 0);
                     return;
                 }
                 let backoff = self.pool.deadlines().backoff;
-                self.ears.failed(voice, now, error, &backoff, &mut self.rng);
+                self.ears.record_failure(voice, now, error, &backoff, &mut self.rng);
             }
         }
     }
 
     /// Handles a fetched block.
-    fn had(&mut self, want: Want, mut body: Fetched) {
+    fn accept_block(&mut self, want: Want, mut body: Fetched) {
         self.fetching.remove(&want);
         self.blocks_work();
         if self.follower.size().saturating_add(body.size()) > BODIES_BYTES_MAX && !self.is_next(want) {
             debug!("block {} is asked for again later: those before it fill the room", body.block.at);
             return;
         }
-        self.vouched(&body);
-        self.meter.metrics.block_had(body.block.at.hash, instant());
+        self.track_verification(&body);
+        self.meter.metrics.block_had(body.block.at.hash, monotonic_now());
         body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
         match want {
-            Want::Numbered(_) => self.follower.numbered(body),
-            _ => self.follower.block(body),
+            Want::Numbered(_) => self.follower.add_numbered_block(body),
+            _ => self.follower.add_block(body),
         }
     }
 
     /// Returns whether this block is the next one, without which no progress is possible.
     fn is_next(&self, want: Want) -> bool {
         let blocks = |want: &Want| matches!(want, Want::Block(_) | Want::Numbered(_));
-        self.follower.wants().into_iter().find(blocks).is_none_or(|next| next == want)
+        self.follower.wanted_fetches().into_iter().find(blocks).is_none_or(|next| next == want)
     }
 
     fn blocks_work(&mut self) {
@@ -441,39 +447,39 @@ impl Sync {
     }
 
     fn not_had(&mut self, want: Want, error: &NodeError) {
-        let now = instant();
+        let now = monotonic_now();
         debug!("{want:?} cannot be had: {error}");
         if matches!(error, NodeError::Missing(_)) {
             // The block left the chain or has not arrived yet. In both cases the newest heads show where to continue.
-            self.follower.gone(want);
+            self.follower.mark_unavailable(want);
             self.ears.look_all(now);
         }
         let source = self.source_of(want);
-        if source != self.council.lead() {
+        if source != self.council.lead_endpoint() {
             // An endpoint that is not the leader reported it, and no endpoint has it. This is not an outage.
-            self.council.distrust(source, self.started.elapsed());
-            self.follower.gone(want);
+            self.council.distrust_endpoint(source, self.started.elapsed());
+            self.follower.mark_unavailable(want);
             return;
         }
         let (began, since) = self.blocks.take().map_or((now, self.blocks_seen), |(began, since, _)| (began, since));
         self.blocks = Some((began, since, error.clone()));
         // Many fetches fail together; together they count as one failure.
         if now >= self.paused_until {
-            let wait = self.pool.deadlines().backoff.wait(self.failures, &mut self.rng);
+            let wait = self.pool.deadlines().backoff.jittered_delay(self.failures, &mut self.rng);
             self.paused_until = now + wait.max(error.asks_to_wait().min(LEFT_ALONE_MAX));
             self.failures = self.failures.saturating_add(1);
         }
     }
 
     /// Records the wrong answers of endpoints against them.
-    fn judge(&mut self, failures: &[(EndpointId, NodeError)], hedges: u32) {
+    fn record_failures(&mut self, failures: &[(EndpointId, NodeError)], hedges: u32) {
         for _ in 0..hedges {
-            self.meter.metrics.hedged(&self.meter.chain);
+            self.meter.metrics.record_hedged_request(&self.meter.chain);
         }
         for (voice, error) in failures {
             if error.is_wrong() {
-                let (name, now) = (self.pool.name(*voice), instant());
-                if self.pool.has(*voice, |health| health.quarantined(now).is_some()) {
+                let (name, now) = (self.pool.name(*voice), monotonic_now());
+                if self.pool.health_matches(*voice, |health| health.quarantined_until(now).is_some()) {
                     debug!(endpoint = %name, "{name} gave another answer that cannot be right: {error}");
                 } else {
                     warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
@@ -481,22 +487,22 @@ impl Sync {
                 // A malformed answer may come from a node that does not have a block yet; an answer that contradicts
                 // its own hash is false at once.
                 if let NodeError::Lie { evidence, .. } = error {
-                    self.pool.quarantine(*voice);
-                    self.refused(*voice, error, Some(evidence.clone()));
+                    self.pool.quarantine_endpoint(*voice);
+                    self.report_invalid_response(*voice, error, Some(evidence.clone()));
                 } else if matches!(error, NodeError::TooLarge { .. }) {
                     // No valid answer is this long, and each such answer costs as much as the limit allows.
-                    self.pool.quarantine(*voice);
-                    self.refused(*voice, error, None);
-                } else if self.pool.slipped(*voice) {
-                    self.refused(*voice, error, None);
+                    self.pool.quarantine_endpoint(*voice);
+                    self.report_invalid_response(*voice, error, None);
+                } else if self.pool.record_malformed_response(*voice) {
+                    self.report_invalid_response(*voice, error, None);
                 }
             }
         }
     }
 
     fn wake_at(&self) -> Instant {
-        let now = instant();
-        let heard = [self.ears.next(), self.troubles.due()];
+        let now = monotonic_now();
+        let heard = [self.ears.next(), self.troubles.next_due()];
         // Work that becomes due during the pause waits for its end. Waking earlier would be a busy loop.
         let asked = if self.paused_until > now {
             [Some(self.paused_until), None]
@@ -510,7 +516,11 @@ impl Sync {
     /// money.
     fn poll_interval(&self, voice: EndpointId) -> Duration {
         let (least, most) = self.pool.deadlines().poll;
-        if voice == self.council.lead() { (self.slot / 2).clamp(least, most) } else { self.slot.clamp(least, most * 2) }
+        if voice == self.council.lead_endpoint() {
+            (self.slot / 2).clamp(least, most)
+        } else {
+            self.slot.clamp(least, most * 2)
+        }
     }
 
     /// Moves the learned block interval a quarter of the way towards the interval of each new block.

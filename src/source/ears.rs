@@ -54,7 +54,7 @@ impl HeadPollers {
     }
 
     /// Returns the endpoints to poll now, and marks them as being polled.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<EndpointId> {
+    pub(super) fn due_endpoints(&mut self, now: Instant) -> Vec<EndpointId> {
         let mut due = Vec::new();
         for (voice, ear) in self.0.iter_mut().enumerate() {
             if !ear.polling && now >= ear.next_poll.max(ear.paused_until) {
@@ -71,7 +71,7 @@ impl HeadPollers {
     }
 
     /// Requests the newest head as soon as the pause after failures allows it.
-    pub(super) fn look(&mut self, voice: EndpointId, now: Instant) {
+    pub(super) fn poll_soon(&mut self, voice: EndpointId, now: Instant) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.look_again = ear.polling;
             ear.next_poll = now;
@@ -80,27 +80,27 @@ impl HeadPollers {
 
     pub(super) fn look_all(&mut self, now: Instant) {
         for voice in 0..self.0.len() {
-            self.look(voice, now);
+            self.poll_soon(voice, now);
         }
     }
 
     /// Polls again `after` the last poll, to get the same head a second time.
-    pub(super) fn confirm(&mut self, voice: EndpointId, after: Duration) {
+    pub(super) fn poll_again_after(&mut self, voice: EndpointId, after: Duration) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.next_poll = ear.next_poll.min(ear.polled_at + after);
         }
     }
 
     /// Records an answer, and schedules the next poll after `interval`.
-    pub(super) fn works(&mut self, voice: EndpointId, now: Instant, wall: Timestamp, interval: Duration) {
+    pub(super) fn record_success(&mut self, voice: EndpointId, now: Instant, wall: Timestamp, interval: Duration) {
         let Some(ear) = self.0.get_mut(voice) else { return };
         let again = std::mem::take(&mut ear.look_again);
-        ear.answered(now, if again { now } else { now + interval });
+        ear.schedule_next_poll(now, if again { now } else { now + interval });
         (ear.failures, ear.failing, ear.heard_at, ear.ever_heard) = (0, None, wall, true);
     }
 
     /// Records a failure. The next poll is due as soon as the pause after the failure is over.
-    pub(super) fn failed(
+    pub(super) fn record_failure(
         &mut self,
         voice: EndpointId,
         now: Instant,
@@ -109,9 +109,10 @@ impl HeadPollers {
         rng: &mut fastrand::Rng,
     ) {
         let Some(ear) = self.0.get_mut(voice) else { return };
-        ear.answered(now, now);
+        ear.schedule_next_poll(now, now);
         ear.look_again = false;
-        ear.paused_until = now + backoff.wait(ear.failures, rng).max(error.asks_to_wait().min(LEFT_ALONE_MAX));
+        ear.paused_until =
+            now + backoff.jittered_delay(ear.failures, rng).max(error.asks_to_wait().min(LEFT_ALONE_MAX));
         ear.failures = ear.failures.saturating_add(1);
         match &mut ear.failing {
             Some(failing) => failing.error = error,
@@ -119,12 +120,12 @@ impl HeadPollers {
         }
     }
 
-    pub(super) fn failing(&self, voice: EndpointId) -> Option<&FailingPoller> {
+    pub(super) fn failure_of(&self, voice: EndpointId) -> Option<&FailingPoller> {
         self.0.get(voice)?.failing.as_ref()
     }
 
-    pub(super) fn fails(&self, voice: EndpointId) -> bool {
-        self.failing(voice).is_some()
+    pub(super) fn is_failing(&self, voice: EndpointId) -> bool {
+        self.failure_of(voice).is_some()
     }
 
     /// Returns whether any endpoint has ever reported its head.
@@ -134,7 +135,7 @@ impl HeadPollers {
 }
 
 impl HeadPoller {
-    fn answered(&mut self, now: Instant, next: Instant) {
+    fn schedule_next_poll(&mut self, now: Instant, next: Instant) {
         (self.polling, self.polled_at, self.next_poll) = (false, now, next);
     }
 }

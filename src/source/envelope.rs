@@ -41,10 +41,10 @@ pub(super) fn read_messages(bytes: &[u8]) -> Result<Vec<Message>, Unreadable> {
     let is_batch = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_batch {
         let one: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| Unreadable)?;
-        return Ok(vec![one.message()?]);
+        return Ok(vec![one.into_message()?]);
     }
     let batch: Vec<Envelope<'_>> = serde_json::from_slice(bytes).map_err(|_| Unreadable)?;
-    if batch.is_empty() { Err(Unreadable) } else { batch.into_iter().map(Envelope::message).collect() }
+    if batch.is_empty() { Err(Unreadable) } else { batch.into_iter().map(Envelope::into_message).collect() }
 }
 
 /// Returns the result of a body that contains one answer, in place: a large result is not copied.
@@ -52,7 +52,7 @@ pub(super) fn take_result(mut body: Vec<u8>) -> Result<Message, Unreadable> {
     let place = |text: &str| text.as_ptr() as usize - body.as_ptr() as usize;
     let one: Envelope<'_> = serde_json::from_slice(&body).map_err(|_| Unreadable)?;
     let error = one.error.filter(|error| error.get() != "null");
-    let (Some(result), None) = (one.result, error) else { return one.message() };
+    let (Some(result), None) = (one.result, error) else { return one.into_message() };
     let (id, start, end) = (one.id.0, place(result.get()), place(result.get()) + result.get().len());
     body.truncate(end);
     body.drain(..start);
@@ -61,7 +61,7 @@ pub(super) fn take_result(mut body: Vec<u8>) -> Result<Message, Unreadable> {
 }
 
 /// Formats a request as it is sent.
-pub(super) fn question(id: u64, method: &str, params: &RawValue) -> String {
+pub(super) fn encode_request(id: u64, method: &str, params: &RawValue) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
 }
 
@@ -70,9 +70,9 @@ struct Envelope<'a> {
     #[serde(default)]
     id: Id,
     // A borrowed value that is null is `Some("null")`, so that an absent and a null member can be distinguished below.
-    #[serde(default, borrow, deserialize_with = "present")]
+    #[serde(default, borrow, deserialize_with = "deserialize_present")]
     result: Option<&'a RawValue>,
-    #[serde(default, borrow, deserialize_with = "present")]
+    #[serde(default, borrow, deserialize_with = "deserialize_present")]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
@@ -80,7 +80,7 @@ struct Envelope<'a> {
     params: Option<&'a RawValue>,
 }
 
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
+fn deserialize_present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
 }
 
@@ -109,10 +109,10 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 impl Envelope<'_> {
-    fn message(self) -> Result<Message, Unreadable> {
+    fn into_message(self) -> Result<Message, Unreadable> {
         let is_null = |value: &RawValue| value.get() == "null";
         if let Some(error) = self.error.filter(|error| !is_null(error)) {
-            return Ok(Message::Answer(self.id.0, Err(refusal(error))));
+            return Ok(Message::Answer(self.id.0, Err(parse_rpc_error(error))));
         }
         if let Some(result) = self.result {
             return Ok(Message::Answer(self.id.0, Ok(result.to_owned())));
@@ -135,7 +135,7 @@ impl Envelope<'_> {
 }
 
 /// Parses an error. Servers that do not follow the format write a text, or omit the code.
-fn refusal(error: &RawValue) -> Refusal {
+fn parse_rpc_error(error: &RawValue) -> Refusal {
     #[derive(Deserialize)]
     struct Told<'a> {
         code: Option<serde_json::Number>,

@@ -20,24 +20,24 @@ const ONE_BY_ONE_AT_ONCE: usize = 16;
 
 impl Node {
     /// The newest block of the node; `None` while it has none.
-    pub async fn head(&self) -> Result<Option<Link>, NodeError> {
-        self.tag("latest").await
+    pub async fn fetch_head(&self) -> Result<Option<Link>, NodeError> {
+        self.fetch_tagged_block("latest").await
     }
 
     /// The block that a tag such as `finalized` names; `None` while there is none.
-    pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
-        let limit = header_bytes(self.roots().gas_limit());
+    pub async fn fetch_tagged_block(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
+        let limit = header_bytes(self.state_roots().gas_limit());
         let asking = RpcRequest { method: "eth_getBlockByNumber", params: (tag, false), limit };
         let answer = self.ask_for(asking, self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { self.head_let_through(&answer).map(Some) }
     }
 
     /// Returns the header with this hash, verified against it.
-    pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
-        let limit = header_bytes(self.roots().gas_limit());
+    pub async fn fetch_header(&self, hash: B256) -> Result<Link, NodeError> {
+        let limit = header_bytes(self.state_roots().gas_limit());
         let asking = RpcRequest { method: "eth_getBlockByHash", params: (hash, false), limit };
         let answer = self.ask_for(asking, self.deadlines().head).await?;
-        self.header_let_through(hash, &present(answer, || format!("block {hash}"))?)
+        self.header_let_through(hash, &require_result(answer, || format!("block {hash}"))?)
     }
 
     /// Returns the block with this hash and its receipts. Both are requested by that hash and verified against it as
@@ -45,15 +45,16 @@ impl Node {
     /// repeated in parts, so that no block depends on one method.
     ///
     /// [`Checks`]: super::Checks
-    pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
-        let one_by_one = self.lacks_block_receipts() || self.lapses().has(BulkMethod::Receipts, hash);
+    pub async fn fetch_block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has_lapse(BulkMethod::Receipts, hash);
         let (body, receipts) = if one_by_one {
             (self.whole_block(hash, keep_raw).await?, None)
         } else {
-            let (body, receipts) = futures::join!(self.whole_block(hash, keep_raw), self.receipts(hash, keep_raw));
+            let (body, receipts) =
+                futures::join!(self.whole_block(hash, keep_raw), self.fetch_receipts(hash, keep_raw));
             (body?, Some(receipts))
         };
-        self.joined(hash, body, receipts).await
+        self.join_block(hash, body, receipts).await
     }
 
     /// Returns the node's block at this height, with its receipts, which are requested by the block's hash. It is
@@ -64,23 +65,24 @@ impl Node {
         let asking = RpcRequest { method: "eth_getBlockByNumber", params: (&height, true), limit };
         let text = match self.ask_for(asking, self.deadlines().block).await {
             Err(error) if error.is_of_this_question() => {
-                let header = self.ask("eth_getBlockByNumber", (&height, false), self.deadlines().block).await?;
-                self.with_txs_one_by_one(&present(header, what)?).await?.into()
+                let header =
+                    self.send_request("eth_getBlockByNumber", (&height, false), self.deadlines().block).await?;
+                self.with_txs_one_by_one(&require_result(header, what)?).await?.into()
             }
-            text => present(text?, what)?,
+            text => require_result(text?, what)?,
         };
-        let body = self.body(text, keep_raw)?;
+        let body = self.read_block_body(text, keep_raw)?;
         if body.wire.number() != number {
             return Err(NodeError::Another);
         }
         let hash = body.wire.hash();
-        let one_by_one = self.lacks_block_receipts() || self.lapses().has(BulkMethod::Receipts, hash);
-        let receipts = if one_by_one { None } else { Some(self.receipts(hash, keep_raw).await) };
-        self.joined(hash, body, receipts).await
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has_lapse(BulkMethod::Receipts, hash);
+        let receipts = if one_by_one { None } else { Some(self.fetch_receipts(hash, keep_raw).await) };
+        self.join_block(hash, body, receipts).await
     }
 
     /// Joins a block with its receipts, which are requested one by one if the bulk request failed.
-    async fn joined(
+    async fn join_block(
         &self,
         hash: B256,
         body: Unverified<BlockWire>,
@@ -94,13 +96,13 @@ impl Node {
                 (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) if error.is_of_this_question() => {
-                self.lapses().note(BulkMethod::Receipts, hash);
+                self.lapses().record_lapse(BulkMethod::Receipts, hash);
                 debug!(endpoint = self.name(), "asking for the receipts of block {hash} one by one: {error}");
                 (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) => {
                 if matches!(error, NodeError::TimedOut { .. } | NodeError::Bad(_)) {
-                    self.lapses().note(BulkMethod::Receipts, hash);
+                    self.lapses().record_lapse(BulkMethod::Receipts, hash);
                 }
                 return Err(error);
             }
@@ -109,9 +111,9 @@ impl Node {
         if fetched.as_ref().is_err_and(NodeError::is_wrong) {
             // The answer is wrong and counts against the node; the other way of asking may give a correct one.
             if in_bulk {
-                self.lapses().note(BulkMethod::Receipts, hash);
+                self.lapses().record_lapse(BulkMethod::Receipts, hash);
             } else {
-                self.lapses().forget(BulkMethod::Receipts, hash);
+                self.lapses().clear_lapse(BulkMethod::Receipts, hash);
             }
         }
         fetched
@@ -119,15 +121,15 @@ impl Node {
 
     /// The block that includes this transaction; `None` when the node knows of none.
     pub async fn block_of(&self, tx: B256) -> Result<Option<B256>, NodeError> {
-        let answer = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().head).await?;
+        let answer = self.send_request("eth_getTransactionReceipt", [tx], self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
     }
 
     /// Returns whether this block is still on the node's chain.
-    pub async fn stands(&self, at: BlockRef) -> Result<bool, NodeError> {
+    pub async fn is_canonical(&self, at: BlockRef) -> Result<bool, NodeError> {
         let height = format!("{:#x}", at.number);
-        let answer = self.ask("eth_getBlockByNumber", (height, false), self.deadlines().head).await?;
-        if is_null(&answer) { Ok(false) } else { Ok(parse::header(answer.get())?.at == at) }
+        let answer = self.send_request("eth_getBlockByNumber", (height, false), self.deadlines().head).await?;
+        if is_null(&answer) { Ok(false) } else { Ok(parse::parse_header(answer.get())?.at == at) }
     }
 
     /// Returns the answer to one read, requested only by the hash of the block: data, traces, or the revert of a
@@ -135,7 +137,7 @@ impl Node {
     ///
     /// # Errors
     /// When the node does not answer in time. What it cannot tell, it does not know: [`NodeError::Missing`].
-    pub async fn read(&self, at: BlockRef, read: &Read) -> Result<Answer, NodeError> {
+    pub async fn answer_read(&self, at: BlockRef, read: &Read) -> Result<Answer, NodeError> {
         let told = match read {
             Read::Traces => match self.call_traces(at).await {
                 Ok(Some(traces)) => Ok(Answer::Traces(traces.into())),
@@ -143,13 +145,13 @@ impl Node {
                 Err(error) => Err(error),
             },
             Read::Trace(tx) => self.call_trace(*tx).await.map(|trace| Answer::Traces(vec![trace].into())),
-            Read::Grants { by, since } => self.grants(*by, *since..=at.number).await.map(Answer::Data),
-            Read::Uses { token, by } => self.uses(*token, *by, at.number).await.map(Answer::Data),
+            Read::Grants { by, since } => self.fetch_role_members(*by, *since..=at.number).await.map(Answer::Data),
+            Read::Uses { token, by } => self.fetch_token_use(*token, *by, at.number).await.map(Answer::Data),
             Read::UsedOf { tokens, by } => self.used_of(tokens, *by, at.number).await.map(Answer::Data),
-            _ => self.state(at, read).await.map(Answer::Data),
+            _ => self.read_state(at, read).await.map(Answer::Data),
         };
         match told {
-            Err(NodeError::Refused { code, message, data }) if reverted(code, &message, data) => Ok(Answer::Reverted),
+            Err(NodeError::Refused { code, message, data }) if is_revert(code, &message, data) => Ok(Answer::Reverted),
             // Pruned state, or a method that the node lacks: neither counts against the node.
             Err(NodeError::Refused { message, .. }) => Err(NodeError::Missing(message)),
             told => told,
@@ -158,46 +160,46 @@ impl Node {
 
     async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Unverified<BlockWire>, NodeError> {
         let what = || format!("block {hash}");
-        if !self.lapses().has(BulkMethod::Txs, hash) {
-            let limit = block_bytes(self.roots().gas_used(hash));
+        if !self.lapses().has_lapse(BulkMethod::Txs, hash) {
+            let limit = block_bytes(self.state_roots().gas_used(hash));
             let asking = RpcRequest { method: "eth_getBlockByHash", params: (hash, true), limit };
             match self.ask_for(asking, self.deadlines().block).await {
                 Err(error) if error.is_of_this_question() => {
-                    self.lapses().note(BulkMethod::Txs, hash);
+                    self.lapses().record_lapse(BulkMethod::Txs, hash);
                     debug!(endpoint = self.name(), "asking for the transactions of block {hash} one by one: {error}");
                 }
-                text => return self.body(present(text?, what)?, keep_raw),
+                text => return self.read_block_body(require_result(text?, what)?, keep_raw),
             }
         }
         let parts = async {
-            let header = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
-            let block = self.with_txs_one_by_one(&present(header, what)?).await?;
-            self.body(block.into(), keep_raw)
+            let header = self.send_request("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
+            let block = self.with_txs_one_by_one(&require_result(header, what)?).await?;
+            self.read_block_body(block.into(), keep_raw)
         };
-        parts.await.inspect_err(|_| self.lapses().forget(BulkMethod::Txs, hash))
+        parts.await.inspect_err(|_| self.lapses().clear_lapse(BulkMethod::Txs, hash))
     }
 
-    async fn receipts(&self, hash: B256, keep_raw: bool) -> Result<Unverified<ReceiptsWire>, NodeError> {
-        let limit = block_bytes(self.roots().gas_used(hash));
+    async fn fetch_receipts(&self, hash: B256, keep_raw: bool) -> Result<Unverified<ReceiptsWire>, NodeError> {
+        let limit = block_bytes(self.state_roots().gas_used(hash));
         let asking = RpcRequest { method: "eth_getBlockReceipts", params: [hash], limit };
         let text = self.ask_for(asking, self.deadlines().block).await?;
-        let text = present(text, || format!("receipts of block {hash}"))?;
+        let text = require_result(text, || format!("receipts of block {hash}"))?;
         let wire = parse::read_receipts(text.get())?;
-        Ok(Unverified { wire, text: Accepted::of(text, keep_raw), is_recorded: keep_raw })
+        Ok(Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw })
     }
 
     /// Returns the receipts in the form of `eth_getBlockReceipts`, each parsed when it arrives.
     async fn receipts_one_by_one(&self, body: &Unverified<BlockWire>) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let receipts = self.each_receipt(body).await;
         // A node may lack the parts, and the failure of the bulk request may have been temporary.
-        receipts.inspect_err(|_| self.lapses().forget(BulkMethod::Receipts, body.wire.hash()))
+        receipts.inspect_err(|_| self.lapses().clear_lapse(BulkMethod::Receipts, body.wire.hash()))
     }
 
     async fn each_receipt(&self, body: &Unverified<BlockWire>) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let keep_raw = body.is_recorded;
         let asked = body.wire.tx_hashes().map(|tx| async move {
-            let text = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
-            let text = present(text, || format!("receipt of {tx}"))?;
+            let text = self.send_request("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
+            let text = require_result(text, || format!("receipt of {tx}"))?;
             Ok::<_, NodeError>((parse::read_receipt(text.get())?, keep_raw.then(|| text.into_raw())))
         });
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
@@ -225,8 +227,8 @@ impl Node {
     /// Returns the node's answers for these transactions, in their order.
     async fn each_of(&self, method: &'static str, txs: Vec<B256>) -> Result<Vec<Box<RawValue>>, NodeError> {
         let asked = txs.into_iter().map(|tx| async move {
-            let text = self.ask(method, [tx], self.deadlines().block).await?;
-            present(text, || format!("transaction {tx}")).map(BoundedText::into_raw)
+            let text = self.send_request(method, [tx], self.deadlines().block).await?;
+            require_result(text, || format!("transaction {tx}")).map(BoundedText::into_raw)
         });
         let mut answers = futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE);
         let (mut all, mut n_bytes) = (Vec::new(), 0);
@@ -242,7 +244,7 @@ impl Node {
 }
 
 /// Returns the answer, or an error if it is `null`.
-fn present(answer: BoundedText, what: impl FnOnce() -> String) -> Result<BoundedText, NodeError> {
+fn require_result(answer: BoundedText, what: impl FnOnce() -> String) -> Result<BoundedText, NodeError> {
     if is_null(&answer) { Err(NodeError::Missing(what())) } else { Ok(answer) }
 }
 
@@ -252,7 +254,7 @@ fn is_null(answer: &RawValue) -> bool {
 
 /// Returns whether the contract caused the error, rather than the node. Code 3 is geth's for a revert; other nodes
 /// report a revert in words. An invalid opcode and exhausted gas are caused by the contract too.
-pub(super) fn reverted(code: i64, message: &str, data: bool) -> bool {
+pub(super) fn is_revert(code: i64, message: &str, data: bool) -> bool {
     let message = message.to_ascii_lowercase();
     code == 3
         || ["revert", "invalid opcode", "out of gas", "stack underflow", "invalid jump"]
@@ -267,11 +269,11 @@ mod tests {
 
     #[test]
     fn a_refusing_contract_is_told_from_a_node_that_cannot_say() {
-        assert!(reverted(3, "execution reverted", true));
-        assert!(reverted(-32000, "execution reverted: GS001", false));
-        assert!(reverted(-32015, "VM execution error.", true));
-        assert!(reverted(-32000, "invalid opcode: INVALID", false));
-        assert!(!reverted(-32000, "header not found", false));
-        assert!(!reverted(-32000, "missing trie node 0123", false));
+        assert!(is_revert(3, "execution reverted", true));
+        assert!(is_revert(-32000, "execution reverted: GS001", false));
+        assert!(is_revert(-32015, "VM execution error.", true));
+        assert!(is_revert(-32000, "invalid opcode: INVALID", false));
+        assert!(!is_revert(-32000, "header not found", false));
+        assert!(!is_revert(-32000, "missing trie node 0123", false));
     }
 }

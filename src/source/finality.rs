@@ -60,13 +60,13 @@ impl FinalityMarks {
     }
 
     /// Returns the tags to request now, and marks them as requested.
-    pub(super) fn due(&mut self, now: Instant, slot: Duration) -> Vec<(Finality, &'static str)> {
+    pub(super) fn due_tags(&mut self, now: Instant, slot: Duration) -> Vec<(Finality, &'static str)> {
         if self.rule != FinalityRule::Tags {
             return Vec::new();
         }
         let mut due = Vec::new();
         for (level, tag) in [(Finality::Safe, "safe"), (Finality::Finalized, "finalized")] {
-            let mark = self.mark(level);
+            let mark = self.mark_for(level);
             if !mark.asking && mark.next.is_none_or(|next| next <= now) {
                 (mark.asking, mark.next) = (true, Some(now + slot.max(ASK_EVERY_LEAST)));
                 due.push((level, tag));
@@ -84,8 +84,8 @@ impl FinalityMarks {
     }
 
     /// Records an endpoint's answer for a tag; `None` if the endpoint has no such tag or did not answer.
-    pub(super) fn said(&mut self, level: Finality, link: Option<Link>, now: Instant, wall: Timestamp) {
-        let mark = self.mark(level);
+    pub(super) fn record_tag(&mut self, level: Finality, link: Option<Link>, now: Instant, wall: Timestamp) {
+        let mark = self.mark_for(level);
         mark.asking = false;
         let Some(link) = link else { return };
         if mark.said.is_none_or(|said| said.at.number < link.at.number) {
@@ -94,11 +94,11 @@ impl FinalityMarks {
     }
 
     /// Returns the next block of ours whose finality has increased since the last report, the lower finality first.
-    pub(super) fn promotion<B: Linked>(&mut self, follower: &Follower<B>) -> Option<(Finality, BlockRef)> {
+    pub(super) fn next_promotion<B: Linked>(&mut self, follower: &Follower<B>) -> Option<(Finality, BlockRef)> {
         let tip = follower.tip()?.at.number;
         [Finality::Safe, Finality::Finalized].into_iter().find_map(|level| {
             let rule = self.rule;
-            let mark = self.mark(level);
+            let mark = self.mark_for(level);
             let at = match rule {
                 // During a catch-up a tag may be ahead of our chain. It counts only if we have its block.
                 FinalityRule::Tags => {
@@ -123,14 +123,14 @@ impl FinalityMarks {
     }
 
     /// Returns the time since which no block became final, if that is too long ago.
-    pub(super) fn stalled(&self, now: Instant, slot: Duration) -> Option<(Instant, Timestamp, String)> {
+    pub(super) fn stalled_since(&self, now: Instant, slot: Duration) -> Option<(Instant, Timestamp, String)> {
         let ((moved, since), said) = (self.finalized.moved?, self.finalized.said?);
         let patience = (slot * STALLED_SLOTS).max(Duration::from_secs(60));
         let stalled = self.rule == FinalityRule::Tags && now.saturating_duration_since(moved) > patience;
         stalled.then(|| (moved, since, format!("the newest final block is still {}", said.at)))
     }
 
-    fn mark(&mut self, level: Finality) -> &mut FinalityMark {
+    fn mark_for(&mut self, level: Finality) -> &mut FinalityMark {
         if level == Finality::Finalized { &mut self.finalized } else { &mut self.safe }
     }
 }

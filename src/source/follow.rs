@@ -142,7 +142,7 @@ impl<B: Linked> Follower<B> {
 
     /// Returns the number of blocks between the newest block emitted and the head being approached.
     #[must_use]
-    pub fn behind(&self) -> u64 {
+    pub fn blocks_behind(&self) -> u64 {
         self.target.map_or(0, |target| (target.at.number + 1).saturating_sub(self.next_number()))
     }
 
@@ -154,8 +154,8 @@ impl<B: Linked> Follower<B> {
 
     /// Returns whether the distance to the head is too long to walk.
     #[must_use]
-    pub fn fills(&self) -> bool {
-        matches!(self.plan(), WalkPlan::Fill(_))
+    pub fn is_filling(&self) -> bool {
+        matches!(self.current_plan(), WalkPlan::Fill(_))
     }
 
     /// The block of ours at this height, if it is remembered.
@@ -166,7 +166,7 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Marks the blocks up to `at` as final. They are not retracted unless a person [allows](Self::allow) it.
-    pub fn finalize(&mut self, at: BlockRef) {
+    pub fn finalize_up_to(&mut self, at: BlockRef) {
         if self.finalized.is_none_or(|finalized| finalized.number < at.number) {
             self.finalized = Some(at);
         }
@@ -174,7 +174,7 @@ impl<B: Linked> Follower<B> {
 
     /// Records a person's permission for a branch with this block to undo final blocks. It is valid until that has
     /// happened.
-    pub fn allow(&mut self, branch: B256) {
+    pub fn allow_reorg(&mut self, branch: B256) {
         self.allowed = Some(branch);
         self.conflict = None;
     }
@@ -187,11 +187,11 @@ impl<B: Linked> Follower<B> {
 
     /// Returns the relation of a head to the emitted blocks, as far as the known headers show it.
     #[must_use]
-    pub fn relation(&self, head: Link) -> Relation {
-        if self.place(head.at).is_some() {
+    pub fn relation_to(&self, head: Link) -> Relation {
+        if self.link_index(head.at).is_some() {
             return Relation::Ours;
         }
-        match self.way(head) {
+        match self.plan_path(head) {
             WalkPlan::Joined { keep, .. } => match self.links.get(keep) {
                 Some(first) => Relation::Forks(first.at),
                 None => Relation::Extends,
@@ -204,19 +204,19 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Records the newest block of a node. `now` is a monotonic time from an arbitrary start.
-    pub fn head(&mut self, head: Link, now: Duration) {
+    pub fn record_head(&mut self, head: Link, now: Duration) {
         self.heads_seen += 1;
         if self.conflict.is_some() && self.detour.take().is_some() {
             // The blocks fetched by number may belong to a chain that their node has left since.
             self.numbered.clear();
         }
-        let keep = self.place(head.at).map(|place| place + 1);
+        let keep = self.link_index(head.at).map(|place| place + 1);
         if keep == Some(self.links.len()) {
             self.lag = None;
-            self.settle();
-        } else if keep.is_some() || head.at.number < self.oldest() {
+            self.clear_doubt();
+        } else if keep.is_some() || head.at.number < self.oldest_number() {
             // The head is one of our blocks, or older than the first: the node lags, or the chain was rewound by hand.
-            self.settle();
+            self.clear_doubt();
             if self.links.is_empty() {
                 return;
             }
@@ -230,19 +230,19 @@ impl<B: Linked> Follower<B> {
         } else {
             self.lag = None;
             self.known.insert(head);
-            if self.relation(head) == Relation::Extends {
+            if self.relation_to(head) == Relation::Extends {
                 // A head on top of our tip confirms it, so two contradictions with this head in between are not
                 // consecutive.
                 self.doubt = None;
             }
-            if !self.target.is_some_and(|target| self.known.descends(target, head.at)) {
+            if !self.target.is_some_and(|target| self.known.descends_from(target, head.at)) {
                 self.target = Some(head);
             }
         }
     }
 
     /// Rejects and forgets everything that contradicts our tip.
-    pub fn stand(&mut self) {
+    pub fn keep_branch(&mut self) {
         if self.at_a_fork() {
             (self.target, self.detour, self.doubt) = (None, None, None);
             self.numbered.clear();
@@ -255,17 +255,17 @@ impl<B: Linked> Follower<B> {
     }
 
     /// A header that was wanted.
-    pub fn header(&mut self, header: Link) {
+    pub fn add_header(&mut self, header: Link) {
         self.known.insert(header);
     }
 
     /// A block that was wanted by hash.
-    pub fn block(&mut self, body: B) {
+    pub fn add_block(&mut self, body: B) {
         let link = body.link();
         self.known.insert(link);
         self.bodies.insert(link.at.hash, body);
         if self.bodies.len() > BODIES_MAX {
-            let wanted: B256HashSet = match self.plan() {
+            let wanted: B256HashSet = match self.current_plan() {
                 WalkPlan::Joined { branch, .. } => {
                     branch.iter().take(REORG_APPEND_MAX).map(|link| link.at.hash).collect()
                 }
@@ -276,7 +276,7 @@ impl<B: Linked> Follower<B> {
     }
 
     /// A block that was wanted by number.
-    pub fn numbered(&mut self, body: B) {
+    pub fn add_numbered_block(&mut self, body: B) {
         let number = body.link().at.number;
         let next = self.next_number();
         if (next..next.saturating_add(PREFETCH_MAX as u64)).contains(&number) {
@@ -286,8 +286,8 @@ impl<B: Linked> Follower<B> {
 
     /// Records that the node does not have the wanted block: the target left its chain, or the node is behind. A new
     /// head is needed.
-    pub fn gone(&mut self, want: Want) {
-        if self.wants().contains(&want) {
+    pub fn mark_unavailable(&mut self, want: Want) {
+        if self.wanted_fetches().contains(&want) {
             self.target = None;
             self.detour = None;
         }
@@ -295,8 +295,8 @@ impl<B: Linked> Follower<B> {
 
     /// Returns the items to fetch now, most urgent first, including those already being fetched.
     #[must_use]
-    pub fn wants(&self) -> Vec<Want> {
-        match self.plan() {
+    pub fn wanted_fetches(&self) -> Vec<Want> {
+        match self.current_plan() {
             WalkPlan::Idle | WalkPlan::Nonsense => Vec::new(),
             WalkPlan::Walk(hash) => vec![Want::Header(hash)],
             WalkPlan::Fill(next) => (next..next.saturating_add(PREFETCH_MAX as u64))
@@ -304,7 +304,7 @@ impl<B: Linked> Follower<B> {
                 .map(Want::Numbered)
                 .collect(),
             WalkPlan::Joined { keep, branch } => {
-                if keep < self.links.len() && !self.believed() {
+                if keep < self.links.len() && !self.is_doubt_confirmed() {
                     return vec![Want::Latest];
                 }
                 let ahead = if keep < self.links.len() { REORG_APPEND_MAX } else { PREFETCH_MAX };
@@ -319,20 +319,20 @@ impl<B: Linked> Follower<B> {
 
     /// Returns the next step, if all its blocks are available; it counts as done once it is returned. Call this until
     /// it returns `None`, and only then call [`Follower::wants`].
-    pub fn step(&mut self) -> Option<Step<B>> {
+    pub fn next_step(&mut self) -> Option<Step<B>> {
         if let Some(keep) = self.lag.filter(|lag| lag.sightings >= ROLLBACK_SIGHTINGS).map(|lag| lag.keep) {
             self.lag = None;
-            return self.rewind(keep);
+            return self.retract_to(keep);
         }
-        match self.plan() {
-            WalkPlan::Fill(next) => self.fill(next),
+        match self.current_plan() {
+            WalkPlan::Fill(next) => self.append_numbered_block(next),
             WalkPlan::Joined { keep, branch } if keep == self.links.len() => {
                 let body = branch.first().and_then(|next| self.bodies.remove(&next.at.hash))?;
-                Some(self.advance(keep, vec![body]))
+                Some(self.replace_tip(keep, vec![body]))
             }
             WalkPlan::Joined { keep, branch } => {
-                if !self.believed() {
-                    self.doubt();
+                if !self.is_doubt_confirmed() {
+                    self.begin_doubt();
                     return None;
                 }
                 let next = &branch[..branch.len().min(REORG_APPEND_MAX)];
@@ -343,14 +343,14 @@ impl<B: Linked> Follower<B> {
                     return None;
                 }
                 let append = next[..n].iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
-                Some(self.advance(keep, append))
+                Some(self.replace_tip(keep, append))
             }
-            WalkPlan::Barred(conflict) if self.believed() => {
+            WalkPlan::Barred(conflict) if self.is_doubt_confirmed() => {
                 self.conflict = Some(conflict);
                 None
             }
             WalkPlan::Barred(_) => {
-                self.doubt();
+                self.begin_doubt();
                 None
             }
             WalkPlan::Nonsense => {
@@ -361,12 +361,12 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    fn plan(&self) -> WalkPlan {
-        self.detour.or(self.target).map_or(WalkPlan::Idle, |from| self.way(from))
+    fn current_plan(&self) -> WalkPlan {
+        self.detour.or(self.target).map_or(WalkPlan::Idle, |from| self.plan_path(from))
     }
 
     /// The way from our blocks to `from`.
-    fn way(&self, from: Link) -> WalkPlan {
+    fn plan_path(&self, from: Link) -> WalkPlan {
         let next = self.next_number();
         if from.at.number < self.first {
             return WalkPlan::Idle;
@@ -378,15 +378,15 @@ impl<B: Linked> Follower<B> {
         let mut at = from;
         loop {
             let joint = at.at.number.checked_sub(1).map(|number| BlockRef { number, hash: at.parent });
-            if let Some(place) = joint.and_then(|joint| self.place(joint)) {
-                return self.joined(place + 1, branch.into());
+            if let Some(place) = joint.and_then(|joint| self.link_index(joint)) {
+                return self.plan_branch(place + 1, branch.into());
             }
-            if at.at.number <= self.oldest() {
+            if at.at.number <= self.oldest_number() {
                 return match self.links.front() {
                     Some(front) if front.at.number > self.first => {
                         WalkPlan::Barred(Conflict::Forgotten { head: from.at, oldest: front.at })
                     }
-                    _ => self.joined(0, branch.into()),
+                    _ => self.plan_branch(0, branch.into()),
                 };
             }
             let Some(parent) = self.known.get(at.parent) else { return WalkPlan::Walk(at.parent) };
@@ -399,8 +399,9 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Returns the plan for a known path, which may still be barred.
-    fn joined(&self, keep: usize, branch: Vec<Link>) -> WalkPlan {
-        let final_ours = self.finalized.filter(|finalized| self.place(*finalized).is_some_and(|place| place >= keep));
+    fn plan_branch(&self, keep: usize, branch: Vec<Link>) -> WalkPlan {
+        let final_ours =
+            self.finalized.filter(|finalized| self.link_index(*finalized).is_some_and(|place| place >= keep));
         match (final_ours, branch.last()) {
             (Some(finalized), Some(head)) if !branch.iter().any(|link| Some(link.at.hash) == self.allowed) => {
                 WalkPlan::Barred(Conflict::Finalized { head: head.at, finalized })
@@ -410,22 +411,22 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Appends the block numbered `next`, or, if our tip is not on its chain, starts to follow that chain.
-    fn fill(&mut self, next: u64) -> Option<Step<B>> {
+    fn append_numbered_block(&mut self, next: u64) -> Option<Step<B>> {
         let body = self.numbered.remove(&next)?;
         let link = body.link();
         if self.tip().is_none_or(|tip| link.parent == tip.at.hash) {
-            return Some(self.advance(self.links.len(), vec![body]));
+            return Some(self.replace_tip(self.links.len(), vec![body]));
         }
         // The chain that continues beyond our tip does not contain our tip. With so many blocks on top this is not a
         // temporary state of the node, so it needs no confirmation.
         self.numbered.clear();
-        self.block(body);
+        self.add_block(body);
         self.detour = Some(link);
         self.doubt = Some(Doubt { tip: self.tip().map(|tip| tip.at.hash), heads_seen: 0 });
         None
     }
 
-    fn advance(&mut self, keep: usize, append: Vec<B>) -> Step<B> {
+    fn replace_tip(&mut self, keep: usize, append: Vec<B>) -> Step<B> {
         let retract = self.links.drain(keep..).rev().map(|link| link.at).collect();
         self.links.extend(append.iter().map(Linked::link));
         let surplus = self.links.len().saturating_sub(WINDOW_MAX);
@@ -448,37 +449,37 @@ impl<B: Linked> Follower<B> {
         Step { retract, append }
     }
 
-    fn rewind(&mut self, keep: usize) -> Option<Step<B>> {
+    fn retract_to(&mut self, keep: usize) -> Option<Step<B>> {
         let tip = self.tip()?;
         if let Some(front) = self.links.front().filter(|front| keep == 0 && front.at.number > self.first) {
             self.conflict = Some(Conflict::Forgotten { head: tip.at, oldest: front.at });
             return None;
         }
-        if let Some(finalized) = self.finalized.filter(|at| self.place(*at).is_some_and(|place| place >= keep)) {
+        if let Some(finalized) = self.finalized.filter(|at| self.link_index(*at).is_some_and(|place| place >= keep)) {
             let head = keep.checked_sub(1).and_then(|place| self.links.get(place)).map_or(finalized, |link| link.at);
             self.conflict = Some(Conflict::Finalized { head, finalized });
             return None;
         }
         (self.target, self.detour) = (None, None);
-        Some(self.advance(keep, Vec::new()))
+        Some(self.replace_tip(keep, Vec::new()))
     }
 
     /// Clears contradicting reports, because a head agrees with our chain.
-    fn settle(&mut self) {
+    fn clear_doubt(&mut self) {
         self.conflict = None;
         if self.doubt.take().is_some() {
             (self.target, self.detour) = (None, None);
         }
     }
 
-    fn doubt(&mut self) {
+    fn begin_doubt(&mut self) {
         let tip = self.tip().map(|tip| tip.at.hash);
         if self.doubt.is_none_or(|doubt| doubt.tip != tip) {
             self.doubt = Some(Doubt { tip, heads_seen: self.heads_seen });
         }
     }
 
-    fn believed(&self) -> bool {
+    fn is_doubt_confirmed(&self) -> bool {
         let tip = self.tip().map(|tip| tip.at.hash);
         self.doubt.is_some_and(|doubt| doubt.tip == tip && self.heads_seen > doubt.heads_seen)
     }
@@ -487,12 +488,12 @@ impl<B: Linked> Follower<B> {
         self.tip().map_or(self.first, |tip| tip.at.number.saturating_add(1))
     }
 
-    fn oldest(&self) -> u64 {
+    fn oldest_number(&self) -> u64 {
         self.links.front().map_or(self.first, |front| front.at.number)
     }
 
     /// Index of a block among our links.
-    fn place(&self, at: BlockRef) -> Option<usize> {
+    fn link_index(&self, at: BlockRef) -> Option<usize> {
         let place = usize::try_from(at.number.checked_sub(self.links.front()?.at.number)?).ok()?;
         (self.links.get(place)?.at == at).then_some(place)
     }
@@ -515,7 +516,7 @@ impl KnownBlock {
     }
 
     /// Returns whether `from` is `ancestor` or is known to build on it.
-    fn descends(&self, from: Link, ancestor: BlockRef) -> bool {
+    fn descends_from(&self, from: Link, ancestor: BlockRef) -> bool {
         let mut at = from;
         while at.at.number > ancestor.number {
             match self.get(at.parent) {

@@ -31,32 +31,32 @@ struct State {
 
 impl ByteBudget {
     pub(super) fn new(intake: &IntakeBudget, limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(State { intake: intake.clone(), room: intake.room(), limit, exceeded: false })))
+        Self(Arc::new(Mutex::new(State { intake: intake.clone(), room: intake.new_room(), limit, exceeded: false })))
     }
 
     /// Sets the maximum length of the following messages.
-    pub(super) fn allow(&self, limit: usize) {
-        self.lock().limit = limit;
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.lock_state().limit = limit;
     }
 
     /// Ends the current message, returns the room that it takes, and starts the next one.
-    pub(super) fn take(&self) -> Reservation {
-        let mut state = self.lock();
-        let next = state.intake.room();
+    pub(super) fn take_room(&self) -> Reservation {
+        let mut state = self.lock_state();
+        let next = state.intake.new_room();
         std::mem::replace(&mut state.room, next)
     }
 
     /// Records that a message declares a length above the maximum.
-    pub(super) fn exceed(&self) {
-        self.lock().exceeded = true;
+    pub(super) fn mark_oversized(&self) {
+        self.lock_state().exceeded = true;
     }
 
     /// Returns whether the stream ended because a message was too long.
     pub(super) fn was_exceeded(&self) -> bool {
-        self.lock().exceeded
+        self.lock_state().exceeded
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,11 +69,11 @@ impl<S> BudgetedReader<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for BudgetedReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        ready!(self.meter.lock().room.poll_ready(cx));
+        ready!(self.meter.lock_state().room.poll_ready(cx));
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
-        let mut state = self.meter.lock();
-        state.room.count(into.filled().len() - before);
+        let mut state = self.meter.lock_state();
+        state.room.count_bytes(into.filled().len() - before);
         if state.room.n_bytes() > state.limit.saturating_add(state.limit / 8).saturating_add(OVERHEAD_BYTES) {
             state.exceeded = true;
             return Poll::Ready(Err(io::Error::other("a message is too long")));

@@ -8,8 +8,8 @@
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse;
-use crate::model::read::{ROLE_GRANTED, ROLE_REVOKED, holder_bytes, holders};
-use crate::runtime::instant;
+use crate::model::read::{ROLE_GRANTED, ROLE_REVOKED, holder_bytes, parse_role_members};
+use crate::runtime::monotonic_now;
 use alloy_primitives::{Address, B256, Bytes};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ struct RoleChanges(BTreeMap<(u64, u64), (B256, Address, bool)>);
 
 impl RoleChanges {
     /// Returns the accounts that hold a role after these logs.
-    fn holders(&self) -> Holders {
+    fn role_members(&self) -> Holders {
         let mut holders = Holders::new();
         for (role, who, given) in self.0.values() {
             if *given {
@@ -49,16 +49,20 @@ impl RoleChanges {
 }
 
 /// Returns the union of the holders in these answers.
-pub(super) fn union(told: &[Bytes]) -> Bytes {
-    holder_bytes(told.iter().flat_map(|told| holders(told)).collect::<Holders>())
+pub(super) fn merge_role_members(told: &[Bytes]) -> Bytes {
+    holder_bytes(told.iter().flat_map(|told| parse_role_members(told)).collect::<Holders>())
 }
 
 impl Node {
     /// Returns the holders of roles according to the logs that `by` wrote in these blocks, as [`holders`] reads it.
     /// When the node refuses a range, as hosted nodes do with large ones, smaller ranges are requested, as long as
     /// [`QUERIES_MAX`] of them can be enough.
-    pub(super) async fn grants(&self, by: Address, blocks: RangeInclusive<u64>) -> Result<Bytes, NodeError> {
-        let (end, until) = (*blocks.end(), instant() + SEARCH_MAX);
+    pub(super) async fn fetch_role_members(
+        &self,
+        by: Address,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Bytes, NodeError> {
+        let (end, until) = (*blocks.end(), monotonic_now() + SEARCH_MAX);
         let (mut from, mut span, mut n_asked) = (*blocks.start(), u64::MAX, 0);
         let mut grants = RoleChanges::default();
         while from <= end {
@@ -68,10 +72,10 @@ impl Node {
                 "fromBlock": format!("{from:#x}"), "toBlock": format!("{to:#x}"),
             }]);
             n_asked += 1;
-            let after = self.deadlines().block.min(until.saturating_duration_since(instant()));
-            match self.ask("eth_getLogs", filter, after).await {
+            let after = self.deadlines().block.min(until.saturating_duration_since(monotonic_now()));
+            match self.send_request("eth_getLogs", filter, after).await {
                 Ok(answer) => {
-                    for log in parse::logs(answer.get())? {
+                    for log in parse::parse_logs(answer.get())? {
                         let (&[kind, role, who, ..], true) = (&log.topics[..], log.address == by) else { continue };
                         let given = kind == ROLE_GRANTED;
                         if (given || kind == ROLE_REVOKED) && (from..=to).contains(&log.block_number) {
@@ -81,19 +85,19 @@ impl Node {
                     from = to.saturating_add(1);
                 }
                 Err(NodeError::Refused { message, code, .. }) if code != -32601 && is_said(&TOO_MUCH, &message) => {
-                    span = narrower(from, to, end, n_asked, &message)?;
+                    span = narrow_range(from, to, end, n_asked, &message)?;
                 }
                 Err(error @ NodeError::TooLarge { .. }) => {
-                    span = narrower(from, to, end, n_asked, &error.to_string())?;
+                    span = narrow_range(from, to, end, n_asked, &error.to_string())?;
                 }
                 // Some nodes use the code that others use for rate limits.
                 Err(NodeError::Limited { why, .. }) if is_said(&TOO_MUCH[..3], &why) => {
-                    span = narrower(from, to, end, n_asked, &why)?;
+                    span = narrow_range(from, to, end, n_asked, &why)?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(holder_bytes(grants.holders()))
+        Ok(holder_bytes(grants.role_members()))
     }
 }
 
@@ -103,7 +107,7 @@ pub(super) fn is_said(words: &[&str], message: &str) -> bool {
 }
 
 /// Returns half of the refused range, if enough requests of that size are left.
-fn narrower(from: u64, to: u64, end: u64, n_asked: u64, message: &str) -> Result<u64, NodeError> {
+fn narrow_range(from: u64, to: u64, end: u64, n_asked: u64, message: &str) -> Result<u64, NodeError> {
     let span = (to - from).div_ceil(2);
     if span == 0 || (end - from) / span + n_asked > QUERIES_MAX {
         let why = format!("the logs of blocks {from} to {end} take too many questions: {message}");

@@ -84,7 +84,7 @@ impl Queue {
         let held = tokio::select! {
             biased;
             alone = self.0.clone().acquire_owned() => alone,
-            shared = WAITING.clone().acquire_many_owned(units(n_bytes, WAITING_BYTES_MAX)) => shared,
+            shared = WAITING.clone().acquire_many_owned(permit_units(n_bytes, WAITING_BYTES_MAX)) => shared,
         };
         Held(held.ok())
     }
@@ -101,7 +101,7 @@ pub(super) fn has_room_ahead() -> bool {
     AHEAD.available_permits() > AHEAD_BYTES_MAX / UNIT_BYTES / 8
 }
 
-fn units(n_bytes: usize, max: usize) -> u32 {
+fn permit_units(n_bytes: usize, max: usize) -> u32 {
     u32::try_from(n_bytes.min(max).div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
@@ -137,15 +137,15 @@ impl Default for IntakeBudget {
 }
 
 impl IntakeBudget {
-    pub(super) fn room(&self) -> Reservation {
+    pub(super) fn new_room(&self) -> Reservation {
         Reservation { intake: self.clone(), n_bytes: 0, steps: 0, held: Vec::new(), waiting: None }
     }
 }
 
 impl Reservation {
     /// Makes room for `n` more bytes, and waits for it if the answer becomes a large one.
-    pub(super) async fn grow(&mut self, n: usize, limit: usize) -> Result<(), SizeLimitExceeded> {
-        self.count(n);
+    pub(super) async fn reserve_bytes(&mut self, n: usize, limit: usize) -> Result<(), SizeLimitExceeded> {
+        self.count_bytes(n);
         if self.n_bytes > limit {
             return Err(SizeLimitExceeded);
         }
@@ -154,7 +154,7 @@ impl Reservation {
     }
 
     /// Counts `n` more bytes. There must be room for them before more are read.
-    pub(super) fn count(&mut self, n: usize) {
+    pub(super) fn count_bytes(&mut self, n: usize) {
         self.n_bytes = self.n_bytes.saturating_add(n);
     }
 
@@ -173,9 +173,9 @@ impl Reservation {
             let step: BoxFuture<'static, _> = match self.steps {
                 0 if self.n_bytes > ORDINARY_BYTES => {
                     let intake = self.intake.0.clone();
-                    Box::pin(async move { taken([intake, LARGE.clone()]).await })
+                    Box::pin(async move { acquire_permits([intake, LARGE.clone()]).await })
                 }
-                1 if self.n_bytes > LARGE_BYTES => Box::pin(async { taken([HUGE.clone()]).await }),
+                1 if self.n_bytes > LARGE_BYTES => Box::pin(async { acquire_permits([HUGE.clone()]).await }),
                 _ => return Poll::Ready(()),
             };
             self.waiting = Some(step);
@@ -184,7 +184,7 @@ impl Reservation {
 }
 
 /// Acquires one permit of each semaphore, in this order. None of the semaphores is ever closed.
-async fn taken(of: impl IntoIterator<Item = Arc<Semaphore>>) -> Vec<OwnedSemaphorePermit> {
+async fn acquire_permits(of: impl IntoIterator<Item = Arc<Semaphore>>) -> Vec<OwnedSemaphorePermit> {
     let mut permits = Vec::new();
     for semaphore in of {
         permits.extend(semaphore.acquire_owned().await.ok());
@@ -313,22 +313,22 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_has_one_large_answer_at_a_time_and_small_ones_pass_by_it() {
         let intake = IntakeBudget::default();
-        let (mut first, mut second, mut small) = (intake.room(), intake.room(), intake.room());
-        first.grow(2 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
-        small.grow(1 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
-        let mut waits = Box::pin(second.grow(2 << 20, ANSWER_BYTES_MAX));
+        let (mut first, mut second, mut small) = (intake.new_room(), intake.new_room(), intake.new_room());
+        first.reserve_bytes(2 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
+        small.reserve_bytes(1 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
+        let mut waits = Box::pin(second.reserve_bytes(2 << 20, ANSWER_BYTES_MAX));
         assert!(futures::poll!(&mut waits).is_pending(), "one at a time");
         drop(first);
         assert!(futures::poll!(&mut waits).is_ready(), "the room is free again");
         drop(waits);
-        assert_eq!(small.grow(1, 1 << 20).await, Err(SizeLimitExceeded));
+        assert_eq!(small.reserve_bytes(1, 1 << 20).await, Err(SizeLimitExceeded));
     }
 
     #[tokio::test]
     async fn the_process_has_room_for_so_many_large_answers_and_no_more() {
         let grown = async |n: usize| {
-            let mut room = IntakeBudget::default().room();
-            room.grow(n, ANSWER_BYTES_MAX).await.map(|()| room)
+            let mut room = IntakeBudget::default().new_room();
+            room.reserve_bytes(n, ANSWER_BYTES_MAX).await.map(|()| room)
         };
         let mut held = Vec::new();
         for _ in 0..HUGE_AT_ONCE {

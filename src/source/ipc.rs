@@ -51,7 +51,7 @@ struct GarbledStream;
 
 impl IpcLink {
     /// Opens the socket that an `ipc:` address names.
-    pub(super) async fn open(url: &Url, allowance: ByteBudget) -> io::Result<Self> {
+    pub(super) async fn open_socket(url: &Url, allowance: ByteBudget) -> io::Result<Self> {
         let path = url.to_file_path().map_err(|()| io::Error::other("no path of this machine"))?;
         let stream = UnixStream::connect(path).await?;
         let (from, to) = tokio::io::split(BudgetedReader::new(stream, allowance));
@@ -113,12 +113,12 @@ impl JsonDocuments {
                 _ => return Err(GarbledStream),
             }
         }
-        self.forget();
+        self.discard_taken();
         Ok(None)
     }
 
     /// Drops the documents that were taken.
-    fn forget(&mut self) {
+    fn discard_taken(&mut self) {
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;
@@ -197,13 +197,13 @@ mod tests {
     async fn connect(path: &Path) -> Socket {
         let url = Url::parse(&format!("ipc://{}", path.display())).expect("a URL");
         let allowance = ByteBudget::new(&IntakeBudget::default(), BYTES_MAX);
-        let link = IpcLink::open(&url, allowance.clone()).await.expect("it listens");
-        Socket::over(link, allowance, None)
+        let link = IpcLink::open_socket(&url, allowance.clone()).await.expect("it listens");
+        Socket::serve_link(link, allowance, None)
     }
 
     async fn ask(client: &Socket) -> Option<String> {
         let text = r#"{"jsonrpc":"2.0","id":7,"method":"eth_chainId","params":[]}"#;
-        client.ask(7, text.to_owned(), BYTES_MAX).await.ok().map(|answer| answer.get().to_owned())
+        client.send_request(7, text.to_owned(), BYTES_MAX).await.ok().map(|answer| answer.get().to_owned())
     }
 
     #[tokio::test]
@@ -251,7 +251,7 @@ mod tests {
         })
         .await;
         let request = format!(r#"{{"id":7,"method":"eth_call","params":["{}"]}}"#, "1".repeat(4 << 20));
-        let answer = client.ask(7, request, BYTES_MAX).await.expect("an answer");
+        let answer = client.send_request(7, request, BYTES_MAX).await.expect("an answer");
         assert_eq!(answer.get().len(), (4 << 20) + 2);
     }
 }

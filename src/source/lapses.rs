@@ -31,7 +31,7 @@ pub(super) struct BulkFailures {
 
 impl BulkFailures {
     /// Records that this bulk request for this block failed: the next attempt requests its parts.
-    pub(super) fn note(&self, bulk: BulkMethod, block: B256) {
+    pub(super) fn record_lapse(&self, bulk: BulkMethod, block: B256) {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if blocks.contains(&(bulk, block)) {
             return;
@@ -43,12 +43,12 @@ impl BulkFailures {
     }
 
     /// Forgets a failed request because its parts are not available either: the next attempt requests the whole again.
-    pub(super) fn forget(&self, bulk: BulkMethod, block: B256) {
+    pub(super) fn clear_lapse(&self, bulk: BulkMethod, block: B256) {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).retain(|lapse| *lapse != (bulk, block));
     }
 
     /// Returns whether this request for this block failed before.
-    pub(super) fn has(&self, bulk: BulkMethod, block: B256) -> bool {
+    pub(super) fn has_lapse(&self, bulk: BulkMethod, block: B256) -> bool {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).contains(&(bulk, block))
     }
 

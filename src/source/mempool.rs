@@ -81,12 +81,12 @@ struct Announced {
 impl Mempool {
     /// Subscribes to all endpoints of `pool` until `stop`, or until it is dropped.
     #[must_use]
-    pub fn listen(pool: &Pool, interest: &Interest, stop: &Stop) -> Self {
+    pub fn spawn_listeners(pool: &Pool, interest: &Interest, stop: &Stop) -> Self {
         let stop = stop.child_token();
         let backlog = Arc::new(Backlog::default());
         let (tell, found) = mpsc::channel(FOUND_MAX);
         for (voice, node) in pool.nodes().cloned().enumerate() {
-            tokio::spawn(listen(voice, node, backlog.clone(), stop.clone()));
+            tokio::spawn(listen_to_node(voice, node, backlog.clone(), stop.clone()));
         }
         tokio::spawn(look_through(pool.clone(), backlog.clone(), interest.clone(), tell, stop.clone()));
         Self { found, backlog, _stop: stop.drop_guard() }
@@ -102,25 +102,25 @@ impl Mempool {
 
     /// Returns the number of announcements that wait, and the most that may wait.
     #[must_use]
-    pub fn waiting(&self) -> (usize, usize) {
-        (self.backlog.lock().line.len(), BACKLOG_MAX)
+    pub fn queue_depth(&self) -> (usize, usize) {
+        (self.backlog.lock_waiting().line.len(), BACKLOG_MAX)
     }
 
     /// Returns the number of announcements dropped so far, because there were too many or because a node's subscription
     /// lagged.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.backlog.lock().dropped
+    pub fn dropped_count(&self) -> u64 {
+        self.backlog.lock_waiting().dropped
     }
 }
 
 impl Backlog {
     /// Queues an announcement, unless it was announced before; when there are too many, the oldest are dropped.
-    fn hear(&self, by: EndpointId, announcement: &RawValue) -> Result<(), parse::ParseError> {
-        let hash = parse::announced(announcement.get())?;
+    fn push_announcement(&self, by: EndpointId, announcement: &RawValue) -> Result<(), parse::ParseError> {
+        let hash = parse::parse_announced_hash(announcement.get())?;
         // A hash in quotes has 68 characters.
         let whole = (announcement.get().len() > 68).then(|| announcement.to_owned());
-        self.lock().push(Announced { by, hash, whole });
+        self.lock_waiting().push(Announced { by, hash, whole });
         self.more.notify_one();
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Backlog {
     async fn next(&self) -> Announced {
         loop {
             let more = self.more.notified();
-            if let Some(next) = self.lock().pop() {
+            if let Some(next) = self.lock_waiting().pop() {
                 // Other waiting tasks continue with the rest.
                 self.more.notify_one();
                 return next;
@@ -137,11 +137,11 @@ impl Backlog {
         }
     }
 
-    fn missed(&self, n: u64) {
-        self.lock().dropped += n;
+    fn add_dropped(&self, n: u64) {
+        self.lock_waiting().dropped += n;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock_waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,7 +157,7 @@ impl Waiting {
         {
             self.known.remove(&oldest);
         }
-        self.bytes += announced.bytes();
+        self.bytes += announced.byte_size();
         self.line.push_back(announced);
         while self.line.len() > BACKLOG_MAX || self.bytes > BACKLOG_BYTES_MAX {
             if self.pop().is_some() {
@@ -168,13 +168,13 @@ impl Waiting {
 
     fn pop(&mut self) -> Option<Announced> {
         let next = self.line.pop_front()?;
-        self.bytes -= next.bytes();
+        self.bytes -= next.byte_size();
         Some(next)
     }
 }
 
 impl Announced {
-    fn bytes(&self) -> usize {
+    fn byte_size(&self) -> usize {
         self.whole.as_ref().map_or(0, |whole| whole.get().len())
     }
 }
@@ -199,7 +199,7 @@ impl AnnouncementKind {
 }
 
 /// Receives the announcements of `node` until `stop`, in the best way that it supports.
-async fn listen(voice: EndpointId, node: Node, backlog: Arc<Backlog>, stop: Stop) {
+async fn listen_to_node(voice: EndpointId, node: Node, backlog: Arc<Backlog>, stop: Stop) {
     let best = if node.has_socket() { AnnouncementKind::Whole } else { AnnouncementKind::Filter };
     let (mut way, mut attempt, mut told, mut rng) = (best, 0, false, fastrand::Rng::new());
     loop {
@@ -207,11 +207,11 @@ async fn listen(voice: EndpointId, node: Node, backlog: Arc<Backlog>, stop: Stop
         let error = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            error = hear(voice, &node, way, &backlog, &mut heard) => error,
+            error = receive_announcements(voice, &node, way, &backlog, &mut heard) => error,
         };
         let name = node.name();
         attempt = if heard { 0 } else { attempt + 1 };
-        let mut wait = node.deadlines().backoff.wait(attempt, &mut rng).max(error.asks_to_wait());
+        let mut wait = node.deadlines().backoff.jittered_delay(attempt, &mut rng).max(error.asks_to_wait());
         match (matches!(error, NodeError::Refused { .. }), way.next()) {
             // It worked until now and only has to be reopened: nodes drop a filter that was not polled for long.
             (true, _) if heard => {}
@@ -232,17 +232,23 @@ async fn listen(voice: EndpointId, node: Node, backlog: Arc<Backlog>, stop: Stop
 }
 
 /// Receives announcements in one way until that fails. `heard` becomes true once the subscription or filter is open.
-async fn hear(voice: EndpointId, node: &Node, way: AnnouncementKind, backlog: &Backlog, heard: &mut bool) -> NodeError {
+async fn receive_announcements(
+    voice: EndpointId,
+    node: &Node,
+    way: AnnouncementKind,
+    backlog: &Backlog,
+    heard: &mut bool,
+) -> NodeError {
     let failed = match way {
         AnnouncementKind::Whole | AnnouncementKind::Hashes => {
-            subscribed(voice, node, way == AnnouncementKind::Whole, backlog, heard).await
+            listen_by_subscription(voice, node, way == AnnouncementKind::Whole, backlog, heard).await
         }
-        AnnouncementKind::Filter => polled(voice, node, backlog, heard).await,
+        AnnouncementKind::Filter => listen_by_filter(voice, node, backlog, heard).await,
     };
     failed.err().unwrap_or_else(|| NodeError::Unreachable("the socket broke".to_owned()))
 }
 
-async fn subscribed(
+async fn listen_by_subscription(
     voice: EndpointId,
     node: &Node,
     whole: bool,
@@ -254,22 +260,27 @@ async fn subscribed(
     info!(endpoint = node.name(), whole, "hears what is pending from {}", node.name());
     loop {
         match announcements.next().await {
-            Ok(announcement) => backlog.hear(voice, &announcement)?,
-            Err(RecvError::Lagged(n)) => backlog.missed(n),
+            Ok(announcement) => backlog.push_announcement(voice, &announcement)?,
+            Err(RecvError::Lagged(n)) => backlog.add_dropped(n),
             Err(RecvError::Closed) => return Ok(()),
         }
     }
 }
 
-async fn polled(voice: EndpointId, node: &Node, backlog: &Backlog, heard: &mut bool) -> Result<(), NodeError> {
+async fn listen_by_filter(
+    voice: EndpointId,
+    node: &Node,
+    backlog: &Backlog,
+    heard: &mut bool,
+) -> Result<(), NodeError> {
     let after = node.deadlines().call;
-    let filter = node.ask("eth_newPendingTransactionFilter", [(); 0], after).await?;
+    let filter = node.send_request("eth_newPendingTransactionFilter", [(); 0], after).await?;
     *heard = true;
     info!(endpoint = node.name(), "asks {} every {POLL:?} for what is pending", node.name());
     loop {
-        let answer = node.ask("eth_getFilterChanges", [&*filter], after).await?;
+        let answer = node.send_request("eth_getFilterChanges", [&*filter], after).await?;
         let announced: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| NodeError::Another)?;
-        announced.into_iter().try_for_each(|announcement| backlog.hear(voice, announcement))?;
+        announced.into_iter().try_for_each(|announcement| backlog.push_announcement(voice, announcement))?;
         tokio::time::sleep(POLL).await;
     }
 }
@@ -313,9 +324,9 @@ async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Re
     let Announced { by, hash, whole } = announced;
     let text = match whole {
         Some(whole) => whole,
-        None => pool.tx(by, hash).await?,
+        None => pool.fetch_transaction(by, hash).await?,
     };
-    let Some((tx, mut seal)) = parse::pending(text.get())? else { return Ok(None) };
+    let Some((tx, mut seal)) = parse::parse_pending_transaction(text.get())? else { return Ok(None) };
     if tx.hash != hash {
         return Err(NodeError::Another);
     }
@@ -324,14 +335,14 @@ async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Re
     }
     // A chain id that the node left out is filled in, and the hash confirms it.
     if tx.kind != 0 {
-        seal.chain_id.get_or_insert(pool.chain().0);
+        seal.chain_id.get_or_insert(pool.chain_id().0);
     }
     verify::by_itself(tx, &seal).map(Some).map_err(|why| NodeError::Unreachable(why.to_string()))
 }
 
 impl fmt::Debug for Mempool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (waiting, dropped) = (self.waiting().0, self.dropped());
+        let (waiting, dropped) = (self.queue_depth().0, self.dropped_count());
         f.debug_struct("Mempool").field("waiting", &waiting).field("dropped", &dropped).finish_non_exhaustive()
     }
 }
@@ -412,17 +423,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_hides_nothing_that_comes_after_it_and_nobody_is_believed_about_a_sender() {
-        let node = Node::through("flooded", ChainId(1), Deadlines::default(), Arc::new(Flooded));
+        let node = Node::with_transport("flooded", ChainId(1), Deadlines::default(), Arc::new(Flooded));
         let everything: Interest = Arc::new(|_| true);
-        let mut mempool = Mempool::listen(&node.into(), &everything, &Stop::new());
+        let mut mempool = Mempool::spawn_listeners(&node.into(), &everything, &Stop::new());
         let found = mempool.next(10).await;
         let [tx] = &found[..] else { panic!("one transaction is what it seems: {found:#?}") };
         assert_eq!(tx.hash.to_string(), EXAMPLE_HASH);
         assert_eq!(tx.from, address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"), "whoever signed, not who is named");
-        assert_eq!(mempool.dropped(), FORGED + 2 - BACKLOG_MAX as u64);
+        assert_eq!(mempool.dropped_count(), FORGED + 2 - BACKLOG_MAX as u64);
         // The filter repeats itself, and known transactions are not processed again.
         let again = tokio::time::timeout(POLL * 10, mempool.next(10)).await;
-        assert!(again.is_err() && mempool.dropped() == FORGED + 2 - BACKLOG_MAX as u64);
+        assert!(again.is_err() && mempool.dropped_count() == FORGED + 2 - BACKLOG_MAX as u64);
     }
 
     #[test]

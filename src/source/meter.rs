@@ -20,14 +20,20 @@ impl SourceMetrics {
     }
 
     /// Records a finished request to an endpoint.
-    pub(super) fn asked<T>(&self, endpoint: &str, method: &'static str, answer: &Result<T, NodeError>, took: Duration) {
+    pub(super) fn record_request<T>(
+        &self,
+        endpoint: &str,
+        method: &'static str,
+        answer: &Result<T, NodeError>,
+        took: Duration,
+    ) {
         let outcome = match answer {
             Ok(_) => "ok",
             Err(NodeError::TimedOut { .. }) => "timeout",
             Err(NodeError::Unreachable(_)) => "unreachable",
             Err(_) => "error",
         };
-        self.metrics.rpc(&self.chain, endpoint, method, outcome, took);
+        self.metrics.record_rpc_request(&self.chain, endpoint, method, outcome, took);
     }
 }
 

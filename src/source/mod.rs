@@ -58,9 +58,9 @@ use intake::Held;
 use jiff::Timestamp;
 pub use mempool::Mempool;
 pub use meter::SourceMetrics;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, parse_endpoint_url};
 pub use pool::Pool;
-pub use probe::probe;
+pub use probe::probe_node;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -288,13 +288,19 @@ impl Options {
 impl Source {
     /// Continues at the end of `window`, until `stop` or until it is dropped.
     #[must_use]
-    pub fn follow(pool: Pool, window: Window, mut options: Options, clock: impl Clock + 'static, stop: &Stop) -> Self {
+    pub fn follow_chain(
+        pool: Pool,
+        window: Window,
+        mut options: Options,
+        clock: impl Clock + 'static,
+        stop: &Stop,
+    ) -> Self {
         let stop = stop.child_token();
         let (hints, heard) = mpsc::channel(watch::HINTS_MAX);
         let (tell, events) = mpsc::channel(ADVANCES_MAX);
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         for (voice, node) in pool.nodes().enumerate().filter(|(_, node)| node.has_socket()) {
-            tokio::spawn(watch::watch(voice, node.clone(), hints.clone(), stop.clone(), options.rng.fork()));
+            tokio::spawn(watch::watch_heads(voice, node.clone(), hints.clone(), stop.clone(), options.rng.fork()));
         }
         let behind = Arc::new(AtomicU64::new(0));
         let follower = Follower::new(window, options.rollback_after);
@@ -317,16 +323,16 @@ impl Source {
     }
 
     /// Returns answers to `reads` in their order, each requested only by the hash of block `at`.
-    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
+    pub async fn answer_reads(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         let traces = reads.iter().position(|read| *read == Read::Traces);
-        let Some((n, asked)) = traces.and_then(|n| Some((n, self.ahead.take(at.hash)?))) else {
-            return self.pool.read(at, reads).await;
+        let Some((n, asked)) = traces.and_then(|n| Some((n, self.ahead.take_traces(at.hash)?))) else {
+            return self.pool.answer_reads(at, reads).await;
         };
         let rest: Vec<Read> = reads.iter().filter(|read| **read != Read::Traces).cloned().collect();
-        let (early, mut answers) = futures::join!(asked, self.pool.read(at, &rest));
+        let (early, mut answers) = futures::join!(asked, self.pool.answer_reads(at, &rest));
         let traces = match early.ok().flatten() {
             Some((traces, _held)) => traces,
-            None => self.pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable),
+            None => self.pool.answer_reads(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable),
         };
         answers.insert(n, traces);
         answers
@@ -340,12 +346,12 @@ impl Source {
 
     /// Returns the number of blocks between the newest block passed on and the newest head.
     #[must_use]
-    pub fn behind(&self) -> u64 {
+    pub fn blocks_behind(&self) -> u64 {
         self.behind.load(Ordering::Relaxed)
     }
 
     /// Allows the branch with this block to undo final blocks, on a person's order.
-    pub async fn allow(&self, branch: B256) {
+    pub async fn allow_reorg(&self, branch: B256) {
         // A closed channel means that the source has ended, which the next event reports.
         let _ = self.orders.send(SyncOrder::Allow(branch)).await;
     }

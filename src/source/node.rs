@@ -13,7 +13,7 @@ use super::rpc::{Connection, Heads, NodeError, Params, Route, RpcRequest};
 use super::trace::TraceMethod;
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
-use crate::runtime::{Backoff, install_tls, instant};
+use crate::runtime::{Backoff, install_tls, monotonic_now};
 use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -95,7 +95,7 @@ pub enum BadEndpoint {
 
 /// An endpoint's address: a `ws`, `wss`, `http` or `https` URL, `ipc://` and the absolute path of a node's socket, or that path alone
 /// where it ends in `.ipc`.
-pub fn address(text: &str) -> Result<Url, BadEndpoint> {
+pub fn parse_endpoint_url(text: &str) -> Result<Url, BadEndpoint> {
     let text = text.trim();
     if text.starts_with('/') {
         let path = Url::from_file_path(text).ok().filter(|_| text.ends_with(".ipc")).ok_or(BadEndpoint::Socket)?;
@@ -176,23 +176,23 @@ impl Node {
     /// A node at `endpoint` that should serve a chain. Nothing is connected yet.
     pub fn new(endpoint: &Endpoint, chain: impl Into<Identity>, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
-        let url = address(endpoint.url.expose_secret())?;
-        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
+        let url = parse_endpoint_url(endpoint.url.expose_secret())?;
+        Ok(Self::from_route(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
     }
 
     /// Creates a node called `name` that should serve `chain`, reached through `transport` instead of our own socket.
     /// The deadlines apply, and its chain id is checked as for every node.
     #[must_use]
-    pub fn through(
+    pub fn with_transport(
         name: &str,
         chain: impl Into<Identity>,
         deadlines: Deadlines,
         transport: Arc<dyn Transport>,
     ) -> Self {
-        Self::by(Route::Own(transport), name.into(), chain.into(), deadlines)
+        Self::from_route(Route::Own(transport), name.into(), chain.into(), deadlines)
     }
 
-    fn by(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
+    fn from_route(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
         Self(Arc::new(Inner {
             name,
             route,
@@ -216,20 +216,20 @@ impl Node {
 
     /// Measures every request from now on; only the first meter is kept.
     #[must_use]
-    pub fn measured(self, meter: SourceMetrics) -> Self {
+    pub fn with_meter(self, meter: SourceMetrics) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
     }
 
     /// Sets the checks of its blocks, instead of the default for its chain; only the first call has an effect.
     #[must_use]
-    pub fn checked(self, checks: Checks) -> Self {
+    pub fn with_checks(self, checks: Checks) -> Self {
         self.0.checks.get_or_init(|| checks);
         self
     }
 
     pub(super) fn checks(&self) -> &Checks {
-        self.0.checks.get_or_init(|| Checks::for_chain(self.chain()))
+        self.0.checks.get_or_init(|| Checks::for_chain(self.chain_id()))
     }
 
     /// Creates a node at `endpoint`, for the chain that it serves.
@@ -237,15 +237,17 @@ impl Node {
     /// # Errors
     ///
     /// When the node cannot be asked. An invalid address counts as an unreachable one.
-    pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
+    pub async fn discover_chain(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
         install_tls();
-        let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
-        let wire = Box::pin(Connection::open(&Route::Url(url), &deadlines, &IntakeBudget::default())).await?;
+        let url =
+            parse_endpoint_url(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
+        let wire =
+            Box::pin(Connection::open_connection(&Route::Url(url), &deadlines, &IntakeBudget::default())).await?;
         let asking = RpcRequest { method: "eth_chainId", params: [(); 0], limit: method_bytes("eth_chainId") };
-        let asked = wire.ask(1, asking);
+        let asked = wire.send_request(1, asking);
         let answer = tokio::time::timeout(deadlines.head, asked).await;
         let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
-        let chain = ChainId(parse::number(answer.get())?);
+        let chain = ChainId(parse::parse_number(answer.get())?);
         Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
@@ -261,7 +263,7 @@ impl Node {
 
     /// The chain it should serve.
     #[must_use]
-    pub fn chain(&self) -> ChainId {
+    pub fn chain_id(&self) -> ChainId {
         self.0.identity.chain
     }
 
@@ -278,7 +280,7 @@ impl Node {
 
     /// Sends a request and waits at most `deadline`. A connection on which a deadline passed is closed, because a
     /// request that is stuck on it stays stuck.
-    pub(super) async fn ask<P: Params>(
+    pub(super) async fn send_request<P: Params>(
         &self,
         method: &'static str,
         params: P,
@@ -293,12 +295,12 @@ impl Node {
         asking: RpcRequest<P>,
         deadline: Duration,
     ) -> Result<BoundedText, NodeError> {
-        let (began, method) = (instant(), asking.method);
-        let (generation, wire) = match self.wire().await {
+        let (began, method) = (monotonic_now(), asking.method);
+        let (generation, wire) = match self.current_connection().await {
             Ok(wire) => wire,
-            Err(error) => return self.measure(method, began, Err(error)),
+            Err(error) => return self.record_request(method, began, Err(error)),
         };
-        let answer = self.measure(method, began, self.asked_within(deadline, &wire, asking).await);
+        let answer = self.record_request(method, began, self.asked_within(deadline, &wire, asking).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             let mut current = self.0.wire.lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
@@ -308,18 +310,23 @@ impl Node {
         answer
     }
 
-    fn measure<T>(&self, method: &'static str, began: Instant, answer: Result<T, NodeError>) -> Result<T, NodeError> {
+    fn record_request<T>(
+        &self,
+        method: &'static str,
+        began: Instant,
+        answer: Result<T, NodeError>,
+    ) -> Result<T, NodeError> {
         if let Some(meter) = self.0.meter.get() {
-            meter.asked(&self.0.name, method, &answer, began.elapsed());
+            meter.record_request(&self.0.name, method, &answer, began.elapsed());
         }
         answer
     }
 
     /// A subscription to new heads, on a connection of its own.
-    pub(super) async fn subscribe(&self) -> Result<Heads, NodeError> {
-        let wire = Box::pin(self.open()).await?;
+    pub(super) async fn subscribe_to_heads(&self) -> Result<Heads, NodeError> {
+        let wire = Box::pin(self.open_connection()).await?;
         let after = self.0.deadlines.subscribe;
-        match tokio::time::timeout(after, wire.subscribe(self.next_id())).await {
+        match tokio::time::timeout(after, wire.subscribe_to_heads(self.next_id())).await {
             Ok(heads) => heads,
             Err(_) => Err(NodeError::TimedOut { method: "eth_subscribe", after }),
         }
@@ -327,7 +334,7 @@ impl Node {
 
     /// A subscription to pending transactions, on a connection of its own: `whole`, or their hashes alone.
     pub(super) async fn subscribe_to_pending(&self, whole: bool) -> Result<Heads, NodeError> {
-        let wire = Box::pin(self.open()).await?;
+        let wire = Box::pin(self.open_connection()).await?;
         let after = self.0.deadlines.subscribe;
         let id = self.next_id();
         let subscribed = async {
@@ -391,7 +398,7 @@ impl Node {
     }
 
     /// Returns the state roots of the headers that it sent.
-    pub(super) fn roots(&self) -> &StateRoots {
+    pub(super) fn state_roots(&self) -> &StateRoots {
         &self.0.roots
     }
 
@@ -412,13 +419,13 @@ impl Node {
         *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn wire(&self) -> Result<(u64, Connection), NodeError> {
+    async fn current_connection(&self) -> Result<(u64, Connection), NodeError> {
         let mut current = self.0.wire.lock().await;
         if let Some((generation, wire)) = current.as_ref() {
             return Ok((*generation, wire.clone()));
         }
         // Boxed, since connecting is rare and its state is large; every question would carry it.
-        let wire = Box::pin(self.open()).await?;
+        let wire = Box::pin(self.open_connection()).await?;
         self.forget_what_it_lacks();
         let generation = self.next_id();
         *current = Some((generation, wire.clone()));
@@ -426,10 +433,10 @@ impl Node {
     }
 
     /// Opens a separate connection, and verifies that the node serves the right chain.
-    pub(super) async fn open(&self) -> Result<Connection, NodeError> {
-        let wire = Connection::open(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
-        let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
-        let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
+    pub(super) async fn open_connection(&self) -> Result<Connection, NodeError> {
+        let wire = Connection::open_connection(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
+        let answer = self.send_request_within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
+        let (found, expected) = (parse::parse_number(answer.get())?, self.0.identity.chain.0);
         if found != expected {
             return Err(NodeError::WrongChain { expected, found });
         }
@@ -442,10 +449,10 @@ impl Node {
     /// Rejects a node whose block 0 is another. A node that does not have it, such as a light or a pruned node, is
     /// accepted: its chain id is right.
     async fn begins_with(&self, expected: B256, wire: &Connection) -> Result<(), NodeError> {
-        match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
+        match self.send_request_within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
             Ok(answer) if answer.get() == "null" => Ok(()),
             Ok(answer) => {
-                let found = parse::header(answer.get())?.at.hash;
+                let found = parse::parse_header(answer.get())?.at.hash;
                 if found == expected { Ok(()) } else { Err(NodeError::WrongGenesis { expected, found }) }
             }
             Err(NodeError::Refused { .. }) => Ok(()),
@@ -453,7 +460,7 @@ impl Node {
         }
     }
 
-    pub(super) async fn within<P: Params>(
+    pub(super) async fn send_request_within<P: Params>(
         &self,
         after: Duration,
         wire: &Connection,
@@ -470,7 +477,7 @@ impl Node {
         asking: RpcRequest<P>,
     ) -> Result<BoundedText, NodeError> {
         let method = asking.method;
-        match tokio::time::timeout(after, wire.ask(self.next_id(), asking)).await {
+        match tokio::time::timeout(after, wire.send_request(self.next_id(), asking)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeError::TimedOut { method, after }),
         }
@@ -483,7 +490,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.chain()).finish_non_exhaustive()
+        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.chain_id()).finish_non_exhaustive()
     }
 }
 
@@ -505,7 +512,7 @@ mod tests {
 
     #[test]
     fn a_socket_of_this_machine_is_named_by_its_absolute_path() {
-        let of = |text: &str| address(text).map(|url| url.to_string());
+        let of = |text: &str| parse_endpoint_url(text).map(|url| url.to_string());
         assert_eq!(of("ipc:///run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
         assert_eq!(of("/run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
         assert_eq!(of("/run/my node/geth.ipc\n").as_deref(), Ok("ipc:///run/my%20node/geth.ipc"));

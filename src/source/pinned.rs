@@ -1,6 +1,6 @@
 //! The state of contracts and accounts at one block: by its hash, else by its number while that names the same block.
 
-use super::fetch::reverted;
+use super::fetch::is_revert;
 use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
@@ -17,7 +17,7 @@ impl Node {
     ///
     /// # Errors
     /// When the node does not answer, refuses, or has another block at that number ([`NodeError::Missing`]).
-    pub(super) async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
+    pub(super) async fn read_state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
         let of = match read {
             Read::Before { parent, .. } => BlockRef { number: at.number.saturating_sub(1), hash: *parent },
             _ => at,
@@ -44,33 +44,35 @@ impl Node {
     /// this block at that number both times.
     async fn state_by_number(&self, of: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
         let gone = || NodeError::Missing(format!("block {} at its number", of.hash));
-        if !self.stands(of).await? {
+        if !self.is_canonical(of).await? {
             return Err(gone());
         }
         let told = self.state_at(&format!("{:#x}", of.number).into(), read).await;
-        if self.stands(of).await? { told } else { Err(gone()) }
+        if self.is_canonical(of).await? { told } else { Err(gone()) }
     }
 
     async fn state_at(&self, pinned: &Value, read: &Read) -> Result<Bytes, NodeError> {
         let after = self.deadlines().call;
         let quantity = |answer: BoundedText| -> Result<Bytes, NodeError> {
-            Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into())
+            Ok(parse::parse_quantity(answer.get())?.to_be_bytes_vec().into())
         };
         match read {
             Read::Call { to, data } | Read::Before { to, data, .. } => {
                 let call = json!({ "to": to, "data": data });
-                Ok(parse::return_data(self.ask("eth_call", (&call, pinned), after).await?.get())?)
+                Ok(parse::return_data(self.send_request("eth_call", (&call, pinned), after).await?.get())?)
             }
             Read::Storage { of, slot } => {
-                let answer = self.ask("eth_getStorageAt", (of, slot, pinned), after).await?;
+                let answer = self.send_request("eth_getStorageAt", (of, slot, pinned), after).await?;
                 let word = parse::return_data(answer.get())?;
                 // Some nodes omit leading zeros.
                 let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
                 Ok(B256::left_padding_from(word).into())
             }
-            Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, pinned), after).await?.get())?),
-            Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, pinned), after).await?),
-            Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, pinned), after).await?),
+            Read::Code(of) => {
+                Ok(parse::return_data(self.send_request("eth_getCode", (of, pinned), after).await?.get())?)
+            }
+            Read::Nonce(of) => quantity(self.send_request("eth_getTransactionCount", (of, pinned), after).await?),
+            Read::Balance(of) => quantity(self.send_request("eth_getBalance", (of, pinned), after).await?),
             Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => {
                 Err(NodeError::Another)
             }
@@ -97,6 +99,6 @@ fn refuses_hashes(code: i64, message: &str, data: bool) -> bool {
         "invalid input",
         "invalid request",
     ];
-    !reverted(code, &message, data)
+    !is_revert(code, &message, data)
         && (matches!(code, -32602 | -32600) || words.iter().any(|words| message.contains(words)))
 }

@@ -10,9 +10,9 @@ use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::{Connection, NodeError};
 use crate::model::parse::{self, WHY_MAX};
-use crate::model::text::printable;
+use crate::model::text::escape_unprintable;
 use crate::model::{BlockRef, Link};
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use alloy_primitives::{Address, B256, Bytes, address, b256, keccak256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,36 +47,36 @@ const NOWHERE: B256 = b256!("6e6f77686572650000000000000000000000000000000000000
 ///
 /// When the node cannot be reached, serves another chain, or does not return its newest block. A later failure means
 /// that a capability is missing or unknown.
-pub async fn probe(node: &Node) -> Result<Capabilities, NodeError> {
-    let wire = Box::pin(node.open()).await?;
-    let mut probe = Probe { node, wire: Some(wire), until: instant() + PROBE_MAX };
-    let head = probe.head().await?;
-    let (client, genesis) = (probe.client().await, probe.genesis().await);
-    let sample = Box::pin(probe.sample(head.at)).await;
-    let batch_max = Box::pin(probe.batches()).await;
+pub async fn probe_node(node: &Node) -> Result<Capabilities, NodeError> {
+    let wire = Box::pin(node.open_connection()).await?;
+    let mut probe = Probe { node, wire: Some(wire), until: monotonic_now() + PROBE_MAX };
+    let head = probe.fetch_head().await?;
+    let (client, genesis) = (probe.client_version().await, probe.genesis_hash().await);
+    let sample = Box::pin(probe.sample_block(head.at)).await;
+    let batch_max = Box::pin(probe.largest_batch()).await;
     let mut can = Capability::ALL.map(|_| Support::Yes);
     for (ability, can) in Capability::ALL.into_iter().zip(&mut can) {
         let tried = match ability {
             Capability::BlockReceipts => probe.block_receipts(&sample).await,
-            Capability::Receipts => probe.receipt(&sample).await,
+            Capability::Receipts => probe.check_receipt(&sample).await,
             Capability::StateReads => probe.state_reads(head.at).await,
             Capability::CallTracer => probe.call_tracer(&sample).await,
             Capability::TraceBlock => probe.trace_block(&sample).await,
-            Capability::Proofs => probe.proof(head.at).await,
-            Capability::Logs => probe.logs(head.at).await,
+            Capability::Proofs => probe.check_proof(head.at).await,
+            Capability::Logs => probe.check_logs(head.at).await,
             Capability::RawTransactions => probe.raw_transaction(&sample).await,
             Capability::RawReceipts => probe.raw_receipts(&sample).await,
-            Capability::SafeTag => probe.tag("safe").await,
-            Capability::FinalizedTag => probe.tag("finalized").await,
-            Capability::Subscriptions => Box::pin(probe.subscription()).await,
+            Capability::SafeTag => probe.check_tag("safe").await,
+            Capability::FinalizedTag => probe.check_tag("finalized").await,
+            Capability::Subscriptions => Box::pin(probe.check_subscription()).await,
             Capability::Batches => batch_max.clone().map(|_| ()),
-            Capability::Pending => Box::pin(probe.pending()).await,
+            Capability::Pending => Box::pin(probe.check_pending()).await,
         };
         if let Err(why) = tried {
             *can = why;
         }
     }
-    Ok(Capabilities { client, chain: node.chain(), genesis, head, can, batch_max: batch_max.unwrap_or(0) })
+    Ok(Capabilities { client, chain: node.chain_id(), genesis, head, can, batch_max: batch_max.unwrap_or(0) })
 }
 
 struct Probe<'n> {
@@ -135,28 +135,29 @@ struct RootWire {
 }
 
 impl Probe<'_> {
-    async fn head(&mut self) -> Result<Link, NodeError> {
-        let answer = self.raw("eth_getBlockByNumber", json!(["latest", false])).await?;
-        Ok(parse::header(answer.get())?)
+    async fn fetch_head(&mut self) -> Result<Link, NodeError> {
+        let answer = self.request_raw("eth_getBlockByNumber", json!(["latest", false])).await?;
+        Ok(parse::parse_header(answer.get())?)
     }
 
-    async fn client(&mut self) -> Option<String> {
-        let name: String = self.ask("web3_clientVersion", json!([])).await.ok()?;
-        Some(printable(name.trim(), CLIENT_CHARS_MAX)).filter(|name| !name.is_empty())
+    async fn client_version(&mut self) -> Option<String> {
+        let name: String = self.request_parsed("web3_clientVersion", json!([])).await.ok()?;
+        Some(escape_unprintable(name.trim(), CLIENT_CHARS_MAX)).filter(|name| !name.is_empty())
     }
 
-    async fn genesis(&mut self) -> Option<B256> {
-        let answer = self.raw("eth_getBlockByNumber", json!(["0x0", false])).await.ok()?;
-        Some(parse::header(answer.get()).ok()?.at.hash)
+    async fn genesis_hash(&mut self) -> Option<B256> {
+        let answer = self.request_raw("eth_getBlockByNumber", json!(["0x0", false])).await.ok()?;
+        Some(parse::parse_header(answer.get()).ok()?.at.hash)
     }
 
     /// Returns the newest block with a transaction, searched from `head` back.
-    async fn sample(&mut self, head: BlockRef) -> Tried<Sample> {
+    async fn sample_block(&mut self, head: BlockRef) -> Tried<Sample> {
         let mut hash = head.hash;
         for _ in 0..SEARCHED_BLOCKS_MAX {
-            let answer = self.raw("eth_getBlockByHash", json!([hash, false])).await.map_err(reason)?;
-            let block = parse::header(answer.get()).map_err(|error| reason(error.into()))?;
-            let txs = parse::tx_hashes(answer.get()).map_err(|error| reason(error.into()))?;
+            let answer =
+                self.request_raw("eth_getBlockByHash", json!([hash, false])).await.map_err(capability_from_error)?;
+            let block = parse::parse_header(answer.get()).map_err(|error| capability_from_error(error.into()))?;
+            let txs = parse::tx_hashes(answer.get()).map_err(|error| capability_from_error(error.into()))?;
             // The last one, since the first of a rollup's block is the rollup's own.
             if let Some(tx) = txs.last() {
                 return Ok(Sample { at: block.at, n_txs: txs.len(), tx: *tx });
@@ -171,49 +172,55 @@ impl Probe<'_> {
 
     async fn block_receipts(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { at, n_txs, tx } = sample.clone()?;
-        let receipts: Vec<ReceiptWire> = self.ask("eth_getBlockReceipts", json!([at.hash])).await?;
+        let receipts: Vec<ReceiptWire> = self.request_parsed("eth_getBlockReceipts", json!([at.hash])).await?;
         if receipts.len() != n_txs {
-            return Err(no(format!("{} receipts for a block of {n_txs} transactions", receipts.len())));
+            return Err(unavailable_because(format!(
+                "{} receipts for a block of {n_txs} transactions",
+                receipts.len()
+            )));
         }
         let whole = receipts.iter().all(|receipt| receipt.block_hash == at.hash);
         let ours = receipts.iter().any(|receipt| receipt.transaction_hash == tx);
-        if whole && ours { Ok(()) } else { Err(no("the receipts are of another block")) }
+        if whole && ours { Ok(()) } else { Err(unavailable_because("the receipts are of another block")) }
     }
 
-    async fn receipt(&mut self, sample: &Tried<Sample>) -> Tried {
+    async fn check_receipt(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { at, tx, .. } = sample.clone()?;
-        let receipt: ReceiptWire = self.ask("eth_getTransactionReceipt", json!([tx])).await?;
+        let receipt: ReceiptWire = self.request_parsed("eth_getTransactionReceipt", json!([tx])).await?;
         let ours = receipt.transaction_hash == tx && receipt.block_hash == at.hash;
-        if ours { Ok(()) } else { Err(no("the receipt is of another transaction or block")) }
+        if ours { Ok(()) } else { Err(unavailable_because("the receipt is of another transaction or block")) }
     }
 
     async fn state_reads(&mut self, at: BlockRef) -> Tried {
         let call =
             |hash: B256| json!([{ "to": IDENTITY, "data": ECHO }, { "blockHash": hash, "requireCanonical": false }]);
-        let echoed: Bytes = self.ask("eth_call", call(at.hash)).await?;
+        let echoed: Bytes = self.request_parsed("eth_call", call(at.hash)).await?;
         if echoed[..] != ECHO[..] {
-            return Err(no("a call whose result is certain gave another"));
+            return Err(unavailable_because("a call whose result is certain gave another"));
         }
-        match self.raw("eth_call", call(NOWHERE)).await {
+        match self.request_raw("eth_call", call(NOWHERE)).await {
             Err(NodeError::Refused { .. }) => Ok(()),
             Ok(answer) if answer.get() == "null" => Ok(()),
-            Ok(_) => Err(no("it answers for a block that does not exist, so it does not look at the hash")),
-            Err(error) => Err(reason(error)),
+            Ok(_) => {
+                Err(unavailable_because("it answers for a block that does not exist, so it does not look at the hash"))
+            }
+            Err(error) => Err(capability_from_error(error)),
         }
     }
 
     async fn call_tracer(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { tx, .. } = sample.clone()?;
-        let frame: FrameWire = self.ask("debug_traceTransaction", json!([tx, { "tracer": "callTracer" }])).await?;
+        let frame: FrameWire =
+            self.request_parsed("debug_traceTransaction", json!([tx, { "tracer": "callTracer" }])).await?;
         match (frame.from, frame.kind) {
             (Some(_), Some(kind)) if !kind.is_empty() => Ok(()),
-            _ => Err(no("a trace without a call in it, as of a tracer that is not there")),
+            _ => Err(unavailable_because("a trace without a call in it, as of a tracer that is not there")),
         }
     }
 
     async fn trace_block(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { at, tx, .. } = sample.clone()?;
-        let traces: Vec<TraceWire> = self.ask("trace_block", json!([format!("{:#x}", at.number)])).await?;
+        let traces: Vec<TraceWire> = self.request_parsed("trace_block", json!([format!("{:#x}", at.number)])).await?;
         // Traces are requested by number, and the node may have another block at that number by now.
         if traces.iter().any(|trace| trace.block_hash.is_some_and(|hash| hash != at.hash)) {
             return Err(Support::Unknown("the block was replaced meanwhile".to_owned()));
@@ -221,80 +228,93 @@ impl Probe<'_> {
         let ours = |trace: &TraceWire| {
             trace.transaction_hash == Some(tx) && trace.action.as_ref().is_some_and(|action| !action.is_empty())
         };
-        if traces.iter().any(ours) { Ok(()) } else { Err(no("traces without what the block's transaction did")) }
+        if traces.iter().any(ours) {
+            Ok(())
+        } else {
+            Err(unavailable_because("traces without what the block's transaction did"))
+        }
     }
 
-    async fn proof(&mut self, at: BlockRef) -> Tried {
-        let block: RootWire = self.ask("eth_getBlockByHash", json!([at.hash, false])).await?;
-        let proof: ProofWire = self.ask("eth_getProof", json!([IDENTITY, [], { "blockHash": at.hash }])).await?;
+    async fn check_proof(&mut self, at: BlockRef) -> Tried {
+        let block: RootWire = self.request_parsed("eth_getBlockByHash", json!([at.hash, false])).await?;
+        let proof: ProofWire =
+            self.request_parsed("eth_getProof", json!([IDENTITY, [], { "blockHash": at.hash }])).await?;
         let root = proof.account_proof.first().map(keccak256);
         if root == Some(block.state_root) {
             Ok(())
         } else {
-            Err(no("the proof does not begin at the block's state root"))
+            Err(unavailable_because("the proof does not begin at the block's state root"))
         }
     }
 
     /// Requests the logs of one block, with any content: every node that can search logs has those.
-    async fn logs(&mut self, at: BlockRef) -> Tried {
-        let answer = self.present("eth_getLogs", json!([{ "blockHash": at.hash }])).await?;
-        let logs = parse::logs(answer.get()).map_err(|error| reason(error.into()))?;
+    async fn check_logs(&mut self, at: BlockRef) -> Tried {
+        let answer = self.request_present("eth_getLogs", json!([{ "blockHash": at.hash }])).await?;
+        let logs = parse::parse_logs(answer.get()).map_err(|error| capability_from_error(error.into()))?;
         let ours = logs.iter().all(|log| log.block_number == at.number);
-        if ours { Ok(()) } else { Err(no("the logs are of another block")) }
+        if ours { Ok(()) } else { Err(unavailable_because("the logs are of another block")) }
     }
 
     async fn raw_transaction(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { tx, .. } = sample.clone()?;
-        let raw: Bytes = self.ask("eth_getRawTransactionByHash", json!([tx])).await?;
-        if keccak256(&raw) == tx { Ok(()) } else { Err(no("the bytes do not hash to the transaction")) }
+        let raw: Bytes = self.request_parsed("eth_getRawTransactionByHash", json!([tx])).await?;
+        if keccak256(&raw) == tx {
+            Ok(())
+        } else {
+            Err(unavailable_because("the bytes do not hash to the transaction"))
+        }
     }
 
     async fn raw_receipts(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { at, n_txs, .. } = sample.clone()?;
-        let raw: Vec<Bytes> = self.ask("debug_getRawReceipts", json!([at.hash])).await?;
+        let raw: Vec<Bytes> = self.request_parsed("debug_getRawReceipts", json!([at.hash])).await?;
         let whole = raw.len() == n_txs && raw.iter().all(|receipt| !receipt.is_empty());
-        if whole { Ok(()) } else { Err(no(format!("{} receipts for a block of {n_txs} transactions", raw.len()))) }
-    }
-
-    async fn tag(&mut self, tag: &str) -> Tried {
-        let answer = self.present("eth_getBlockByNumber", json!([tag, false])).await?;
-        parse::header(answer.get()).map(|_| ()).map_err(|error| reason(error.into()))
-    }
-
-    async fn subscription(&mut self) -> Tried {
-        if !self.node.has_socket() {
-            return Err(no("plain HTTP announces nothing; heads are polled"));
+        if whole {
+            Ok(())
+        } else {
+            Err(unavailable_because(format!("{} receipts for a block of {n_txs} transactions", raw.len())))
         }
-        self.node.subscribe().await.map(drop).map_err(reason)
+    }
+
+    async fn check_tag(&mut self, tag: &str) -> Tried {
+        let answer = self.request_present("eth_getBlockByNumber", json!([tag, false])).await?;
+        parse::parse_header(answer.get()).map(|_| ()).map_err(|error| capability_from_error(error.into()))
+    }
+
+    async fn check_subscription(&mut self) -> Tried {
+        if !self.node.has_socket() {
+            return Err(unavailable_because("plain HTTP announces nothing; heads are polled"));
+        }
+        self.node.subscribe_to_heads().await.map(drop).map_err(capability_from_error)
     }
 
     /// Tests whether the node accepts a subscription or a filter. Announcements themselves depend on the senders of
     /// transactions.
-    async fn pending(&mut self) -> Tried {
+    async fn check_pending(&mut self) -> Tried {
         if self.node.has_socket() && self.node.subscribe_to_pending(false).await.is_ok() {
             return Ok(());
         }
-        let filter = self.present("eth_newPendingTransactionFilter", json!([])).await?;
+        let filter = self.request_present("eth_newPendingTransactionFilter", json!([])).await?;
         // The node drops the filter by itself, but later.
-        let _ = self.raw("eth_uninstallFilter", json!([filter])).await;
+        let _ = self.request_raw("eth_uninstallFilter", json!([filter])).await;
         Ok(())
     }
 
     /// The largest batch that was answered in full.
-    async fn batches(&mut self) -> Tried<usize> {
+    async fn largest_batch(&mut self) -> Tried<usize> {
         let mut largest = 0;
         for size in BATCHES {
-            let after = self.left("batch").map_err(reason)?;
-            let wire = self.wire().await.map_err(reason)?;
-            let why = match tokio::time::timeout(after, wire.batch(size)).await {
+            let after = self.time_left("batch").map_err(capability_from_error)?;
+            let wire = self.current_connection().await.map_err(capability_from_error)?;
+            let why = match tokio::time::timeout(after, wire.probe_batch(size)).await {
                 Ok(None) => return Err(Support::Unknown("over a socket each question goes alone".to_owned())),
                 Ok(Some(Ok(answered))) if answered == size => {
                     largest = size;
                     continue;
                 }
-                Ok(Some(Ok(answered))) => no(format!("{answered} answers to {size} questions")),
-                Ok(Some(Err(error))) => reason(error),
-                Err(_) => reason(NodeError::TimedOut { method: "batch", after }),
+                Ok(Some(Ok(answered))) => unavailable_because(format!("{answered} answers to {size} questions")),
+                Ok(Some(Err(error))) => capability_from_error(error),
+                Err(_) => capability_from_error(NodeError::TimedOut { method: "batch", after }),
             };
             return if largest > 0 { Ok(largest) } else { Err(why) };
         }
@@ -302,62 +322,71 @@ impl Probe<'_> {
     }
 
     /// Returns an answer that is present and has this form.
-    async fn ask<T: DeserializeOwned>(&mut self, method: &'static str, params: serde_json::Value) -> Tried<T> {
-        let answer = self.present(method, params).await?;
-        serde_json::from_str(answer.get())
-            .map_err(|_| no(format!("it answered {}", printable(answer.get(), SHOWN_CHARS_MAX))))
+    async fn request_parsed<T: DeserializeOwned>(
+        &mut self,
+        method: &'static str,
+        params: serde_json::Value,
+    ) -> Tried<T> {
+        let answer = self.request_present(method, params).await?;
+        serde_json::from_str(answer.get()).map_err(|_| {
+            unavailable_because(format!("it answered {}", escape_unprintable(answer.get(), SHOWN_CHARS_MAX)))
+        })
     }
 
     /// Returns an answer that is present. Nodes behind one address may differ by a block or two, so no request is
     /// repeated.
-    async fn present(&mut self, method: &'static str, params: serde_json::Value) -> Tried<Box<RawValue>> {
+    async fn request_present(&mut self, method: &'static str, params: serde_json::Value) -> Tried<Box<RawValue>> {
         for pause in [Some(self.node.deadlines().confirm), None] {
-            let answer = self.raw(method, params.clone()).await.map_err(reason)?;
+            let answer = self.request_raw(method, params.clone()).await.map_err(capability_from_error)?;
             match pause {
                 _ if answer.get() != "null" => return Ok(answer),
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {}
             }
         }
-        Err(no("it answered null"))
+        Err(unavailable_because("it answered null"))
     }
 
-    async fn raw(&mut self, method: &'static str, params: serde_json::Value) -> Result<Box<RawValue>, NodeError> {
-        let after = self.left(method)?;
-        let wire = self.wire().await?;
-        let answer = self.node.within(after, &wire, method, params).await;
+    async fn request_raw(
+        &mut self,
+        method: &'static str,
+        params: serde_json::Value,
+    ) -> Result<Box<RawValue>, NodeError> {
+        let after = self.time_left(method)?;
+        let wire = self.current_connection().await?;
+        let answer = self.node.send_request_within(after, &wire, method, params).await;
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             self.wire = None;
         }
         answer.map(BoundedText::into_raw)
     }
 
-    async fn wire(&mut self) -> Result<Connection, NodeError> {
+    async fn current_connection(&mut self) -> Result<Connection, NodeError> {
         if let Some(wire) = &self.wire {
             return Ok(wire.clone());
         }
-        let wire = Box::pin(self.node.open()).await?;
+        let wire = Box::pin(self.node.open_connection()).await?;
         Ok(self.wire.insert(wire).clone())
     }
 
     /// Returns the time left for the next request.
-    fn left(&self, method: &'static str) -> Result<Duration, NodeError> {
-        let left = self.until.saturating_duration_since(instant()).min(self.node.deadlines().block);
+    fn time_left(&self, method: &'static str) -> Result<Duration, NodeError> {
+        let left = self.until.saturating_duration_since(monotonic_now()).min(self.node.deadlines().block);
         if left.is_zero() { Err(NodeError::TimedOut { method, after: PROBE_MAX }) } else { Ok(left) }
     }
 }
 
-fn no(why: impl Into<String>) -> Support {
+fn unavailable_because(why: impl Into<String>) -> Support {
     Support::No(why.into())
 }
 
 /// Returns the state of an ability after a failure: a refusal is an answer, silence is not.
-fn reason(error: NodeError) -> Support {
+fn capability_from_error(error: NodeError) -> Support {
     match error {
-        NodeError::Refused { message, .. } => Support::No(printable(message, WHY_MAX)),
+        NodeError::Refused { message, .. } => Support::No(escape_unprintable(message, WHY_MAX)),
         NodeError::Bad(_) | NodeError::Another | NodeError::Lie { .. } | NodeError::Missing(_) => {
-            Support::No(printable(error.to_string(), WHY_MAX))
+            Support::No(escape_unprintable(error.to_string(), WHY_MAX))
         }
-        _ => Support::Unknown(printable(error.to_string(), WHY_MAX)),
+        _ => Support::Unknown(escape_unprintable(error.to_string(), WHY_MAX)),
     }
 }

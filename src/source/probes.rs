@@ -45,12 +45,12 @@ impl ProbeStates {
     }
 
     /// Sets the capability `idle`, which is not used.
-    pub(super) fn without(self, idle: Option<Capability>) -> Self {
+    pub(super) fn with_idle_capability(self, idle: Option<Capability>) -> Self {
         Self { idle, ..self }
     }
 
     /// Returns an endpoint to probe now, and marks it as being probed.
-    pub(super) fn due(&mut self, now: Instant) -> Option<EndpointId> {
+    pub(super) fn next_due(&mut self, now: Instant) -> Option<EndpointId> {
         self.every?;
         let voice = self.tried.iter().position(|tried| !tried.busy && tried.next <= now)?;
         self.tried[voice].busy = true;
@@ -64,48 +64,55 @@ impl ProbeStates {
 
     /// Records the result of a probe, if there is one. An endpoint that does not answer is away and has lost no
     /// ability.
-    pub(super) fn done(&mut self, voice: EndpointId, found: Option<Box<Capabilities>>, now: Instant, wall: Timestamp) {
+    pub(super) fn record_result(
+        &mut self,
+        voice: EndpointId,
+        found: Option<Box<Capabilities>>,
+        now: Instant,
+        wall: Timestamp,
+    ) {
         let Some(tried) = self.tried.get_mut(voice) else { return };
         tried.busy = false;
         tried.next = now + if found.is_some() { self.every.unwrap_or(AGAIN) } else { AGAIN };
         let Some(found) = found else { return };
         let found = match &tried.now {
-            Some(before) => Box::new(found.after(before)),
+            Some(before) => Box::new(found.with_unknown_from(before)),
             None => found,
         };
-        for ability in Capability::ALL.into_iter().filter(|ability| found.has(*ability) && self.idle != Some(*ability))
+        for ability in
+            Capability::ALL.into_iter().filter(|ability| found.has_capability(*ability) && self.idle != Some(*ability))
         {
             if !tried.had.contains(&ability) {
                 tried.had.push(ability);
             }
         }
-        if tried.had.iter().all(|ability| found.has(*ability)) {
+        if tried.had.iter().all(|ability| found.has_capability(*ability)) {
             tried.seen_at = Some(wall);
         }
         (tried.now, tried.untold) = (Some(found), true);
     }
 
     /// Takes a probe result that was not passed on yet.
-    pub(super) fn news(&mut self) -> Option<(EndpointId, Box<Capabilities>)> {
+    pub(super) fn take_result(&mut self) -> Option<(EndpointId, Box<Capabilities>)> {
         let voice = self.tried.iter().position(|tried| tried.untold)?;
         self.tried[voice].untold = false;
         Some((voice, self.tried[voice].now.clone()?))
     }
 
     /// Returns the abilities that an endpoint once had and lacks now.
-    pub(super) fn lost(&self, voice: EndpointId) -> Option<LostCapability> {
+    pub(super) fn lost_capabilities(&self, voice: EndpointId) -> Option<LostCapability> {
         let tried = self.tried.get(voice)?;
         let now = tried.now.as_ref()?;
-        let lost: Vec<Capability> = tried.had.iter().copied().filter(|ability| !now.has(*ability)).collect();
+        let lost: Vec<Capability> = tried.had.iter().copied().filter(|ability| !now.has_capability(*ability)).collect();
         if lost.is_empty() {
             return None;
         }
         let others = || self.tried.iter().enumerate().filter(|(other, _)| *other != voice);
         let has = |ability: &Capability| {
-            others().any(|(_, other)| other.now.as_ref().is_some_and(|abilities| abilities.has(*ability)))
+            others().any(|(_, other)| other.now.as_ref().is_some_and(|abilities| abilities.has_capability(*ability)))
         };
         let elsewhere = lost.iter().all(has);
-        let why = |ability: &Capability| match now.of(*ability).why() {
+        let why = |ability: &Capability| match now.capability_status(*ability).unavailable_reason() {
             Some(why) => format!("{} ({why})", ability.name()),
             None => ability.name().to_owned(),
         };

@@ -35,7 +35,7 @@ struct KnownRoot {
 }
 
 impl StateRoots {
-    pub(super) fn remember(&self, block: B256, root: B256, header: &Header) {
+    pub(super) fn record_root(&self, block: B256, root: B256, header: &Header) {
         self.gas_limit.store(header.gas_limit.unwrap_or_default(), Ordering::Relaxed);
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if blocks.iter().any(|known| known.block == block) {
@@ -47,7 +47,7 @@ impl StateRoots {
         blocks.push_back(KnownRoot { block, root, gas_used: header.gas_used });
     }
 
-    fn of(&self, block: B256) -> Option<B256> {
+    fn state_root(&self, block: B256) -> Option<B256> {
         let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.iter().rev().find(|known| known.block == block).map(|known| known.root)
     }
@@ -80,7 +80,12 @@ impl Node {
     /// # Errors
     /// When the node does not answer, or has no proofs ([`NodeError::Missing`]), or when what it says contradicts the block's state
     /// root ([`NodeError::Lie`]).
-    pub(super) async fn prove(&self, at: BlockRef, of: Address, reads: &[Read]) -> Result<Vec<Answer>, NodeError> {
+    pub(super) async fn prove_reads(
+        &self,
+        at: BlockRef,
+        of: Address,
+        reads: &[Read],
+    ) -> Result<Vec<Answer>, NodeError> {
         let none = || NodeError::Missing("proofs of state".to_owned());
         if self.lacks_proofs() || !self.checks().verify {
             return Err(none());
@@ -91,11 +96,11 @@ impl Node {
             .filter_map(|read| if let Read::Storage { slot, .. } = read { Some(*slot) } else { None })
             .collect();
         let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
-        let proof = self.ask("eth_getProof", (of, &slots, pinned), self.deadlines().call);
+        let proof = self.send_request("eth_getProof", (of, &slots, pinned), self.deadlines().call);
         // The hash of the code is proven, and the code itself is requested at the same time.
         let code = async {
             match reads.contains(&Read::Code(of)) {
-                true => self.state(at, &Read::Code(of)).await.map(Some),
+                true => self.read_state(at, &Read::Code(of)).await.map(Some),
                 false => Ok(None),
             }
         };
@@ -117,7 +122,7 @@ impl Node {
         }
         self.note_a_proof();
         let lie = |flaw, answers: &[(&'static str, &str)]| {
-            check::lie(format!("state of {of} at block {}", at.hash), flaw, answers)
+            check::invalid_response(format!("state of {of} at block {}", at.hash), flaw, answers)
         };
         verify::prove_account(root, of, &slots, &proof).map_err(|flaw| lie(flaw, &[("eth_getProof", answer.get())]))?;
         let code = code?;
@@ -128,22 +133,22 @@ impl Node {
                 return Err(lie(flaw, &[("eth_getProof", answer.get()), ("eth_getCode", &hex)]));
             }
         }
-        Ok(answers(reads, &proof, code.as_ref()))
+        Ok(proof_answers(reads, &proof, code.as_ref()))
     }
 
     /// Returns the state root of this block, from a header that hashes to the block's hash; `None` if the header has
     /// unknown fields and therefore does not prove its root.
     async fn state_root(&self, hash: B256) -> Result<Option<B256>, NodeError> {
-        if let Some(root) = self.roots().of(hash) {
+        if let Some(root) = self.state_roots().state_root(hash) {
             return Ok(Some(root));
         }
-        self.header(hash).await?;
-        Ok(self.roots().of(hash))
+        self.fetch_header(hash).await?;
+        Ok(self.state_roots().state_root(hash))
     }
 }
 
 /// Returns the answers given by a proof, in the order of the reads.
-fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<Answer> {
+fn proof_answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<Answer> {
     let mut slots = proof.slots.iter();
     let word = |number: U256| Answer::Data(number.to_be_bytes_vec().into());
     let answer = |read: &Read| match read {

@@ -3,7 +3,7 @@
 //! Sockets are never reopened, because a reopened socket may lose notifications and repeat requests without notice. A
 //! broken socket stays dead, and its users receive an error at once.
 
-use super::envelope::{Message, Refusal, question, read_messages, take_result};
+use super::envelope::{Message, Refusal, encode_request, read_messages, take_result};
 use super::gauge::ByteBudget;
 use super::intake::{ANNOUNCED_BYTES_MAX, BoundedText, IntakeBudget, Reservation, SizeLimitExceeded, method_bytes};
 use super::ipc::IpcLink;
@@ -11,7 +11,7 @@ use super::node::Deadlines;
 use super::socket::{Announced, Failure, Socket};
 use super::transport::{RawHeads, Transport};
 use super::verify::Flaw;
-use super::web::{WebSocketLink, credentials};
+use super::web::{WebSocketLink, split_credentials};
 use crate::model::parse::{ParseError, WHY_MAX};
 use crate::model::{BlindnessKind, Evidence};
 use alloy_primitives::B256;
@@ -167,7 +167,11 @@ impl Route {
 
 impl Connection {
     /// Opens a connection within the connection deadline. For HTTP the connection is opened with the first request.
-    pub(super) async fn open(route: &Route, deadlines: &Deadlines, intake: &IntakeBudget) -> Result<Self, NodeError> {
+    pub(super) async fn open_connection(
+        route: &Route,
+        deadlines: &Deadlines,
+        intake: &IntakeBudget,
+    ) -> Result<Self, NodeError> {
         let url = match route {
             Route::Url(url) => url,
             Route::Own(transport) => return Ok(Self::Own(transport.clone(), intake.clone())),
@@ -175,19 +179,19 @@ impl Connection {
         let allowance = ByteBudget::new(intake, ANNOUNCED_BYTES_MAX);
         let opened = match url.scheme() {
             "ws" | "wss" => {
-                let opening = WebSocketLink::open(url, allowance.clone());
+                let opening = WebSocketLink::open_socket(url, allowance.clone());
                 let opened = tokio::time::timeout(deadlines.connect, opening).await;
                 opened.map(|link| match link {
-                    Ok(link) => Ok(Socket::over(link, allowance, Some(deadlines.keepalive))),
-                    Err(error) => Err(NodeError::Unreachable(scrubbed(url, &error.to_string()))),
+                    Ok(link) => Ok(Socket::serve_link(link, allowance, Some(deadlines.keepalive))),
+                    Err(error) => Err(NodeError::Unreachable(scrub_message(url, &error.to_string()))),
                 })
             }
             "ipc" => {
-                let opening = IpcLink::open(url, allowance.clone());
+                let opening = IpcLink::open_socket(url, allowance.clone());
                 let opened = tokio::time::timeout(deadlines.connect, opening).await;
                 opened.map(|link| match link {
-                    Ok(link) => Ok(Socket::over(link, allowance, None)),
-                    Err(error) => Err(NodeError::Unreachable(scrubbed(url, &error.to_string()))),
+                    Ok(link) => Ok(Socket::serve_link(link, allowance, None)),
+                    Err(error) => Err(NodeError::Unreachable(scrub_message(url, &error.to_string()))),
                 })
             }
             _ => {
@@ -195,39 +199,48 @@ impl Connection {
                 let redirects = reqwest::redirect::Policy::none();
                 let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
                 let client = client.map_err(|error| unreachable_by(url, &error))?;
-                let (bare, credentials) = credentials(url);
+                let (bare, credentials) = split_credentials(url);
                 let (url, intake) = (url.clone(), intake.clone());
                 return Ok(Self::Http(HttpConnection { client, url, bare, credentials, intake }));
             }
         };
         match opened {
-            Ok(socket) => socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| located(url, error)),
-            Err(_) => {
-                Err(located(url, NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))))
+            Ok(socket) => {
+                socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| error_with_host(url, error))
             }
+            Err(_) => Err(error_with_host(
+                url,
+                NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect)),
+            )),
         }
     }
 
     /// Sends a request without a deadline of its own.
-    pub(super) async fn ask<P: Params>(&self, id: u64, asking: RpcRequest<P>) -> Result<BoundedText, NodeError> {
+    pub(super) async fn send_request<P: Params>(
+        &self,
+        id: u64,
+        asking: RpcRequest<P>,
+    ) -> Result<BoundedText, NodeError> {
         let RpcRequest { method, params, limit } = asking;
         let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
         let params = to_raw_value(&params).map_err(unwritable)?;
         let too_large = || NodeError::TooLarge { method, limit };
         match self {
             Self::Socket(socket, url) => {
-                let answer = socket.ask(id, question(id, method, &params), limit).await;
+                let answer = socket.send_request(id, encode_request(id, method, &params), limit).await;
                 answer.map_err(|failure| match failure {
-                    Failure::Refused(refusal) => refused(url, &refusal),
+                    Failure::Refused(refusal) => rpc_error(url, &refusal),
                     Failure::TooLarge => too_large(),
                     Failure::Broken(why) => NodeError::Unreachable(why.to_owned()),
                 })
             }
-            Self::Http(http) => http.ask(id, &question(id, method, &params), limit).await?.ok_or_else(too_large),
+            Self::Http(http) => {
+                http.send_request(id, &encode_request(id, method, &params), limit).await?.ok_or_else(too_large)
+            }
             Self::Own(transport, intake) => {
                 let answer = transport.ask(method, &params).await?;
-                let mut room = intake.room();
-                let grown = room.grow(answer.get().len(), limit).await;
+                let mut room = intake.new_room();
+                let grown = room.reserve_bytes(answer.get().len(), limit).await;
                 grown.map(|()| BoundedText::new(answer, room)).map_err(|SizeLimitExceeded| too_large())
             }
         }
@@ -235,17 +248,17 @@ impl Connection {
 
     /// Returns the number of answers to `n` requests for the chain's id that are sent in one HTTP request. Returns
     /// `None` over a socket, where each request is sent alone.
-    pub(super) async fn batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
+    pub(super) async fn probe_batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
         let Self::Http(http) = self else { return None };
         let questions: Vec<_> = (0..n)
             .map(|id| serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": "eth_chainId", "params": [] }))
             .collect();
         let answered = async {
-            let sent = http.send(&serde_json::Value::from(questions).to_string(), BATCH_BYTES_MAX).await?;
+            let sent = http.post_body(&serde_json::Value::from(questions).to_string(), BATCH_BYTES_MAX).await?;
             let Some((status, answer, _)) = sent else {
                 return Err(NodeError::TooLarge { method: "batch", limit: BATCH_BYTES_MAX });
             };
-            let messages = read_messages(&answer).map_err(|_| unreadable(status))?;
+            let messages = read_messages(&answer).map_err(|_| unreadable_response(status))?;
             let mut ids = HashSet::new();
             let mut failed = None;
             for message in messages {
@@ -257,7 +270,7 @@ impl Connection {
             }
             match failed {
                 // The server returned one error for the whole batch.
-                Some(refusal) if ids.is_empty() => Err(refused(&http.url, &refusal)),
+                Some(refusal) if ids.is_empty() => Err(rpc_error(&http.url, &refusal)),
                 _ => Ok(ids.len()),
             }
         };
@@ -265,7 +278,7 @@ impl Connection {
     }
 
     /// Subscribes to new heads on this connection, which serves nothing else from then on.
-    pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
+    pub(super) async fn subscribe_to_heads(self, id: u64) -> Result<Heads, NodeError> {
         match &self {
             Self::Own(transport, _) => transport.subscribe().await.map(Heads::Own),
             _ => self.subscribe_to(id, ["newHeads"]).await,
@@ -279,9 +292,9 @@ impl Connection {
             return Err(NodeError::Refused { code: -32_601, message, data: false });
         };
         // No other task uses this socket, so every announcement on it belongs to this subscription, even an early one.
-        let (announced, socket) = (socket.announced(), socket.clone());
+        let (announced, socket) = (socket.announced_messages(), socket.clone());
         let limit = method_bytes("eth_subscribe");
-        self.ask(id, RpcRequest { method: "eth_subscribe", params, limit }).await?;
+        self.send_request(id, RpcRequest { method: "eth_subscribe", params, limit }).await?;
         Ok(Heads::Socket { announced, _socket: socket })
     }
 }
@@ -349,8 +362,8 @@ impl NodeError {
 
 impl HttpConnection {
     /// Sends one question in a request of its own. Returns `None` if the answer exceeds its limit.
-    async fn ask(&self, id: u64, body: &str, limit: usize) -> Result<Option<BoundedText>, NodeError> {
-        let Some((status, answer, room)) = self.send(body, limit).await? else { return Ok(None) };
+    async fn send_request(&self, id: u64, body: &str, limit: usize) -> Result<Option<BoundedText>, NodeError> {
+        let Some((status, answer, room)) = self.post_body(body, limit).await? else { return Ok(None) };
         let begins = answer.iter().find(|byte| !byte.is_ascii_whitespace());
         let message = match begins {
             Some(b'{') => take_result(answer),
@@ -360,16 +373,20 @@ impl HttpConnection {
             // An answer without an id belongs to the only open request.
             Ok(Message::Answer(of, answer)) if of.is_none_or(|of| of == id) => match answer {
                 Ok(result) => Ok(Some(BoundedText::new(result, room))),
-                Err(refusal) => Err(refused(&self.url, &refusal)),
+                Err(refusal) => Err(rpc_error(&self.url, &refusal)),
             },
             Ok(Message::Answer(..)) => Err(NodeError::Unreachable("the answer is to another question".to_owned())),
-            _ => Err(unreadable(status)),
+            _ => Err(unreadable_response(status)),
         }
     }
 
     /// Sends one POST and reads the answer as it arrives. Returns `None` if the answer exceeds its limit. The client
     /// library's errors and spans contain the whole address, so neither leaves this function.
-    async fn send(&self, body: &str, limit: usize) -> Result<Option<(StatusCode, Vec<u8>, Reservation)>, NodeError> {
+    async fn post_body(
+        &self,
+        body: &str,
+        limit: usize,
+    ) -> Result<Option<(StatusCode, Vec<u8>, Reservation)>, NodeError> {
         // Room for the envelope around the result.
         let limit = limit.saturating_add(ENVELOPE_BYTES_MAX);
         let request = self.client.post(self.bare.clone()).header(CONTENT_TYPE, "application/json");
@@ -389,9 +406,9 @@ impl HttpConnection {
         if response.content_length().is_some_and(|n| n > limit as u64) {
             return Ok(None);
         }
-        let (mut body, mut room) = (Vec::new(), self.intake.room());
+        let (mut body, mut room) = (Vec::new(), self.intake.new_room());
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if room.grow(chunk.len(), limit).await == Err(SizeLimitExceeded) {
+            if room.reserve_bytes(chunk.len(), limit).await == Err(SizeLimitExceeded) {
                 return Ok(None);
             }
             body.extend_from_slice(&chunk);
@@ -402,15 +419,15 @@ impl HttpConnection {
 
 /// Returns the error for an answer that is not JSON-RPC. Many nodes send a JSON-RPC error with a status of 400 or 500,
 /// and such an error is more informative than the status.
-fn unreadable(status: StatusCode) -> NodeError {
+fn unreadable_response(status: StatusCode) -> NodeError {
     NodeError::Unreachable(match status.is_success() {
         true => "the answer is not JSON-RPC".to_owned(),
         false => format!("HTTP {}", status.as_u16()),
     })
 }
 
-fn refused(url: &Url, error: &Refusal) -> NodeError {
-    let message = scrubbed(url, &error.message);
+fn rpc_error(url: &Url, error: &Refusal) -> NodeError {
+    let message = scrub_message(url, &error.message);
     let lower = message.to_ascii_lowercase();
     let limited = ["rate limit", "too many requests", "request limit", "capacity exceeded", "compute units"];
     // 429 over JSON-RPC is used by Alchemy, -32005 is EIP-1474's "limit exceeded".
@@ -427,15 +444,15 @@ fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {
         cause = deeper;
     }
     let text = if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() };
-    let unreachable = NodeError::Unreachable(scrubbed(url, &text));
-    if error.is_connect() { located(url, unreachable) } else { unreachable }
+    let unreachable = NodeError::Unreachable(scrub_message(url, &text));
+    if error.is_connect() { error_with_host(url, unreachable) } else { unreachable }
 }
 
 /// Length from which a label of a host name counts as a key.
 const KEY_LIKE_CHARS: usize = 20;
 
 /// Adds the destination of a failed connection: host and port, and no part of the URL that may be a key.
-fn located(url: &Url, error: NodeError) -> NodeError {
+fn error_with_host(url: &Url, error: NodeError) -> NodeError {
     let NodeError::Unreachable(why) = error else { return error };
     let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else {
         return NodeError::Unreachable(why);
@@ -447,7 +464,7 @@ fn located(url: &Url, error: NodeError) -> NodeError {
 
 /// Returns `text` from a server in a form that is safe to log: short, without control characters, and without any part
 /// of `url` that could be a key.
-pub(super) fn scrubbed(url: &Url, text: &str) -> String {
+pub(super) fn scrub_message(url: &Url, text: &str) -> String {
     let mut out: String = text.chars().take(4 * WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let segments = url.path_segments().into_iter().flatten();
     let values = url.query_pairs().map(|(_, value)| value.into_owned()).collect::<Vec<_>>();
@@ -475,7 +492,7 @@ mod tests {
             ("http://[::1]:8545/", "refused ([::1], port 8545)"),
         ];
         for (url, told) in cases {
-            let error = located(&Url::parse(url).expect("a URL"), NodeError::Unreachable("refused".to_owned()));
+            let error = error_with_host(&Url::parse(url).expect("a URL"), NodeError::Unreachable("refused".to_owned()));
             assert_eq!(error.to_string(), told);
         }
     }
@@ -484,7 +501,7 @@ mod tests {
     fn a_strangers_words_are_repeated_without_the_key_and_without_control_characters() {
         let url = Url::parse("wss://alice:hunter22@node.example/v3/0123456789abcdef?token=sesame-open").expect("a URL");
         let said = "\x1b[31mkey 0123456789abcdef of alice:hunter22 at node.example (sesame-open) is over its quota\n";
-        assert_eq!(scrubbed(&url, said), " [31mkey *** of alice:*** at *** (***) is over its quota ");
-        assert_eq!(scrubbed(&url, &"é".repeat(1_000)).len(), WHY_MAX);
+        assert_eq!(scrub_message(&url, said), " [31mkey *** of alice:*** at *** (***) is over its quota ");
+        assert_eq!(scrub_message(&url, &"é".repeat(1_000)).len(), WHY_MAX);
     }
 }

@@ -69,7 +69,7 @@ pub(super) trait Link: Send + 'static {
     fn step(&mut self, out: &mut VecDeque<String>) -> impl Future<Output = Result<Option<Vec<u8>>, ()>> + Send;
 
     /// Requests a sign of life, if this kind of socket supports that.
-    fn ping(&mut self) {}
+    fn send_ping(&mut self) {}
 }
 
 /// State of the task.
@@ -84,7 +84,7 @@ struct RequestTable<L> {
 
 impl Socket {
     /// Serves this link until it breaks or is no longer used. A link that is silent for two `keepalive` is dead.
-    pub(super) fn over(link: impl Link, allowance: ByteBudget, keepalive: Option<Duration>) -> Self {
+    pub(super) fn serve_link(link: impl Link, allowance: ByteBudget, keepalive: Option<Duration>) -> Self {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let announced = Arc::new(Announced::default());
         let desk = RequestTable {
@@ -100,7 +100,7 @@ impl Socket {
     }
 
     /// Returns the answer to a request whose text contains this id.
-    pub(super) async fn ask(&self, id: u64, text: String, limit: usize) -> Result<BoundedText, Failure> {
+    pub(super) async fn send_request(&self, id: u64, text: String, limit: usize) -> Result<BoundedText, Failure> {
         const GONE: Failure = Failure::Broken("the socket broke");
         let (reply, answer) = oneshot::channel();
         self.questions.send(SocketRequest { id, text, limit, reply }).await.map_err(|_| GONE)?;
@@ -108,7 +108,7 @@ impl Socket {
     }
 
     /// Returns the queue of announcements on this socket from now on.
-    pub(super) fn announced(&self) -> Arc<Announced> {
+    pub(super) fn announced_messages(&self) -> Arc<Announced> {
         self.announced.clone()
     }
 }
@@ -120,7 +120,7 @@ impl Announced {
         loop {
             let more = self.more.notified();
             {
-                let mut waiting = self.lock();
+                let mut waiting = self.lock_waiting();
                 if waiting.dropped > 0 {
                     return Err(RecvError::Lagged(std::mem::take(&mut waiting.dropped)));
                 }
@@ -137,7 +137,7 @@ impl Announced {
     }
 
     fn push(&self, one: Box<RawValue>) {
-        let mut waiting = self.lock();
+        let mut waiting = self.lock_waiting();
         waiting.n_bytes += one.get().len();
         waiting.line.push_back(one);
         while waiting.line.len() > ANNOUNCED_MAX || waiting.n_bytes > ANNOUNCED_BYTES_ALL {
@@ -149,19 +149,19 @@ impl Announced {
         self.more.notify_one();
     }
 
-    fn end(&self) {
-        self.lock().is_over = true;
+    fn mark_ended(&self) {
+        self.lock_waiting().is_over = true;
         self.more.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock_waiting(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<L: Link> RequestTable<L> {
     async fn run(mut self, keepalive: Option<Duration>) {
-        let why = self.serve(keepalive).await;
+        let why = self.serve_requests(keepalive).await;
         let exceeded = self.allowance.was_exceeded();
         let longest = self.open.values().map(|question| question.limit).max();
         for question in std::mem::take(&mut self.open).into_values() {
@@ -169,17 +169,17 @@ impl<L: Link> RequestTable<L> {
             let is_it = exceeded && Some(question.limit) == longest;
             let _ = question.reply.send(Err(if is_it { Failure::TooLarge } else { Failure::Broken(why) }));
         }
-        self.announced.end();
+        self.announced.mark_ended();
     }
 
-    async fn serve(&mut self, keepalive: Option<Duration>) -> &'static str {
+    async fn serve_requests(&mut self, keepalive: Option<Duration>) -> &'static str {
         // Without a keepalive the timer is set far into the future.
         let beat = keepalive.unwrap_or(Duration::from_secs(86_400));
-        let (mut due, mut heard, mut pinged) = (crate::runtime::instant() + beat, true, false);
+        let (mut due, mut heard, mut pinged) = (crate::runtime::monotonic_now() + beat, true, false);
         loop {
             tokio::select! {
                 question = self.questions.recv() => match question {
-                    Some(question) => self.open(question),
+                    Some(question) => self.send_question(question),
                     // All users of the socket are gone.
                     None => return "closed",
                 },
@@ -187,7 +187,7 @@ impl<L: Link> RequestTable<L> {
                     heard = true;
                     match came {
                         Ok(Some(message)) => if let Err(why) = self.hand_over(message) { return why },
-                        Ok(None) => drop(self.allowance.take()),
+                        Ok(None) => drop(self.allowance.take_room()),
                         Err(()) => return "the socket broke",
                     }
                 }
@@ -196,31 +196,31 @@ impl<L: Link> RequestTable<L> {
                         if pinged {
                             return "the socket is silent";
                         }
-                        self.link.ping();
+                        self.link.send_ping();
                     }
-                    (pinged, heard, due) = (!heard, false, crate::runtime::instant() + beat);
+                    (pinged, heard, due) = (!heard, false, crate::runtime::monotonic_now() + beat);
                 }
             }
         }
     }
 
-    fn open(&mut self, mut question: SocketRequest) {
+    fn send_question(&mut self, mut question: SocketRequest) {
         // Removes requests whose callers no longer wait.
         self.open.retain(|_, question| !question.reply.is_closed());
         self.out.push_back(std::mem::take(&mut question.text));
         self.open.insert(question.id, question);
-        self.allow();
+        self.update_message_limit();
     }
 
     /// Sets the message limit to the largest limit of the open requests.
-    fn allow(&self) {
+    fn update_message_limit(&self) {
         let longest = self.open.values().map(|question| question.limit).max();
-        self.allowance.allow(longest.unwrap_or_default().max(ANNOUNCED_BYTES_MAX));
+        self.allowance.set_limit(longest.unwrap_or_default().max(ANNOUNCED_BYTES_MAX));
     }
 
     fn hand_over(&mut self, message: Vec<u8>) -> Result<(), &'static str> {
         const GARBLED: &str = "the answer is not JSON-RPC";
-        let mut room = Some(self.allowance.take());
+        let mut room = Some(self.allowance.take_room());
         let begins = message.iter().find(|byte| !byte.is_ascii_whitespace());
         let messages = if message.len() > COPIED_BYTES_MAX && begins == Some(&b'{') {
             take_result(message).map(|one| vec![one])
@@ -249,7 +249,7 @@ impl<L: Link> RequestTable<L> {
                 }
             }
         }
-        self.allow();
+        self.update_message_limit();
         Ok(())
     }
 }

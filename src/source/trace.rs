@@ -67,7 +67,7 @@ impl TraceMethod {
 
     /// The method of this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 }
@@ -77,7 +77,7 @@ impl Node {
     ///
     /// # Errors
     /// When the node does not answer in time, or answers with something that is not the traces of this block.
-    pub async fn traces(&self, of: &Traced, method: TraceMethod) -> Result<Option<RawTraces>, NodeError> {
+    pub async fn fetch_traces(&self, of: &Traced, method: TraceMethod) -> Result<Option<RawTraces>, NodeError> {
         let answer = match self.ask_for_traces(of.at, method).await {
             Err(error) if error.lacks_the_method() => return Ok(None),
             answer => answer?,
@@ -86,7 +86,7 @@ impl Node {
             return Err(NodeError::Missing(format!("traces of block {}", of.at.hash)));
         }
         let traces = RawTraces { method, answer: answer.into_raw() };
-        traces.check(of).map_err(|why| ParseError::Json { what: "traces", why: why.to_owned() })?;
+        traces.check_against(of).map_err(|why| ParseError::Json { what: "traces", why: why.to_owned() })?;
         Ok(Some(traces))
     }
 
@@ -101,7 +101,7 @@ impl Node {
         };
         let mut failed = None;
         for (tried, method) in methods.iter().enumerate() {
-            if self.lapses().has(BulkMethod::Traces, at.hash) {
+            if self.lapses().has_lapse(BulkMethod::Traces, at.hash) {
                 break;
             }
             match self.traced_by(at, *method).await {
@@ -109,7 +109,7 @@ impl Node {
                 Err(error) if error.is_of_this_question() || error.is_wrong() => failed = Some(error),
                 Err(error) => {
                     if matches!(error, NodeError::TimedOut { .. }) {
-                        self.lapses().note(BulkMethod::Traces, at.hash);
+                        self.lapses().record_lapse(BulkMethod::Traces, at.hash);
                     }
                     return Err(error);
                 }
@@ -121,13 +121,13 @@ impl Node {
                 }
             }
         }
-        if failed.is_none() && !self.lapses().has(BulkMethod::Traces, at.hash) {
+        if failed.is_none() && !self.lapses().has_lapse(BulkMethod::Traces, at.hash) {
             self.note_trace_methods(vec![]);
             return Ok(None);
         }
         // One transaction that no tracer gets through should not hide what the others did.
         let traces = self.traces_one_by_one(at).await;
-        let traces = traces.inspect_err(|_| self.lapses().forget(BulkMethod::Traces, at.hash));
+        let traces = traces.inspect_err(|_| self.lapses().clear_lapse(BulkMethod::Traces, at.hash));
         traces.map(Some).map_err(|error| failed.unwrap_or(error))
     }
 
@@ -141,7 +141,7 @@ impl Node {
 
     /// The traces of those transactions of a block that can be traced by themselves.
     async fn traces_one_by_one(&self, at: BlockRef) -> Result<Vec<TxTrace>, NodeError> {
-        let block = self.ask("eth_getBlockByHash", (at.hash, false), self.deadlines().block).await?;
+        let block = self.send_request("eth_getBlockByHash", (at.hash, false), self.deadlines().block).await?;
         let txs = parse::tx_hashes(block.get())?;
         let asked = txs.into_iter().take(TRACED_ALONE_MAX).map(|tx| self.call_trace(tx));
         let traced: Vec<_> = futures::stream::iter(asked).buffered(TRACED_AT_ONCE).collect().await;
@@ -160,7 +160,7 @@ impl Node {
     /// When the node has no way to tell, or does not in time.
     pub async fn call_trace(&self, tx: B256) -> Result<TxTrace, NodeError> {
         let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
-        let answer = self.ask("debug_traceTransaction", (tx, tracer), self.deadlines().trace).await?;
+        let answer = self.send_request("debug_traceTransaction", (tx, tracer), self.deadlines().trace).await?;
         Ok(parse::call_tree(tx, answer.get())?)
     }
 
@@ -168,11 +168,11 @@ impl Node {
         match method {
             TraceMethod::CallTracer => {
                 let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
-                self.ask(method.name(), (at.hash, tracer), self.deadlines().trace).await
+                self.send_request(method.name(), (at.hash, tracer), self.deadlines().trace).await
             }
             // Not every node takes a hash here. A number may mean another block by now, but each trace names its block.
             TraceMethod::TraceBlock => {
-                self.ask(method.name(), [format!("{:#x}", at.number)], self.deadlines().trace).await
+                self.send_request(method.name(), [format!("{:#x}", at.number)], self.deadlines().trace).await
             }
         }
     }
@@ -181,7 +181,7 @@ impl Node {
     pub async fn trace_methods(&self) -> Result<[TraceMethod; 2], NodeError> {
         // Anvil runs the whole block again for each transaction when it traces in geth's format. A node that does not
         // return its name is treated as another client.
-        let quadratic = match self.ask("web3_clientVersion", [(); 0], self.deadlines().head).await {
+        let quadratic = match self.send_request("web3_clientVersion", [(); 0], self.deadlines().head).await {
             Ok(version) => version.get().to_ascii_lowercase().contains("anvil"),
             Err(error) if error.is_of_this_question() => false,
             Err(error) => return Err(error),
@@ -196,16 +196,16 @@ impl RawTraces {
     ///
     /// # Errors
     /// What is amiss.
-    pub fn check(&self, of: &Traced) -> Result<(), &'static str> {
+    pub fn check_against(&self, of: &Traced) -> Result<(), &'static str> {
         match self.method {
             TraceMethod::CallTracer => {
-                let results = each(&self.answer)?;
+                let results = parse_trace_list(&self.answer)?;
                 if results.len() != of.txs.len() {
                     return Err("the traces are not as many as the transactions");
                 }
-                results.iter().zip(&of.txs).try_for_each(|(raw, tx)| tree(raw, tx))
+                results.iter().zip(&of.txs).try_for_each(|(raw, tx)| check_call_tree(raw, tx))
             }
-            TraceMethod::TraceBlock => flat(&self.answer, of),
+            TraceMethod::TraceBlock => check_flat_calls(&self.answer, of),
         }
     }
 
@@ -227,17 +227,17 @@ impl RawTraces {
 impl Traced {
     /// Returns the reference for checking traces of this block.
     #[must_use]
-    pub fn of(block: &Block) -> Self {
+    pub fn from_block(block: &Block) -> Self {
         Self { at: block.at, txs: block.txs.iter().map(|tx| tx.hash).collect() }
     }
 }
 
-fn each(list: &RawValue) -> Result<Vec<&RawValue>, &'static str> {
+fn parse_trace_list(list: &RawValue) -> Result<Vec<&RawValue>, &'static str> {
     serde_json::from_str(list.get()).map_err(|_| "the traces are no list")
 }
 
 /// Checks the call tree of one transaction.
-fn tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
+fn check_call_tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
     #[derive(Deserialize)]
     struct Result<'a> {
         // Older nodes identify transactions only by their position.
@@ -257,7 +257,7 @@ fn tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
 }
 
 /// Checks the flat list of calls of a block.
-fn flat(list: &RawValue, of: &Traced) -> Result<(), &'static str> {
+fn check_flat_calls(list: &RawValue, of: &Traced) -> Result<(), &'static str> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Call {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn check(method: TraceMethod, answer: &Value, of: &Traced) -> Result<(), &'static str> {
-        RawTraces { method, answer: to_raw_value(answer).expect("JSON") }.check(of)
+        RawTraces { method, answer: to_raw_value(answer).expect("JSON") }.check_against(of)
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) enum IssueChange {
 impl HealthIssues {
     /// Records that a problem exists, whether or not it existed before. The reason is replaced by the newest one, and
     /// the start time is kept.
-    pub(super) fn hold(&mut self, symptom: IssueKey) {
+    pub(super) fn raise_issue(&mut self, symptom: IssueKey) {
         let key = (symptom.kind, symptom.voice);
         match self.0.get_mut(&key) {
             Some(standing) => {
@@ -63,7 +63,7 @@ impl HealthIssues {
     }
 
     /// Records that a problem does not exist, or no longer exists.
-    pub(super) fn release(&mut self, kind: BlindnessKind, voice: Option<EndpointId>) {
+    pub(super) fn clear_issue(&mut self, kind: BlindnessKind, voice: Option<EndpointId>) {
         let key = (kind, voice);
         if self.0.get(&key).is_some_and(|standing| standing.told.is_none()) {
             self.0.remove(&key);
@@ -73,10 +73,10 @@ impl HealthIssues {
     }
 
     /// Calls `hold` for a symptom and `release` without one.
-    pub(super) fn set(&mut self, kind: BlindnessKind, voice: Option<EndpointId>, symptom: Option<IssueKey>) {
+    pub(super) fn set_issue(&mut self, kind: BlindnessKind, voice: Option<EndpointId>, symptom: Option<IssueKey>) {
         match symptom {
-            Some(symptom) => self.hold(symptom),
-            None => self.release(kind, voice),
+            Some(symptom) => self.raise_issue(symptom),
+            None => self.clear_issue(kind, voice),
         }
     }
 
@@ -91,25 +91,25 @@ impl HealthIssues {
     }
 
     /// Returns the next change to report. Ends come before beginnings, so that one issue may replace another.
-    pub(super) fn news(&mut self, now: Instant) -> Option<IssueChange> {
+    pub(super) fn next_news(&mut self, now: Instant) -> Option<IssueChange> {
         let over = self.0.iter().find(|(_, standing)| standing.over).map(|(key, _)| *key);
         if let Some(key) = over {
             let standing = self.0.remove(&key)?;
             return Some(IssueChange::Cleared { kind: key.0, voice: key.1, since: standing.symptom.since });
         }
-        let ripe = self.0.values_mut().find(|standing| standing.due().is_some_and(|due| due <= now))?;
+        let ripe = self.0.values_mut().find(|standing| standing.next_due().is_some_and(|due| due <= now))?;
         ripe.told = Some(ripe.symptom.severity);
         Some(IssueChange::Troubled(ripe.symptom.clone()))
     }
 
     /// Returns the time of the next report if nothing changes.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.0.values().filter_map(OpenIssue::due).min()
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.0.values().filter_map(OpenIssue::next_due).min()
     }
 }
 
 impl OpenIssue {
-    fn due(&self) -> Option<Instant> {
+    fn next_due(&self) -> Option<Instant> {
         let louder = self.told.is_none_or(|told| told < self.symptom.severity);
         (louder && !self.over).then(|| self.symptom.began + self.symptom.patience)
     }
@@ -137,37 +137,37 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_when_it_lasts_and_its_end_once() {
-        let start = crate::runtime::instant();
+        let start = crate::runtime::monotonic_now();
         let mut troubles = HealthIssues::default();
-        troubles.hold(away(start, Severity::High));
-        assert!(troubles.news(start + PATIENCE - Duration::from_secs(1)).is_none());
-        assert_eq!(troubles.due(), Some(start + PATIENCE));
-        troubles.hold(away(start + Duration::from_secs(20), Severity::High));
-        assert!(matches!(troubles.news(start + PATIENCE), Some(IssueChange::Troubled(_))));
-        assert!(troubles.news(start + PATIENCE * 3).is_none());
-        troubles.release(BlindnessKind::Unreachable, None);
-        assert!(matches!(troubles.news(start + PATIENCE * 3), Some(IssueChange::Cleared { .. })));
-        assert!(troubles.news(start + PATIENCE * 3).is_none());
+        troubles.raise_issue(away(start, Severity::High));
+        assert!(troubles.next_news(start + PATIENCE - Duration::from_secs(1)).is_none());
+        assert_eq!(troubles.next_due(), Some(start + PATIENCE));
+        troubles.raise_issue(away(start + Duration::from_secs(20), Severity::High));
+        assert!(matches!(troubles.next_news(start + PATIENCE), Some(IssueChange::Troubled(_))));
+        assert!(troubles.next_news(start + PATIENCE * 3).is_none());
+        troubles.clear_issue(BlindnessKind::Unreachable, None);
+        assert!(matches!(troubles.next_news(start + PATIENCE * 3), Some(IssueChange::Cleared { .. })));
+        assert!(troubles.next_news(start + PATIENCE * 3).is_none());
     }
 
     #[test]
     fn a_passing_failure_is_not_told() {
-        let start = crate::runtime::instant();
+        let start = crate::runtime::monotonic_now();
         let mut troubles = HealthIssues::default();
-        troubles.hold(away(start, Severity::High));
-        troubles.release(BlindnessKind::Unreachable, None);
-        assert!(troubles.news(start + PATIENCE * 3).is_none());
-        troubles.hold(away(start + PATIENCE, Severity::High));
-        assert!(troubles.news(start + PATIENCE).is_none(), "a new failure has its own patience");
+        troubles.raise_issue(away(start, Severity::High));
+        troubles.clear_issue(BlindnessKind::Unreachable, None);
+        assert!(troubles.next_news(start + PATIENCE * 3).is_none());
+        troubles.raise_issue(away(start + PATIENCE, Severity::High));
+        assert!(troubles.next_news(start + PATIENCE).is_none(), "a new failure has its own patience");
     }
 
     #[test]
     fn what_grows_louder_is_told_again_and_what_grows_quieter_is_not() {
-        let start = crate::runtime::instant();
+        let start = crate::runtime::monotonic_now();
         let mut troubles = HealthIssues::default();
         for (severity, told) in [(Severity::Warning, true), (Severity::High, true), (Severity::Warning, false)] {
-            troubles.hold(away(start, severity));
-            assert_eq!(troubles.news(start + PATIENCE).is_some(), told, "{severity}");
+            troubles.raise_issue(away(start, severity));
+            assert_eq!(troubles.next_news(start + PATIENCE).is_some(), told, "{severity}");
         }
         assert!(troubles.is_told(BlindnessKind::Unreachable));
     }

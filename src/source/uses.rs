@@ -57,7 +57,7 @@ impl Node {
     ///
     /// # Errors
     /// When the node does not answer, or searches only some of the blocks and none of those has such a transaction.
-    pub(super) async fn uses(&self, token: Address, by: Address, until: u64) -> Result<Bytes, NodeError> {
+    pub(super) async fn fetch_token_use(&self, token: Address, by: Address, until: u64) -> Result<Bytes, NodeError> {
         let mut whole = true;
         for topics in filters(by.into_word()) {
             let (hashes, all) = self.transactions_of(token, &topics, until).await?;
@@ -68,14 +68,14 @@ impl Node {
                 .take(TXS_MAX)
                 .chain(hashes.iter().take(hashes.len().saturating_sub(TXS_MAX).min(TXS_MAX)));
             for hash in ends {
-                let answer = self.ask("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
-                let parties = parse::parties(answer.get())?;
+                let answer = self.send_request("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
+                let parties = parse::parse_sender_and_recipient(answer.get())?;
                 if parties.is_some_and(|(from, to)| from == by || to == Some(by)) {
-                    return Ok(word(true));
+                    return Ok(bool_word(true));
                 }
             }
         }
-        if whole { Ok(word(false)) } else { Err(NodeError::Missing("logs of older blocks".to_owned())) }
+        if whole { Ok(bool_word(false)) } else { Err(NodeError::Missing("logs of older blocks".to_owned())) }
     }
 
     /// Returns which of `tokens` were used in this way by `by` in any block up to `until`, in the form of
@@ -103,8 +103,8 @@ impl Node {
             let is_own = match known.get(&hash) {
                 Some(is_own) => *is_own,
                 None => {
-                    let answer = self.ask("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
-                    let parties = parse::parties(answer.get())?;
+                    let answer = self.send_request("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
+                    let parties = parse::parse_sender_and_recipient(answer.get())?;
                     let is_own = parties.is_some_and(|(from, to)| from == by || to == Some(by));
                     known.insert(hash, is_own);
                     is_own
@@ -122,7 +122,7 @@ impl Node {
     ///
     /// # Errors
     /// When the node does not answer, or does not search all blocks.
-    pub(super) async fn spenders(
+    pub(super) async fn fetch_spenders(
         &self,
         owner: Address,
         tokens: &[Address],
@@ -133,7 +133,7 @@ impl Node {
         if !whole {
             return Err(NodeError::Missing("logs of older blocks".to_owned()));
         }
-        let logs = parse::logs(answer.get())?.into_iter();
+        let logs = parse::parse_logs(answer.get())?.into_iter();
         let given = logs.filter(|log| tokens.contains(&log.address) && log.topics.get(1) == Some(&owner.into_word()));
         Ok(given.filter_map(|log| Some((log.address, Address::from_word(*log.topics.get(2)?)))).collect())
     }
@@ -159,7 +159,7 @@ impl Node {
                 "address": of, "topics": topics,
                 "fromBlock": format!("{from:#x}"), "toBlock": format!("{until:#x}"),
             }]);
-            match self.ask("eth_getLogs", filter, self.deadlines().block).await {
+            match self.send_request("eth_getLogs", filter, self.deadlines().block).await {
                 Ok(answer) => return Ok((answer, from == 0)),
                 Err(NodeError::Refused { code, message, data }) if code != -32601 && is_said(&TOO_MUCH, &message) => {
                     refused = Some(NodeError::Refused { code, message, data });
@@ -171,7 +171,7 @@ impl Node {
     }
 }
 
-fn word(truth: bool) -> Bytes {
+fn bool_word(truth: bool) -> Bytes {
     B256::from(U256::from(u8::from(truth))).into()
 }
 

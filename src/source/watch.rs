@@ -33,7 +33,7 @@ enum SubscriptionLost {
 }
 
 /// Keeps a subscription to `node` open until `stop`.
-pub(super) async fn watch(
+pub(super) async fn watch_heads(
     voice: EndpointId,
     node: Node,
     hints: mpsc::Sender<(EndpointId, HeadHint)>,
@@ -47,10 +47,10 @@ pub(super) async fn watch(
             // A stop closes the node at the same moment, and that must not be reported as a lost subscription.
             biased;
             () = stop.cancelled() => return,
-            lost = listen(voice, &node, &hints, &mut heard) => lost,
+            lost = forward_heads(voice, &node, &hints, &mut heard) => lost,
         };
         attempt = if heard { 0 } else { attempt + 1 };
-        let wait = node.deadlines().backoff.wait(attempt, &mut rng);
+        let wait = node.deadlines().backoff.jittered_delay(attempt, &mut rng);
         let name = node.name();
         // A quiet chain is silent too, and the poll detects a dead socket, so this needs no warning.
         let quiet = matches!(lost, SubscriptionLost::Silent);
@@ -74,13 +74,13 @@ pub(super) async fn watch(
 }
 
 /// Passes heads on until the subscription ends. `heard` becomes true once the first head arrived.
-async fn listen(
+async fn forward_heads(
     voice: EndpointId,
     node: &Node,
     hints: &mpsc::Sender<(EndpointId, HeadHint)>,
     heard: &mut bool,
 ) -> SubscriptionLost {
-    let mut heads = match node.subscribe().await {
+    let mut heads = match node.subscribe_to_heads().await {
         Ok(heads) => heads,
         Err(error) => return SubscriptionLost::Failed(error),
     };

@@ -30,7 +30,7 @@ pub(super) struct WebSocketLink {
 }
 
 /// Returns the URL without user name and password, and the authorization header with the same credentials.
-pub(super) fn credentials(url: &Url) -> (Url, Option<HeaderValue>) {
+pub(super) fn split_credentials(url: &Url) -> (Url, Option<HeaderValue>) {
     let mut bare = url.clone();
     if url.username().is_empty() && url.password().is_none() {
         return (bare, None);
@@ -68,8 +68,8 @@ impl WebSocketLink {
     /// system holds a request back until the one before it is acknowledged (Nagle); for a block and its receipts, which
     /// are requested together, that costs one round trip. On this machine a round trip is short and the default is
     /// faster: anvil delays its answers likewise, and requests that arrive together are answered together.
-    pub(super) async fn open(url: &Url, allowance: ByteBudget) -> Result<Self, Error> {
-        let (bare, header) = credentials(url);
+    pub(super) async fn open_socket(url: &Url, allowance: ByteBudget) -> Result<Self, Error> {
+        let (bare, header) = split_credentials(url);
         let mut request = bare.as_str().into_client_request()?;
         if let Some(header) = header {
             request.headers_mut().insert(AUTHORIZATION, header);
@@ -86,7 +86,7 @@ impl WebSocketLink {
         let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
         let stream = BudgetedReader::new(tcp, allowance.clone());
         let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), None).await;
-        drop(allowance.take());
+        drop(allowance.take_room());
         let (to, from) = opened?.0.split();
         Ok(Self { to, from, unflushed: false, ping: false, allowance })
     }
@@ -123,7 +123,7 @@ impl Link for WebSocketLink {
                     }
                     Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(None),
                     Some(Err(Error::Capacity(_))) => {
-                        self.allowance.exceed();
+                        self.allowance.mark_oversized();
                         Err(())
                     }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(()),
@@ -132,7 +132,7 @@ impl Link for WebSocketLink {
         }
     }
 
-    fn ping(&mut self) {
+    fn send_ping(&mut self) {
         self.ping = true;
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn credentials_leave_the_address_and_mean_what_they_say() {
         let of = |text: &str| {
-            let (bare, header) = credentials(&Url::parse(text).expect("a URL"));
+            let (bare, header) = split_credentials(&Url::parse(text).expect("a URL"));
             let header = header.map(|header| header.to_str().expect("ASCII").to_owned());
             (bare.to_string(), header)
         };

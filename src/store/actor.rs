@@ -34,7 +34,7 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Starts the thread and waits until `open` has opened the connection on it.
-    pub(super) async fn start(open: impl FnOnce() -> Result<Connection> + Send + 'static) -> Result<Self> {
+    pub(super) async fn start_thread(open: impl FnOnce() -> Result<Connection> + Send + 'static) -> Result<Self> {
         let (jobs, first) = mpsc::channel::<Job>(JOBS_MAX);
         let (later, then) = mpsc::channel::<Job>(JOBS_MAX);
         let (ready, is_ready) = oneshot::channel();
@@ -46,7 +46,7 @@ impl Actor {
             .spawn(move || match open() {
                 Ok(db) => {
                     if ready.send(Ok(())).is_ok() {
-                        work(&runtime, db, first, then);
+                        run_jobs(&runtime, db, first, then);
                     }
                 }
                 // A closed receiver means that the caller no longer waits for this store.
@@ -58,30 +58,30 @@ impl Actor {
     }
 
     /// Returns the rejection that the store currently answers writes with, if any.
-    pub(super) fn refusal(&self) -> Option<WriteRefusal> {
-        self.refusals.now()
+    pub(super) fn write_failure(&self) -> Option<WriteRefusal> {
+        self.refusals.current_failure()
     }
 
     /// Runs a job that writes, like [`Actor::call`], and counts its failure. Errors caused by the caller are not
     /// counted.
-    pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
+    pub(super) async fn run_write<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.count(self.call(job).await)
+        self.count_failure(self.run_job(job).await)
     }
 
     /// As [`Actor::write`], for a job that lets up to [`IN_A_ROW_MAX`] others go first.
-    pub(super) async fn later<T, F>(&self, job: F) -> Result<T>
+    pub(super) async fn run_write_later<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.count(self.hand(&self.later, job).await)
+        self.count_failure(self.submit_job(&self.later, job).await)
     }
 
-    fn count<T>(&self, outcome: Result<T>) -> Result<T> {
+    fn count_failure<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Err(StoreError::Sqlite(_) | StoreError::Damaged { .. } | StoreError::Engine(_) | StoreError::Closed) =
             &outcome
         {
@@ -91,7 +91,7 @@ impl Actor {
     }
 
     /// Returns the number of jobs that wait to be accepted or done, and the maximum.
-    pub(super) fn waiting(&self) -> (usize, usize) {
+    pub(super) fn queue_depth(&self) -> (usize, usize) {
         let waiting = |jobs: &mpsc::Sender<Job>| jobs.max_capacity() - jobs.capacity();
         (waiting(&self.jobs).max(waiting(&self.later)), JOBS_MAX)
     }
@@ -100,15 +100,15 @@ impl Actor {
     ///
     /// A caller that stops waiting does not cancel its job: a job that was accepted runs to its end. A panic in a job
     /// is reported to the caller, the transaction rolls back while unwinding, and the thread continues.
-    pub(super) async fn call<T, F>(&self, job: F) -> Result<T>
+    pub(super) async fn run_job<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.hand(&self.jobs, job).await
+        self.submit_job(&self.jobs, job).await
     }
 
-    async fn hand<T, F>(&self, jobs: &mpsc::Sender<Job>, job: F) -> Result<T>
+    async fn submit_job<T, F>(&self, jobs: &mpsc::Sender<Job>, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
@@ -118,8 +118,8 @@ impl Actor {
         let job: Job = Box::new(move |db| {
             let before = db.total_changes();
             let outcome = catch_unwind(AssertUnwindSafe(|| job(db)));
-            let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(message(panic.as_ref()))));
-            refusals.seen(db.total_changes() != before, outcome.as_ref().err());
+            let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(panic_message(panic.as_ref()))));
+            refusals.record_outcome(db.total_changes() != before, outcome.as_ref().err());
             drop(answer.send(outcome));
         });
         jobs.send(job).await.map_err(|_| StoreError::Closed)?;
@@ -127,7 +127,7 @@ impl Actor {
     }
 }
 
-fn work(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, mut then: mpsc::Receiver<Job>) {
+fn run_jobs(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, mut then: mpsc::Receiver<Job>) {
     runtime.block_on(async {
         let mut in_a_row = 0;
         loop {
@@ -154,7 +154,7 @@ fn work(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, m
     });
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_waits_behind_so_many_other_jobs_and_no_longer() {
-        let actor = Actor::start(schema::open_in_memory).await.unwrap();
+        let actor = Actor::start_thread(schema::open_in_memory).await.unwrap();
         let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
         let done = Arc::new(Mutex::new(Vec::new()));
         let job = |what: usize| {
@@ -178,13 +178,13 @@ mod tests {
             }
         };
         // Busy with the first job, while as many as there is room for come in behind it, and a message last of all.
-        let mut held = Box::pin(actor.call(move |_| gate.recv().map_err(|_| StoreError::Closed)));
+        let mut held = Box::pin(actor.run_job(move |_| gate.recv().map_err(|_| StoreError::Closed)));
         assert!(futures::poll!(&mut held).is_pending());
-        let mut jobs: Vec<_> = (1..JOBS_MAX).map(|n| Box::pin(actor.call(job(n)))).collect();
+        let mut jobs: Vec<_> = (1..JOBS_MAX).map(|n| Box::pin(actor.run_job(job(n)))).collect();
         for job in &mut jobs {
             assert!(futures::poll!(job).is_pending());
         }
-        let mut message = Box::pin(actor.later(job(0)));
+        let mut message = Box::pin(actor.run_write_later(job(0)));
         assert!(futures::poll!(&mut message).is_pending());
         open.send(()).unwrap();
         held.await.unwrap();

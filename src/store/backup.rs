@@ -2,7 +2,7 @@
 //!
 //! A manual copy of the file would miss the database's log. SQLite's own copy contains one consistent state of both.
 
-use super::place::{OF_DATABASE, PRIVATE, StoreLock, beside, left_behind};
+use super::place::{OF_DATABASE, PRIVATE, StoreLock, left_behind, path_with_suffix};
 use super::{Result, StoreError, schema};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -31,28 +31,28 @@ pub struct Restored {
 /// # Errors
 /// [`StoreError::Place`] when `to` is there or cannot be written, [`StoreError::Foreign`] and [`StoreError::Newer`] when `store` is no
 /// store of this program, [`StoreError::Sqlite`] when it cannot be read.
-pub fn backup(store: &Path, to: &Path, replace: bool) -> Result<()> {
-    if to.exists() && !replace || same(store, to) {
-        return Err(place(to, io::Error::from(io::ErrorKind::AlreadyExists)));
+pub fn backup_store(store: &Path, to: &Path, replace: bool) -> Result<()> {
+    if to.exists() && !replace || is_same_file(store, to) {
+        return Err(path_error(to, io::Error::from(io::ErrorKind::AlreadyExists)));
     }
-    let from = opened(store)?;
-    copy(&from, to)
+    let from = open_checked(store)?;
+    copy_database(&from, to)
 }
 
 /// Replaces the store at `store` by the backup `from`. An existing store is moved aside; nothing is deleted.
 ///
 /// # Errors
 /// As [`backup`], and [`StoreError::InUse`] while a run works on the store.
-pub fn restore(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
-    if same(from, store) {
-        return Err(place(from, io::Error::from(io::ErrorKind::AlreadyExists)));
+pub fn restore_store(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
+    if is_same_file(from, store) {
+        return Err(path_error(from, io::Error::from(io::ErrorKind::AlreadyExists)));
     }
-    let backup = opened(from)?;
-    let part = beside(store, ".restored");
-    copy(&backup, &part)?;
-    let before = StoreLock::take(store).and_then(|_lock| {
-        let before = aside(store, stamp)?;
-        std::fs::rename(&part, store).map_err(|source| place(store, source))?;
+    let backup = open_checked(from)?;
+    let part = path_with_suffix(store, ".restored");
+    copy_database(&backup, &part)?;
+    let before = StoreLock::acquire_lock(store).and_then(|_lock| {
+        let before = move_aside(store, stamp)?;
+        std::fs::rename(&part, store).map_err(|source| path_error(store, source))?;
         sync_folder(store);
         Ok(before)
     });
@@ -67,18 +67,18 @@ pub fn restore(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
 ///
 /// # Errors
 /// [`StoreError::Place`] when a file cannot be moved.
-pub(super) fn aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
+pub(super) fn move_aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
     let there = store.exists();
     if !there && left_behind(store).is_empty() {
         return Ok(None);
     }
-    let to = beside(store, &format!(".before-{stamp}"));
+    let to = path_with_suffix(store, &format!(".before-{stamp}"));
     // The log is moved first, and never the database: an interrupted move then leaves a database without its log, which
     // is only an older state.
     for suffix in OF_DATABASE.into_iter().chain([""]) {
-        let from = beside(store, suffix);
+        let from = path_with_suffix(store, suffix);
         if from.exists() {
-            std::fs::rename(&from, beside(&to, suffix)).map_err(|source| place(&from, source))?;
+            std::fs::rename(&from, path_with_suffix(&to, suffix)).map_err(|source| path_error(&from, source))?;
         }
     }
     sync_folder(store);
@@ -86,23 +86,23 @@ pub(super) fn aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
 }
 
 /// Copies the state that `from` shows to a file that gets the name `to` when it is complete.
-pub(super) fn copy(from: &Connection, to: &Path) -> Result<()> {
-    let part = beside(to, ".part");
-    let copied = write(from, &part).and_then(|()| {
-        std::fs::rename(&part, to).map_err(|source| place(to, source))?;
+pub(super) fn copy_database(from: &Connection, to: &Path) -> Result<()> {
+    let part = path_with_suffix(to, ".part");
+    let copied = write_copy(from, &part).and_then(|()| {
+        std::fs::rename(&part, to).map_err(|source| path_error(to, source))?;
         sync_folder(to);
         Ok(())
     });
     if copied.is_err() {
         for suffix in OF_DATABASE.into_iter().chain([""]) {
-            let _ = std::fs::remove_file(beside(&part, suffix));
+            let _ = std::fs::remove_file(path_with_suffix(&part, suffix));
         }
     }
     copied
 }
 
-fn write(from: &Connection, part: &Path) -> Result<()> {
-    let failed = |source| place(part, source);
+fn write_copy(from: &Connection, part: &Path) -> Result<()> {
+    let failed = |source| path_error(part, source);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(true).write(true).mode(PRIVATE).open(part).map_err(failed)?;
     {
@@ -122,36 +122,36 @@ fn write(from: &Connection, part: &Path) -> Result<()> {
         drop(backup);
         // The copy is a single file that is complete without a log.
         to.pragma_update(None, "journal_mode", "DELETE")?;
-        checked(&to)?;
+        check_integrity(&to)?;
     }
     file.sync_all().map_err(failed)
 }
 
 /// Opens the database at `path` if it is an intact store of a known version.
-fn opened(path: &Path) -> Result<Connection> {
-    let found = std::fs::metadata(path).map_err(|source| place(path, source))?;
+fn open_checked(path: &Path) -> Result<Connection> {
+    let found = std::fs::metadata(path).map_err(|source| path_error(path, source))?;
     if !found.is_file() {
-        return Err(place(path, io::Error::from(io::ErrorKind::IsADirectory)));
+        return Err(path_error(path, io::Error::from(io::ErrorKind::IsADirectory)));
     }
     // The open never creates a file. It is writable only because reading the log of a database that no process has open
     // requires writing its index.
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(schema::BUSY_TIMEOUT)?;
-    schema::require(&db)?;
+    schema::require_store(&db)?;
     Ok(db)
 }
 
-fn checked(db: &Connection) -> Result<()> {
-    schema::require(db)?;
+fn check_integrity(db: &Connection) -> Result<()> {
+    schema::require_store(db)?;
     let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { table: "the database", why: said }) }
 }
 
-fn same(one: &Path, other: &Path) -> bool {
+fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn place(path: &Path, source: io::Error) -> StoreError {
+fn path_error(path: &Path, source: io::Error) -> StoreError {
     StoreError::Place { path: path.display().to_string(), source }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     fn filled(path: &Path, rows: usize) -> Connection {
-        let db = schema::open(path).unwrap();
+        let db = schema::open_database(path).unwrap();
         for n in 0..rows {
             db.execute("INSERT INTO chains (id, first_number) VALUES (?1, 0)", [i64::try_from(n).unwrap()]).unwrap();
         }
@@ -184,17 +184,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, to) = (dir.path().join("watchfire.db"), dir.path().join("copy.db"));
         let db = filled(&store, 7);
-        backup(&store, &to, false).unwrap();
+        backup_store(&store, &to, false).unwrap();
         assert_eq!(rows(&to), 7);
         assert_eq!(std::fs::metadata(&to).unwrap().mode() & 0o777, PRIVATE);
-        assert!(!beside(&to, "-wal").exists() && !beside(&to, ".part").exists());
+        assert!(!path_with_suffix(&to, "-wal").exists() && !path_with_suffix(&to, ".part").exists());
         // An existing file is not overwritten without `replace`, and the store itself is never overwritten.
         db.execute("INSERT INTO chains (id, first_number) VALUES (99, 0)", []).unwrap();
-        assert!(matches!(backup(&store, &to, false), Err(StoreError::Place { .. })));
+        assert!(matches!(backup_store(&store, &to, false), Err(StoreError::Place { .. })));
         assert_eq!(rows(&to), 7);
-        backup(&store, &to, true).unwrap();
+        backup_store(&store, &to, true).unwrap();
         assert_eq!(rows(&to), 8);
-        assert!(matches!(backup(&store, &store, true), Err(StoreError::Place { .. })));
+        assert!(matches!(backup_store(&store, &store, true), Err(StoreError::Place { .. })));
     }
 
     #[test]
@@ -203,24 +203,24 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let (store, to) = (path("watchfire.db"), path("copy.db"));
         drop(filled(&store, 3));
-        backup(&store, &to, false).unwrap();
+        backup_store(&store, &to, false).unwrap();
         drop(filled(&path("other.db"), 9));
         std::fs::rename(path("other.db"), &store).unwrap();
-        let restored = restore(&to, &store, "1").unwrap();
+        let restored = restore_store(&to, &store, "1").unwrap();
         assert_eq!((rows(&store), restored.before.clone()), (3, Some(path("watchfire.db.before-1"))));
         assert_eq!(rows(&restored.before.unwrap()), 9);
         // A store that vanished leaves nothing to move aside.
         std::fs::remove_file(&store).unwrap();
-        assert_eq!(restore(&to, &store, "2").unwrap().before, None);
+        assert_eq!(restore_store(&to, &store, "2").unwrap().before, None);
         assert_eq!(rows(&store), 3);
         std::fs::write(path("noise"), [7; 5_000]).unwrap();
         Connection::open(path("foreign.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         std::fs::write(path("empty"), "").unwrap();
         for wrong in ["noise", "foreign.db", "empty", "missing", "."] {
-            assert!(restore(&path(wrong), &store, "3").is_err(), "{wrong}");
+            assert!(restore_store(&path(wrong), &store, "3").is_err(), "{wrong}");
         }
-        let held = StoreLock::take(&store).unwrap();
-        assert!(matches!(restore(&to, &store, "4"), Err(StoreError::InUse(_))));
+        let held = StoreLock::acquire_lock(&store).unwrap();
+        assert!(matches!(restore_store(&to, &store, "4"), Err(StoreError::InUse(_))));
         drop(held);
         assert_eq!(rows(&store), 3);
         assert!(!path("watchfire.db.restored").exists());

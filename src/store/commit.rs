@@ -1,6 +1,6 @@
 //! Transactions that change the stored state: a step of the chain, the passing of time, an answer.
 
-use super::chain::{self, int};
+use super::chain::{self, u64_to_sql};
 use super::unseen::{self, Unseen};
 use super::{Result, StoreError, allowance, finality, incidents, lanes, outbox};
 use crate::escalate::{self, StepJudged};
@@ -32,22 +32,22 @@ pub struct OwnedStepJudged {
 impl OwnedStepJudged {
     /// Returns the step in the form that the engine takes.
     #[must_use]
-    pub fn view(&self) -> StepJudged<'_> {
+    pub fn as_step_judged(&self) -> StepJudged<'_> {
         StepJudged { chain: &self.chain, retract: &self.retract, blocks: &self.blocks }
     }
 }
 
-pub(super) fn step<F>(db: &mut Connection, step: &OwnedStepJudged, now_ms: u64, engine: F) -> Result<ChangeSet>
+pub(super) fn commit_step<F>(db: &mut Connection, step: &OwnedStepJudged, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
     F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet,
 {
-    let tx = begin(db)?;
-    let standing = standing(&tx, step, now_ms)?;
+    let tx = begin_immediate(db)?;
+    let standing = load_step_state(&tx, step, now_ms)?;
     move_chain(&tx, step, now_ms)?;
-    let plan = engine(&step.view(), &standing);
-    write(&tx, &plan, now_ms)?;
+    let plan = engine(&step.as_step_judged(), &standing);
+    write_plan(&tx, &plan, now_ms)?;
     write_lines(&tx, step.chain.id, &plan)?;
-    finality::appended(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
+    finality::record_step_sources(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
     tx.commit()?;
     Ok(plan)
 }
@@ -59,58 +59,64 @@ pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &ChangeSet) -> 
             let sql = "INSERT INTO activities (chain, number, block_hash, tx, address, verdict, line) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
             db.prepare_cached(sql)?.execute(params![
-                int(chain.0),
-                int(verdict.block),
+                u64_to_sql(chain.0),
+                u64_to_sql(verdict.block),
                 verdict.block_hash,
                 verdict.tx,
                 verdict.address,
                 verdict.verdict,
-                incidents::write("activities", line)?
+                incidents::encode_body("activities", line)?
             ])?;
         }
     }
     Ok(())
 }
 
-pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<ChangeSet>
+pub(super) fn commit_change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
     F: FnOnce(&OpenState) -> ChangeSet,
 {
-    let tx = begin(db)?;
-    let plan = engine(&everything(&tx, now_ms)?);
-    write(&tx, &plan, now_ms)?;
+    let tx = begin_immediate(db)?;
+    let plan = engine(&load_open_state(&tx, now_ms)?);
+    write_plan(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(plan)
 }
 
 /// Returns the live incidents of all chains, and the recent pages.
-pub(super) fn everything(db: &Connection, now_ms: u64) -> Result<OpenState> {
-    let (incidents, paged) = (incidents::live(db, None)?, incidents::paged_lately(db, now_ms)?);
-    Ok(OpenState { incidents, paged, findings: Vec::new(), contested: finality::contested(db)? })
+pub(super) fn load_open_state(db: &Connection, now_ms: u64) -> Result<OpenState> {
+    let (incidents, paged) = (incidents::live_incidents(db, None)?, incidents::paged_lately(db, now_ms)?);
+    Ok(OpenState { incidents, paged, findings: Vec::new(), contested: finality::contested_blocks(db)? })
 }
 
 /// Does the same as [`change`], and passes recently closed incidents of `chain` in addition to the live ones.
-pub(super) fn sight<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
+pub(super) fn commit_visibility<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
     F: FnOnce(&[Incident]) -> ChangeSet,
 {
-    let tx = begin(db)?;
-    let mut known = incidents::live(&tx, None)?;
+    let tx = begin_immediate(db)?;
+    let mut known = incidents::live_incidents(&tx, None)?;
     known.extend(incidents::closed_lately(&tx, chain)?);
     let plan = engine(&known);
-    write(&tx, &plan, now_ms)?;
+    write_plan(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(plan)
 }
 
 /// Does the same as [`change`], with the findings of `chain` by `rule` whose incidents are closed.
-pub(super) fn reopen<F>(db: &mut Connection, chain: ChainId, rule: &str, now_ms: u64, engine: F) -> Result<ChangeSet>
+pub(super) fn commit_reopening<F>(
+    db: &mut Connection,
+    chain: ChainId,
+    rule: &str,
+    now_ms: u64,
+    engine: F,
+) -> Result<ChangeSet>
 where
     F: FnOnce(&[(Finding, Incident)]) -> ChangeSet,
 {
-    let tx = begin(db)?;
+    let tx = begin_immediate(db)?;
     let plan = engine(&incidents::closed_by_rule(&tx, chain, rule)?);
-    write(&tx, &plan, now_ms)?;
+    write_plan(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(plan)
 }
@@ -118,7 +124,7 @@ where
 /// Writes the plan that `engine` computes for one incident. If the incident would stop paging while pages wait whose
 /// evidence no destination accepted, the incident stays open and those pages stay due, unless the responder has `seen`
 /// them: `seen` is the revision of the incident that listed them.
-pub(super) fn answer<F, E>(
+pub(super) fn commit_response<F, E>(
     db: &mut Connection,
     id: &IncidentId,
     now_ms: u64,
@@ -128,7 +134,7 @@ pub(super) fn answer<F, E>(
 where
     F: FnOnce(&Incident) -> Result<ChangeSet, E>,
 {
-    let tx = begin(db)?;
+    let tx = begin_immediate(db)?;
     let incident = incidents::by_id(&tx, id)?.ok_or_else(|| StoreError::NoIncident(id.to_string()))?;
     let plan = match engine(&incident) {
         Ok(plan) => plan,
@@ -136,12 +142,12 @@ where
     };
     let rests = plan.incidents.iter().find(|next| next.id == *id && next.state != State::Open);
     let asks = rests.filter(|_| seen.is_none_or(|seen| seen < incident.revision));
-    let unseen = if asks.is_some() { unseen::of(&tx, &incident)? } else { Vec::new() };
+    let unseen = if asks.is_some() { unseen::unseen_findings(&tx, &incident)? } else { Vec::new() };
     let plan = match asks.filter(|_| !unseen.is_empty()) {
         Some(answer) => escalate::stay_open(&incident, answer, &unseen[0].headline, unseen.len(), now_ms),
         None => plan,
     };
-    write(&tx, &plan, now_ms)?;
+    write_plan(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(Ok(Answered { plan, unseen }))
 }
@@ -158,34 +164,34 @@ pub struct Answered {
 
 /// Takes the write lock at once: a transaction that reads first and writes later would be rejected if another process
 /// wrote in between.
-pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>> {
+pub(super) fn begin_immediate(db: &mut Connection) -> Result<Transaction<'_>> {
     Ok(db.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
 /// Writes a plan. Incidents come first, since findings and messages refer to them.
-pub(super) fn write(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Result<()> {
+pub(super) fn write_plan(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Result<()> {
     for incident in &plan.incidents {
         incidents::write_incident(db, incident)?;
-        outbox::supersede(db, incident, now_ms)?;
+        outbox::supersede_pages(db, incident, now_ms)?;
     }
     plan.findings.iter().try_for_each(|finding| incidents::write_finding(db, finding))?;
     incidents::write_pages(db, plan, now_ms)?;
-    plan.deliveries.iter().try_for_each(|delivery| lanes::enter(db, delivery, now_ms))
+    plan.deliveries.iter().try_for_each(|delivery| lanes::enqueue_message(db, delivery, now_ms))
 }
 
 /// Reads the state that the engine needs: live incidents, findings in blocks that go, findings that come again, and
 /// their incidents.
-pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<OpenState> {
+pub(super) fn load_step_state(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<OpenState> {
     let paged = incidents::paged_lately(db, now_ms)?;
     let mut standing = OpenState {
-        incidents: incidents::live(db, Some(step.chain.id))?,
+        incidents: incidents::live_incidents(db, Some(step.chain.id))?,
         findings: Vec::new(),
-        contested: finality::contested(db)?,
+        contested: finality::contested_blocks(db)?,
         paged,
     };
     // System incidents that affect every chain, such as a store that rejects writes, belong to no chain; the storm of a
     // path also belongs to no chain.
-    standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
+    standing.incidents.extend(incidents::live_incidents(db, Some(ChainId(0)))?);
     let mut seen: HashSet<FindingId> = HashSet::new();
     let mut keep = |finding: Finding, standing: &mut OpenState| {
         if seen.insert(finding.id.clone()) {
@@ -198,7 +204,7 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
         }
     }
     for id in step.blocks.iter().flat_map(|block| finding_ids(block, &step.watches)) {
-        if let Some(finding) = incidents::finding(db, &id)? {
+        if let Some(finding) = incidents::finding_by_id(db, &id)? {
             keep(finding, &mut standing);
         }
     }
@@ -207,7 +213,7 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
 }
 
 /// Adds findings that the engine needs as well, with their incidents.
-pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut OpenState) -> Result<()> {
+pub(super) fn add_findings(db: &Connection, findings: Vec<Finding>, standing: &mut OpenState) -> Result<()> {
     for finding in findings {
         if standing.findings.iter().all(|known| known.id != finding.id) {
             standing.findings.push(finding);
@@ -241,8 +247,8 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
     let mut retract = step.retract.clone();
     retract.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
     let unbegun = || StoreError::Unknown(format!("chain {chain} was not begun"));
-    let first = chain::first(db, chain)?.ok_or_else(unbegun)?;
-    let mut tip = chain::tip(db, chain)?;
+    let first = chain::first_block_number(db, chain)?.ok_or_else(unbegun)?;
+    let mut tip = chain::chain_tip(db, chain)?;
     // The expected next block: its number, and its parent if the store has it. Blocks before the first one are
     // irrelevant, so a reorg may replace everything from the first block on.
     let mut lowest = None;
@@ -253,13 +259,13 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
             let at = tip.map_or("nowhere".to_owned(), |tip| format!("at {}", tip.at));
             return Err(StoreError::Unknown(format!("block {block} cannot be retracted: the cursor stands {at}")));
         };
-        chain::retract(db, chain, block)?;
+        chain::retract_block(db, chain, block)?;
         lowest = Some(gone);
-        tip = chain::tip(db, chain)?;
+        tip = chain::chain_tip(db, chain)?;
         next = (block.number, (block.number > first).then_some(gone.parent));
     }
     if let Some(lowest) = lowest {
-        undo(db, step, &lowest, now_ms)?;
+        revert_finality(db, step, &lowest, now_ms)?;
     }
     if tip.is_none() && next.0 > first && step.blocks.is_empty() {
         let why = format!("nothing would be left of chain {chain}, which is remembered from block {} on", next.0);
@@ -277,13 +283,13 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
                 parent: block.parent,
             });
         }
-        chain::append(db, chain, &Link { at: block.at, parent: block.parent, time: block.time }, block.sight)?;
+        chain::append_block(db, chain, &Link { at: block.at, parent: block.parent, time: block.time }, block.sight)?;
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
         next = (block.at.number.saturating_add(1), Some(block.at.hash));
     }
     // A chain without a block starts again at its first block after a restart. If the next block is a different one,
     // the position would be lost.
-    if next.0 != first && chain::tip(db, chain)?.is_none() {
+    if next.0 != first && chain::chain_tip(db, chain)?.is_none() {
         return Err(StoreError::Unknown(format!("nothing would be left of chain {chain} to go on from")));
     }
     Ok(())
@@ -291,14 +297,18 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
 
 /// Lowers the recorded finality of blocks from `lowest` on; returns an error if that undoes final blocks without
 /// permission. The source never makes such a step: this is a second, independent check.
-fn undo(db: &Connection, step: &OwnedStepJudged, lowest: &Link, now_ms: u64) -> Result<()> {
+fn revert_finality(db: &Connection, step: &OwnedStepJudged, lowest: &Link, now_ms: u64) -> Result<()> {
     let chain = step.chain.id;
-    let undone = finality::settled(db, chain)?.finalized.filter(|finalized| finalized.number >= lowest.at.number);
+    let undone =
+        finality::settled_finality(db, chain)?.finalized.filter(|finalized| finalized.number >= lowest.at.number);
     if let Some(finalized) = undone {
-        let allowed = step.undo.map(|block| allowance::consume(db, chain, block, finalized, now_ms)).transpose()?;
+        let allowed = step
+            .undo
+            .map(|block| allowance::consume_reorg_override(db, chain, block, finalized, now_ms))
+            .transpose()?;
         if allowed != Some(true) {
             return Err(StoreError::Finalized { finalized, retracted: lowest.at });
         }
     }
-    finality::lower(db, chain, lowest)
+    finality::lower_finality(db, chain, lowest)
 }

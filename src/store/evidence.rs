@@ -34,7 +34,7 @@ pub struct EvidenceStore {
 impl EvidenceStore {
     /// Returns the evidence directory of the store at `store`: `<store>.evidence`, created with the first file.
     #[must_use]
-    pub fn beside(store: &Path) -> Self {
+    pub fn for_store(store: &Path) -> Self {
         let mut dir = store.as_os_str().to_owned();
         dir.push(".evidence");
         Self { dir: dir.into() }
@@ -45,14 +45,20 @@ impl EvidenceStore {
     ///
     /// # Errors
     /// When the disk does not take it; nothing is left behind then.
-    pub fn keep(&self, at: Timestamp, chain: &str, endpoint: &str, evidence: &Evidence) -> io::Result<PathBuf> {
+    pub fn save_evidence(
+        &self,
+        at: Timestamp,
+        chain: &str,
+        endpoint: &str,
+        evidence: &Evidence,
+    ) -> io::Result<PathBuf> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let block = block_of(&evidence.asked).unwrap_or("unknown");
         let time = at.strftime("%Y%m%dT%H%M%S%3fZ");
-        let name = format!("{time}-{}-{}-{block}.json.gz", plain(chain), plain(endpoint));
+        let name = format!("{time}-{}-{}-{block}.json.gz", file_safe_name(chain), file_safe_name(endpoint));
         let path = self.dir.join(name);
         let answers: Vec<Json> =
-            evidence.answers.iter().map(|(to, answer)| json!({ "to": to, "answer": told(answer) })).collect();
+            evidence.answers.iter().map(|(to, answer)| json!({ "to": to, "answer": json_or_text(answer) })).collect();
         let text = json!({
             "chain": chain,
             "endpoint": endpoint,
@@ -63,17 +69,17 @@ impl EvidenceStore {
         });
         // The file has a name that is ignored until it is complete.
         let part = path.with_extension("part");
-        let written = write(&part, &text).and_then(|()| fs::rename(&part, &path));
+        let written = write_gzip_json(&part, &text).and_then(|()| fs::rename(&part, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&part);
             return Err(error);
         }
-        self.tidy(&path)?;
+        self.remove_oldest(&path)?;
         Ok(path)
     }
 
     /// Removes the oldest files until the bounds hold; `newest` stays.
-    fn tidy(&self, newest: &Path) -> io::Result<()> {
+    fn remove_oldest(&self, newest: &Path) -> io::Result<()> {
         let mut files: Vec<(PathBuf, u64)> = fs::read_dir(&self.dir)?
             .filter_map(|entry| entry.ok())
             .filter(|entry| entry.path() != newest)
@@ -92,7 +98,7 @@ impl EvidenceStore {
     }
 }
 
-fn write(path: &Path, text: &Json) -> io::Result<()> {
+fn write_gzip_json(path: &Path, text: &Json) -> io::Result<()> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(PRIVATE).open(path)?;
     let mut out = GzEncoder::new(file, Compression::default());
     serde_json::to_writer(&mut out, text)?;
@@ -101,7 +107,7 @@ fn write(path: &Path, text: &Json) -> io::Result<()> {
 }
 
 /// Parses a response as JSON if it is JSON, so that the usual tools can read it; keeps it as text otherwise.
-fn told(answer: &str) -> Json {
+fn json_or_text(answer: &str) -> Json {
     if answer.len() > ANSWER_BYTES_MAX {
         return Json::String(answer[..answer.floor_char_boundary(ANSWER_BYTES_MAX)].to_owned());
     }
@@ -116,7 +122,7 @@ fn block_of(asked: &str) -> Option<&str> {
 }
 
 /// Converts a name to characters that a file name may contain.
-fn plain(name: &str) -> String {
+fn file_safe_name(name: &str) -> String {
     let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     plain.take(NAME_CHARS_MAX).collect()
 }
@@ -140,14 +146,14 @@ mod tests {
 
     fn drawer() -> (tempfile::TempDir, EvidenceStore) {
         let dir = tempfile::tempdir().unwrap();
-        let drawer = EvidenceStore::beside(&dir.path().join("watchfire.db"));
+        let drawer = EvidenceStore::for_store(&dir.path().join("watchfire.db"));
         (dir, drawer)
     }
 
     #[test]
     fn what_an_endpoint_gave_can_be_read_by_the_usual_tools() {
         let (dir, drawer) = drawer();
-        let path = drawer.keep(Timestamp::UNIX_EPOCH, "mainnet", "back/up", &lie("[{\"a\":1}]")).unwrap();
+        let path = drawer.save_evidence(Timestamp::UNIX_EPOCH, "mainnet", "back/up", &lie("[{\"a\":1}]")).unwrap();
         let name = format!("19700101T000000000Z-mainnet-back_up-{HASH}.json.gz");
         assert_eq!(path, dir.path().join("watchfire.db.evidence").join(name));
         let mut text = String::new();
@@ -162,7 +168,7 @@ mod tests {
     fn the_newest_lies_push_the_oldest_out() {
         let (dir, drawer) = drawer();
         for second in 0..FILES_MAX as i64 + 10 {
-            drawer.keep(Timestamp::from_second(second).unwrap(), "mainnet", "main", &lie("[]")).unwrap();
+            drawer.save_evidence(Timestamp::from_second(second).unwrap(), "mainnet", "main", &lie("[]")).unwrap();
         }
         let mut names: Vec<String> = fs::read_dir(dir.path().join("watchfire.db.evidence"))
             .unwrap()
@@ -177,6 +183,6 @@ mod tests {
     fn whatever_was_asked_for_leads_nowhere_else() {
         assert_eq!(block_of("block ../../etc/passwd"), None);
         assert_eq!(block_of("block 0x12"), None);
-        assert_eq!(plain("wss://node.example/key?x").chars().filter(|c| *c == '/').count(), 0);
+        assert_eq!(file_safe_name("wss://node.example/key?x").chars().filter(|c| *c == '/').count(), 0);
     }
 }

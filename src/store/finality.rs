@@ -5,7 +5,7 @@
 //! are rewritten, once when one of their findings gains confidence, since such a page may be sent at any time. All
 //! other finality is computed when it is read.
 
-use super::chain::{NOWHERE, int, text, uint};
+use super::chain::{NOWHERE, parse_text_column, sql_to_u64, u64_to_sql};
 use super::{Result, commit, incidents};
 use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, FindingId, IncidentId, Link};
@@ -37,7 +37,7 @@ pub struct ConfidenceGain {
 impl Settled {
     /// Returns the finality of a block of the committed chain, by its number.
     #[must_use]
-    pub fn of(&self, number: u64) -> Finality {
+    pub fn finality_at(&self, number: u64) -> Finality {
         let reaches = |at: Option<BlockRef>| at.is_some_and(|at| number <= at.number);
         match (reaches(self.finalized), reaches(self.safe)) {
             (true, _) => Finality::Finalized,
@@ -47,49 +47,55 @@ impl Settled {
     }
 }
 
-pub(super) fn settled(db: &Connection, chain: ChainId) -> Result<Settled> {
+pub(super) fn settled_finality(db: &Connection, chain: ChainId) -> Result<Settled> {
     let sql = "SELECT safe_number, safe_hash, finalized_number, finalized_hash FROM chains WHERE id = ?1";
-    let read = |row: &Row<'_>| Ok(Settled { safe: place(row, 0)?, finalized: place(row, 2)? });
-    let settled = db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(read(row))).optional()?;
+    let read =
+        |row: &Row<'_>| Ok(Settled { safe: block_from_columns(row, 0)?, finalized: block_from_columns(row, 2)? });
+    let settled = db.prepare_cached(sql)?.query_row([u64_to_sql(chain.0)], |row| Ok(read(row))).optional()?;
     settled.unwrap_or_else(|| Ok(Settled::default()))
 }
 
 /// Returns the retracted blocks of all chains that endpoints still hold.
-pub(super) fn contested(db: &Connection) -> Result<Vec<Contested>> {
+pub(super) fn contested_blocks(db: &Connection) -> Result<Vec<Contested>> {
     let sql = "SELECT chain, number, hash, held_by FROM contested ORDER BY chain, number, hash";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
-        let chain = ChainId(uint(row.get(0)?));
-        Ok((chain, uint(row.get(1)?), text("contested", row, 2), row.get::<_, String>(3)?))
+        let chain = ChainId(sql_to_u64(row.get(0)?));
+        Ok((chain, sql_to_u64(row.get(1)?), parse_text_column("contested", row, 2), row.get::<_, String>(3)?))
     })?;
     rows.map(|row| {
         let (chain, number, hash, by) = row?;
-        Ok(Contested { chain, block: BlockRef { number, hash: hash? }, by: incidents::read("contested", &by)? })
+        Ok(Contested { chain, block: BlockRef { number, hash: hash? }, by: incidents::decode_body("contested", &by)? })
     })
     .collect()
 }
 
 /// Stores which blocks of a chain are contested, and replaces the earlier list.
-pub(super) fn contest(db: &mut Connection, chain: ChainId, contested: &[Contested]) -> Result<()> {
-    let tx = commit::begin(db)?;
-    tx.prepare_cached("DELETE FROM contested WHERE chain = ?1")?.execute([int(chain.0)])?;
+pub(super) fn replace_contested(db: &mut Connection, chain: ChainId, contested: &[Contested]) -> Result<()> {
+    let tx = commit::begin_immediate(db)?;
+    tx.prepare_cached("DELETE FROM contested WHERE chain = ?1")?.execute([u64_to_sql(chain.0)])?;
     for Contested { block, by, .. } in contested {
         let sql = "INSERT OR REPLACE INTO contested (chain, number, hash, held_by) VALUES (?1, ?2, ?3, ?4)";
-        let row = params![int(chain.0), int(block.number), block.hash.to_string(), incidents::write("contested", by)?];
+        let row = params![
+            u64_to_sql(chain.0),
+            u64_to_sql(block.number),
+            block.hash.to_string(),
+            incidents::encode_body("contested", by)?
+        ];
         tx.prepare_cached(sql)?.execute(row)?;
     }
     tx.commit()?;
     Ok(())
 }
 
-pub(super) fn promote(
+pub(super) fn promote_finality(
     db: &mut Connection,
     chain: ChainId,
     level: Finality,
     at: BlockRef,
 ) -> Result<Option<ConfidenceGain>> {
-    let tx = commit::begin(db)?;
-    let mut settled = settled(&tx, chain)?;
+    let tx = commit::begin_immediate(db)?;
+    let mut settled = settled_finality(&tx, chain)?;
     let before = match level {
         Finality::Included => return Ok(None),
         Finality::Safe => settled.safe,
@@ -105,38 +111,47 @@ pub(super) fn promote(
     if level == Finality::Finalized {
         settled.finalized = Some(at);
     }
-    write(&tx, chain, settled)?;
+    write_settled(&tx, chain, settled)?;
     let sql = "SELECT id, incident FROM findings WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
                AND block_hash <> ?4 ORDER BY number, seq";
-    let range = params![int(chain.0), before.map_or(-1, |before| int(before.number)), int(at.number), NOWHERE];
-    let reached = reached(&tx, sql, range)?;
-    let gained = tell(&tx, reached)?;
+    let range = params![
+        u64_to_sql(chain.0),
+        before.map_or(-1, |before| u64_to_sql(before.number)),
+        u64_to_sql(at.number),
+        NOWHERE
+    ];
+    let reached = query_reached(&tx, sql, range)?;
+    let gained = update_live_pages(&tx, reached)?;
     tx.commit()?;
     Ok(Some(gained))
 }
 
-pub(super) fn confirm(
+pub(super) fn confirm_block(
     db: &mut Connection,
     chain: ChainId,
     at: BlockRef,
     sources: u32,
 ) -> Result<Option<ConfidenceGain>> {
-    let tx = commit::begin(db)?;
-    let Some(reached) = raise(&tx, chain, at, sources)? else { return Ok(None) };
-    let gained = tell(&tx, reached)?;
+    let tx = commit::begin_immediate(db)?;
+    let Some(reached) = raise_sources(&tx, chain, at, sources)? else { return Ok(None) };
+    let gained = update_live_pages(&tx, reached)?;
     tx.commit()?;
     Ok(Some(gained))
 }
 
 /// Applies the endpoint counts of appended blocks to the blocks below them too: an endpoint that confirms a block also
 /// confirms its ancestors.
-pub(super) fn appended(db: &Connection, chain: ChainId, blocks: impl Iterator<Item = (BlockRef, u32)>) -> Result<()> {
+pub(super) fn record_step_sources(
+    db: &Connection,
+    chain: ChainId,
+    blocks: impl Iterator<Item = (BlockRef, u32)>,
+) -> Result<()> {
     for (at, sources) in blocks.filter(|(_, sources)| *sources > 1) {
         let parent = at.number.checked_sub(1).map(|number| hash_at(db, chain, number).map(|hash| (number, hash)));
         if let Some((number, Some(hash))) = parent.transpose()?
-            && let Some(reached) = raise(db, chain, BlockRef { number, hash }, sources)?
+            && let Some(reached) = raise_sources(db, chain, BlockRef { number, hash }, sources)?
         {
-            tell(db, reached)?;
+            update_live_pages(db, reached)?;
         }
     }
     Ok(())
@@ -144,21 +159,21 @@ pub(super) fn appended(db: &Connection, chain: ChainId, blocks: impl Iterator<It
 
 /// Lowers finality to the parent of `lowest`: blocks from `lowest` on are removed, and statements about them no longer
 /// hold. The parent keeps the finality they had.
-pub(super) fn lower(db: &Connection, chain: ChainId, lowest: &Link) -> Result<()> {
+pub(super) fn lower_finality(db: &Connection, chain: ChainId, lowest: &Link) -> Result<()> {
     let below = lowest.at.number.checked_sub(1).map(|number| BlockRef { number, hash: lowest.parent });
     let cut = |at: Option<BlockRef>| if at.is_some_and(|at| at.number >= lowest.at.number) { below } else { at };
-    let before = settled(db, chain)?;
+    let before = settled_finality(db, chain)?;
     let after = Settled { safe: cut(before.safe), finalized: cut(before.finalized) };
-    if after == before { Ok(()) } else { write(db, chain, after) }
+    if after == before { Ok(()) } else { write_settled(db, chain, after) }
 }
 
-fn write(db: &Connection, chain: ChainId, settled: Settled) -> Result<()> {
+fn write_settled(db: &Connection, chain: ChainId, settled: Settled) -> Result<()> {
     let sql =
         "UPDATE chains SET safe_number = ?2, safe_hash = ?3, finalized_number = ?4, finalized_hash = ?5 WHERE id = ?1";
-    let number = |at: Option<BlockRef>| at.map(|at| int(at.number));
+    let number = |at: Option<BlockRef>| at.map(|at| u64_to_sql(at.number));
     let hash = |at: Option<BlockRef>| at.map(|at| at.hash.to_string());
     let Settled { safe, finalized } = settled;
-    let row = params![int(chain.0), number(safe), hash(safe), number(finalized), hash(finalized)];
+    let row = params![u64_to_sql(chain.0), number(safe), hash(safe), number(finalized), hash(finalized)];
     db.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }
@@ -166,28 +181,33 @@ fn write(db: &Connection, chain: ChainId, settled: Settled) -> Result<()> {
 /// Records that `sources` endpoints hold `at` and with it every block before it. The update goes from `at` down to the
 /// newest block that this number of endpoints already hold; below that block the record is complete. Returns the
 /// findings that gained confirmation; `None` if `at` is not a block of the committed chain, or nothing changed.
-fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Vec<(FindingId, IncidentId)>>> {
+fn raise_sources(
+    db: &Connection,
+    chain: ChainId,
+    at: BlockRef,
+    sources: u32,
+) -> Result<Option<Vec<(FindingId, IncidentId)>>> {
     let sql = "SELECT sources FROM blocks WHERE chain = ?1 AND number = ?2 AND hash = ?3";
-    let place = params![int(chain.0), int(at.number), at.hash.to_string()];
+    let place = params![u64_to_sql(chain.0), u64_to_sql(at.number), at.hash.to_string()];
     let known: Option<u32> = db.prepare_cached(sql)?.query_row(place, |row| row.get(0)).optional()?;
     if known.is_none_or(|known| known >= sources) {
         return Ok(None);
     }
     let sql =
         "SELECT number FROM blocks WHERE chain = ?1 AND number < ?2 AND sources >= ?3 ORDER BY number DESC LIMIT 1";
-    let held = params![int(chain.0), int(at.number), sources];
+    let held = params![u64_to_sql(chain.0), u64_to_sql(at.number), sources];
     let held: Option<i64> = db.prepare_cached(sql)?.query_row(held, |row| row.get(0)).optional()?;
-    let range = params![int(chain.0), held.unwrap_or(-1), int(at.number), sources];
+    let range = params![u64_to_sql(chain.0), held.unwrap_or(-1), u64_to_sql(at.number), sources];
     let sql = "UPDATE blocks SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND sources < ?4";
     db.prepare_cached(sql)?.execute(range)?;
     let sql = "UPDATE findings SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
                AND sources < ?4 AND block_hash <> ?5 RETURNING id, incident";
-    let range = params![int(chain.0), held.unwrap_or(-1), int(at.number), sources, NOWHERE];
-    reached(db, sql, range).map(Some)
+    let range = params![u64_to_sql(chain.0), held.unwrap_or(-1), u64_to_sql(at.number), sources, NOWHERE];
+    query_reached(db, sql, range).map(Some)
 }
 
 /// Updates the pages of live incidents with the gained finality and confirmation.
-fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<ConfidenceGain> {
+fn update_live_pages(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<ConfidenceGain> {
     let more = reached.len().saturating_sub(GAINED_MAX) as u64;
     let (mut findings, mut about) = (Vec::new(), BTreeSet::new());
     for (finding, incident) in reached {
@@ -200,7 +220,7 @@ fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<Confid
     Ok(ConfidenceGain { findings, more })
 }
 
-fn reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(FindingId, IncidentId)>> {
+fn query_reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(FindingId, IncidentId)>> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params, |row| Ok((FindingId(row.get(0)?), IncidentId(row.get(1)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -213,12 +233,14 @@ fn is_ours(db: &Connection, chain: ChainId, at: BlockRef) -> Result<bool> {
 
 fn hash_at(db: &Connection, chain: ChainId, number: u64) -> Result<Option<B256>> {
     let sql = "SELECT hash FROM blocks WHERE chain = ?1 AND number = ?2";
-    let hash = db.prepare_cached(sql)?.query_row(params![int(chain.0), int(number)], |row| Ok(text("blocks", row, 0)));
+    let hash = db
+        .prepare_cached(sql)?
+        .query_row(params![u64_to_sql(chain.0), u64_to_sql(number)], |row| Ok(parse_text_column("blocks", row, 0)));
     hash.optional()?.transpose()
 }
 
 /// Reads a block from two columns, its number and its hash, starting at `column`; returns `None` if they are null.
-pub(super) fn place(row: &Row<'_>, column: usize) -> Result<Option<BlockRef>> {
+pub(super) fn block_from_columns(row: &Row<'_>, column: usize) -> Result<Option<BlockRef>> {
     let Some(number) = row.get::<_, Option<i64>>(column)? else { return Ok(None) };
-    Ok(Some(BlockRef { number: uint(number), hash: text("chains", row, column + 1)? }))
+    Ok(Some(BlockRef { number: sql_to_u64(number), hash: parse_text_column("chains", row, column + 1)? }))
 }

@@ -4,8 +4,8 @@
 //! available among the judged activities of the store.
 
 use super::Result;
-use super::chain::{int, uint};
-use super::lanes::insert;
+use super::chain::{sql_to_u64, u64_to_sql};
+use super::lanes::insert_message;
 use crate::model::DeliveryKey;
 use crate::model::incident::Delivery;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -39,10 +39,10 @@ pub struct FeedGap {
 pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<bool> {
     let sql = "SELECT messages FROM tallies WHERE destination = ?1 AND feed = 1 AND dead = 0";
     let waiting: Option<i64> = db.prepare_cached(sql)?.query_row([&line.destination], |row| row.get(0)).optional()?;
-    let waiting = waiting.map_or(0, uint);
+    let waiting = waiting.map_or(0, sql_to_u64);
     if waiting < FEED_RESUMES_AT {
         let sql = "UPDATE gaps SET ended_ms = ?2 WHERE destination = ?1 AND ended_ms IS NULL";
-        db.prepare_cached(sql)?.execute(params![line.destination, int(now_ms)])?;
+        db.prepare_cached(sql)?.execute(params![line.destination, u64_to_sql(now_ms)])?;
         return Ok(true);
     }
     let sql = "UPDATE gaps SET lines = lines + 1, ended_ms = NULL WHERE destination = ?1 AND (ended_ms IS NULL OR ?2)";
@@ -54,24 +54,24 @@ pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<
         return Ok(true);
     }
     // The line gets a lane of its own in which nothing moves up: it waits only for its dead letter.
-    if insert(db, line, &format!("{}/gap", line.lane), now_ms)?.is_some() {
+    if insert_message(db, line, &format!("{}/gap", line.lane), now_ms)?.is_some() {
         let sql = "INSERT INTO gaps (destination, key, began_ms, lines) VALUES (?1, ?2, ?3, 1)";
-        db.prepare_cached(sql)?.execute(params![line.destination, line.key.as_str(), int(now_ms)])?;
+        db.prepare_cached(sql)?.execute(params![line.destination, line.key.as_str(), u64_to_sql(now_ms)])?;
     }
     Ok(false)
 }
 
 /// Returns every gap that is not reported in full yet.
-pub(super) fn all(db: &Connection) -> Result<Vec<FeedGap>> {
+pub(super) fn list_feed_gaps(db: &Connection) -> Result<Vec<FeedGap>> {
     let sql = "SELECT destination, key, began_ms, ended_ms, lines, told FROM gaps ORDER BY destination";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
         Ok(FeedGap {
             destination: row.get(0)?,
             key: DeliveryKey(row.get(1)?),
-            began_ms: uint(row.get(2)?),
-            ended_ms: row.get::<_, Option<i64>>(3)?.map(uint),
-            lines: uint(row.get(4)?),
+            began_ms: sql_to_u64(row.get(2)?),
+            ended_ms: row.get::<_, Option<i64>>(3)?.map(sql_to_u64),
+            lines: sql_to_u64(row.get(4)?),
             told: row.get(5)?,
         })
     })?;
@@ -79,7 +79,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<FeedGap>> {
 }
 
 /// Records that a gap was reported, and its final text when it has ended.
-pub(super) fn told(db: &Connection, gap: &FeedGap, words: &str) -> Result<()> {
+pub(super) fn mark_gap_reported(db: &Connection, gap: &FeedGap, words: &str) -> Result<()> {
     let sql = "UPDATE outbox SET last_error = ?2 WHERE key = ?1 AND state = 'dead'";
     db.prepare_cached(sql)?.execute(params![gap.key.as_str(), words])?;
     let sql = match gap.ended_ms {

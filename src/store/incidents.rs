@@ -1,6 +1,6 @@
 //! Incidents and findings, stored whole as JSON beside the columns that queries use.
 
-use super::chain::{NOWHERE, int, uint};
+use super::chain::{NOWHERE, sql_to_u64, u64_to_sql};
 use super::{Result, StoreError, finality};
 use crate::escalate::{AHEAD_MS, WINDOW_MS};
 use crate::model::coverage::Paged;
@@ -27,14 +27,14 @@ pub struct Filter {
 impl Filter {
     /// Returns a filter for open and acknowledged incidents.
     #[must_use]
-    pub fn live() -> Self {
+    pub fn live_only() -> Self {
         Self { live: true, ..Self::default() }
     }
 }
 
-pub(super) fn live(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incident>> {
+pub(super) fn live_incidents(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incident>> {
     let sql = "SELECT body FROM incidents WHERE live = 1 AND (?1 IS NULL OR chain = ?1) ORDER BY seq";
-    bodies(db, "incidents", sql, [chain.map(|id| int(id.0))])
+    query_bodies(db, "incidents", sql, [chain.map(|id| u64_to_sql(id.0))])
 }
 
 /// Number of closed incidents that are searched for one whose outage has returned. If so many have closed since, the
@@ -44,16 +44,16 @@ const CLOSED_LATELY_MAX: u32 = 64;
 /// The newest closed incidents of a chain, newest first.
 pub(super) fn closed_lately(db: &Connection, chain: ChainId) -> Result<Vec<Incident>> {
     let sql = "SELECT body FROM incidents WHERE live = 0 AND chain = ?1 ORDER BY seq DESC LIMIT ?2";
-    bodies(db, "incidents", sql, params![int(chain.0), CLOSED_LATELY_MAX])
+    query_bodies(db, "incidents", sql, params![u64_to_sql(chain.0), CLOSED_LATELY_MAX])
 }
 
-pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
+pub(super) fn list_incidents(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
     let sql = "SELECT body FROM incidents WHERE (?1 = 0 OR live = 1) AND (?2 IS NULL OR chain = ?2) \
                AND (?3 IS NULL OR path = ?3) ORDER BY seq DESC LIMIT ?4";
     let limit = filter.limit.map_or(-1, i64::from);
-    let chain = filter.chain.map(|id| int(id.0));
-    let mut found: Vec<Incident> = bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])?;
-    found.iter_mut().try_for_each(|incident| foot(db, incident))?;
+    let chain = filter.chain.map(|id| u64_to_sql(id.0));
+    let mut found: Vec<Incident> = query_bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])?;
+    found.iter_mut().try_for_each(|incident| set_confidence(db, incident))?;
     Ok(found)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn by_id(db: &Connection, id: &IncidentId) -> Result<Option<Incident>
         .prepare_cached("SELECT body FROM incidents WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
-    body.map(|body| read("incidents", &body)).transpose()
+    body.map(|body| decode_body("incidents", &body)).transpose()
 }
 
 pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
@@ -78,8 +78,8 @@ pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
     match found.as_slice() {
         [] => Err(StoreError::NoIncident(prefix.to_owned())),
         [(_, body)] => {
-            let mut incident = read("incidents", body)?;
-            foot(db, &mut incident)?;
+            let mut incident = decode_body("incidents", body)?;
+            set_confidence(db, &mut incident)?;
             Ok(incident)
         }
         several => Err(StoreError::Ambiguous {
@@ -90,7 +90,7 @@ pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
 }
 
 pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<Finding>> {
-    findings(db, "f.incident = ?1", [incident.as_str()])
+    query_findings(db, "f.incident = ?1", [incident.as_str()])
 }
 
 /// Returns the findings of this rule whose incidents are closed, each with its incident, oldest first: the newest
@@ -98,7 +98,7 @@ pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<
 pub(super) fn closed_by_rule(db: &Connection, chain: ChainId, rule: &str) -> Result<Vec<(Finding, Incident)>> {
     let place = "f.chain = ?1 AND f.rule = ?2 AND f.orphaned = 0 \
                  AND f.incident IN (SELECT id FROM incidents WHERE live = 0)";
-    let found = findings(db, place, params![int(chain.0), rule])?;
+    let found = query_findings(db, place, params![u64_to_sql(chain.0), rule])?;
     let newest = found.len().saturating_sub(CLOSED_MAX);
     let with = |finding: Finding| Ok(by_id(db, &finding.incident)?.map(|incident| (finding, incident)));
     found.into_iter().skip(newest).map(with).filter_map(Result::transpose).collect()
@@ -111,16 +111,16 @@ const CLOSED_MAX: usize = 4_096;
 /// Returns the active findings of a block.
 pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
     let place = "f.chain = ?1 AND f.number = ?2 AND f.block_hash = ?3 AND f.orphaned = 0";
-    findings(db, place, params![int(chain.0), int(block.number), block.hash.to_string()])
+    query_findings(db, place, params![u64_to_sql(chain.0), u64_to_sql(block.number), block.hash.to_string()])
 }
 
 /// Findings that this transaction, or this Safe transaction, caused.
 pub(super) fn findings_of_tx(db: &Connection, chain: ChainId, tx: B256) -> Result<Vec<Finding>> {
-    findings(db, "f.chain = ?1 AND f.tx = ?2", params![int(chain.0), tx.to_string()])
+    query_findings(db, "f.chain = ?1 AND f.tx = ?2", params![u64_to_sql(chain.0), tx.to_string()])
 }
 
-pub(super) fn finding(db: &Connection, id: &FindingId) -> Result<Option<Finding>> {
-    Ok(findings(db, "f.id = ?1", [id.as_str()])?.pop())
+pub(super) fn finding_by_id(db: &Connection, id: &FindingId) -> Result<Option<Finding>> {
+    Ok(query_findings(db, "f.id = ?1", [id.as_str()])?.pop())
 }
 
 pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()> {
@@ -130,15 +130,15 @@ pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()>
                body = excluded.body";
     db.prepare_cached(sql)?.execute(params![
         incident.id.as_str(),
-        int(incident.chain.0),
+        u64_to_sql(incident.chain.0),
         incident.watch.to_checksum(None),
         incident.path.name,
         incident.state.as_str(),
         incident.state.is_live(),
         incident.severity.as_str(),
-        int(incident.opened_at),
-        incident.next_escalation.map(int),
-        write("incidents", incident)?
+        u64_to_sql(incident.opened_at),
+        incident.next_escalation.map(u64_to_sql),
+        encode_body("incidents", incident)?
     ])?;
     Ok(())
 }
@@ -154,7 +154,7 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
     db.prepare_cached(sql)?.execute(params![
         finding.id.as_str(),
         finding.incident.as_str(),
-        int(finding.chain.0),
+        u64_to_sql(finding.chain.0),
         finding.at.hash.to_string(),
         finding.tx.to_string(),
         finding.watch.to_checksum(None),
@@ -162,8 +162,8 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
         finding.severity.as_str(),
         finding.revision,
         finding.orphaned,
-        write("findings", finding)?,
-        int(finding.at.number),
+        encode_body("findings", finding)?,
+        u64_to_sql(finding.at.number),
         finding.footing.sources,
         finding.footing.endpoints,
         finding.footing.verified
@@ -174,10 +174,10 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
 /// Returns the pages, of all chains, that paths sent within the window of the storm limit.
 pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
     let sql = "SELECT path, severity, at_ms FROM pages WHERE at_ms > ?1 AND at_ms <= ?2";
-    let since = int(now_ms.saturating_sub(WINDOW_MS));
+    let since = u64_to_sql(now_ms.saturating_sub(WINDOW_MS));
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![since, int(now_ms.saturating_add(AHEAD_MS))], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?, uint(row.get(2)?)))
+    let rows = statement.query_map(params![since, u64_to_sql(now_ms.saturating_add(AHEAD_MS))], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?, sql_to_u64(row.get(2)?)))
     })?;
     let paged = |(path, severity, at_ms): (String, u8, u64)| {
         let damaged = || StoreError::Damaged { table: "pages", why: "no such severity".to_owned() };
@@ -201,12 +201,19 @@ pub(super) fn write_pages(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Res
         any = true;
         let severity = incident.heard.unwrap_or(incident.severity) as u8;
         let sql = "INSERT INTO pages (path, incident, severity, at_ms) VALUES (?1, ?2, ?3, ?4)";
-        db.prepare_cached(sql)?.execute(params![incident.path.name, incident.id.as_str(), severity, int(now_ms)])?;
+        db.prepare_cached(sql)?.execute(params![
+            incident.path.name,
+            incident.id.as_str(),
+            severity,
+            u64_to_sql(now_ms)
+        ])?;
     }
     if any {
         let sql = "DELETE FROM pages WHERE at_ms <= ?1 OR at_ms > ?2";
-        db.prepare_cached(sql)?
-            .execute(params![int(now_ms.saturating_sub(WINDOW_MS)), int(now_ms.saturating_add(AHEAD_MS))])?;
+        db.prepare_cached(sql)?.execute(params![
+            u64_to_sql(now_ms.saturating_sub(WINDOW_MS)),
+            u64_to_sql(now_ms.saturating_add(AHEAD_MS))
+        ])?;
     }
     Ok(())
 }
@@ -214,9 +221,9 @@ pub(super) fn write_pages(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Res
 /// Updates the footing of the evidence on the page of a live incident.
 pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
     let Some(mut incident) = by_id(db, id)?.filter(|incident| incident.state.is_live()) else { return Ok(()) };
-    foot(db, &mut incident)?;
+    set_confidence(db, &mut incident)?;
     for evidence in incident.page.evidence.iter_mut().filter(|evidence| !evidence.orphaned) {
-        if let Some(finding) = finding(db, &evidence.finding)? {
+        if let Some(finding) = finding_by_id(db, &evidence.finding)? {
             evidence.footing = finding.footing;
         }
     }
@@ -224,23 +231,23 @@ pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
 }
 
 /// Sets the footing of an incident to that of its weakest active finding.
-fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
+fn set_confidence(db: &Connection, incident: &mut Incident) -> Result<()> {
     // A finding that is in no block has the lowest finality.
     let sql = "SELECT max(CASE WHEN block_hash = ?2 THEN 9223372036854775807 ELSE number END), min(sources), max(endpoints), \
                CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
                FROM findings WHERE incident = ?1 AND orphaned = 0";
-    let chain = finality::settled(db, incident.chain)?;
+    let chain = finality::settled_finality(db, incident.chain)?;
     incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str(), NOWHERE], |row| {
-        let Some(newest) = row.get::<_, Option<i64>>(0)?.map(uint) else { return Ok(None) };
+        let Some(newest) = row.get::<_, Option<i64>>(0)?.map(sql_to_u64) else { return Ok(None) };
         let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Some(Confidence { finality: chain.of(newest), sources, endpoints, verified }))
+        Ok(Some(Confidence { finality: chain.finality_at(newest), sources, endpoints, verified }))
     })?;
     incident.page.finality = incident.footing.map(|footing| footing.finality);
     Ok(())
 }
 
 /// Returns findings with their current footing, in the order they were first written. `which` is a condition on `f`.
-fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
+fn query_findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
     let sql = format!(
         "SELECT f.body, f.sources, CASE WHEN f.orphaned OR f.block_hash = '{NOWHERE}' THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
          WHEN f.number <= c.safe_number THEN 1 ELSE 0 END \
@@ -250,7 +257,7 @@ fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Fin
     let rows = statement.query_map(params, |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, u8>(2)?)))?;
     rows.map(|row| {
         let (body, sources, finality) = row?;
-        let mut finding: Finding = read("findings", &body)?;
+        let mut finding: Finding = decode_body("findings", &body)?;
         finding.footing.sources = sources;
         finding.footing.finality = match finality {
             0 => Finality::Included,
@@ -262,16 +269,21 @@ fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Fin
     .collect()
 }
 
-fn bodies<T: DeserializeOwned>(db: &Connection, table: &'static str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+fn query_bodies<T: DeserializeOwned>(
+    db: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<T>> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params, |row| row.get::<_, String>(0))?;
-    rows.map(|body| read(table, &body?)).collect()
+    rows.map(|body| decode_body(table, &body?)).collect()
 }
 
-pub(super) fn read<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {
+pub(super) fn decode_body<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {
     serde_json::from_str(body).map_err(|why| StoreError::Damaged { table, why: why.to_string() })
 }
 
-pub(super) fn write<T: Serialize>(table: &'static str, value: &T) -> Result<String> {
+pub(super) fn encode_body<T: Serialize>(table: &'static str, value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|why| StoreError::Damaged { table, why: why.to_string() })
 }

@@ -5,8 +5,8 @@
 //! first. `place` holds the position of each row; every function here that takes a row out of a lane moves the next one
 //! up in the same transaction.
 
-use super::chain::{int, uint};
-use super::outbox::{COLUMNS, Leased, leased};
+use super::chain::{sql_to_u64, u64_to_sql};
+use super::outbox::{COLUMNS, Leased, leased_from_row};
 use super::{Result, commit, gaps, unseen};
 use crate::model::incident::{Budget, Delivery, DeliveryKind, Urgency};
 use crate::model::{IncidentId, Severity};
@@ -40,7 +40,7 @@ pub struct LeasedRow {
 pub(super) type Lanes = BTreeSet<(String, String)>;
 
 /// Number of a budget in the file.
-fn number(budget: Budget) -> i64 {
+fn budget_number(budget: Budget) -> i64 {
     match budget {
         Budget::Pages => 0,
         Budget::Own => 1,
@@ -50,7 +50,7 @@ fn number(budget: Budget) -> i64 {
 
 /// Returns the priority of a message within its budget: urgency first, then severity. All lines of the feed have the
 /// same priority and leave by age.
-fn priority(delivery: &Delivery) -> i64 {
+fn message_priority(delivery: &Delivery) -> i64 {
     let by_urgency = match delivery.urgency() {
         Urgency::FirstPage => 0,
         Urgency::NextPage => 4,
@@ -66,21 +66,22 @@ fn priority(delivery: &Delivery) -> i64 {
 /// A waiting update is replaced by the next update or page of the same incident, which shows the whole incident again
 /// and inherits the update's urgency. Messages in front of a more urgent message of their lane become as urgent, since
 /// they have to leave first.
-pub(super) fn enter(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result<()> {
+pub(super) fn enqueue_message(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result<()> {
     if delivery.budget() == Budget::Feed && !gaps::has_room(db, delivery, now_ms)? {
         return Ok(());
     }
-    let Some(seq) = insert(db, delivery, &delivery.lane, now_ms)? else { return Ok(()) };
+    let Some(seq) = insert_message(db, delivery, &delivery.lane, now_ms)? else { return Ok(()) };
     let (destination, lane) = (&delivery.destination, &delivery.lane);
     if delivery.budget() != Budget::Feed {
         let replaces = matches!(delivery.kind, DeliveryKind::Update | DeliveryKind::Trigger);
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?4 \
                    WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND seq < ?3 \
                    AND state = 'due' AND kind = 'update' RETURNING prio";
-        let mut prio = priority(delivery);
+        let mut prio = message_priority(delivery);
         if replaces {
             let mut statement = db.prepare_cached(sql)?;
-            let replaced = statement.query_map(params![destination, lane, seq, int(now_ms)], |row| row.get(0))?;
+            let replaced =
+                statement.query_map(params![destination, lane, seq, u64_to_sql(now_ms)], |row| row.get(0))?;
             prio = replaced.collect::<rusqlite::Result<Vec<i64>>>()?.into_iter().fold(prio, i64::min);
         }
         let sql = "UPDATE outbox SET prio = ?3 WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND prio > ?3";
@@ -90,7 +91,7 @@ pub(super) fn enter(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result
 }
 
 /// Inserts the row, and returns its position in the file; `None` when the key exists already.
-pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u64) -> Result<Option<i64>> {
+pub(super) fn insert_message(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u64) -> Result<Option<i64>> {
     let sql = "INSERT INTO outbox \
                (key, destination, lane, kind, incident, severity, body, next_at_ms, created_at_ms, budget, prio) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10) ON CONFLICT (key) DO NOTHING";
@@ -101,10 +102,10 @@ pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u
         delivery.kind.as_str(),
         delivery.incident.as_ref().map(IncidentId::as_str),
         delivery.severity as u8,
-        super::incidents::write("outbox", &delivery.body)?,
-        int(now_ms),
-        number(delivery.budget()),
-        priority(delivery)
+        super::incidents::encode_body("outbox", &delivery.body)?,
+        u64_to_sql(now_ms),
+        budget_number(delivery.budget()),
+        message_priority(delivery)
     ])?;
     Ok((written > 0).then(|| db.last_insert_rowid()))
 }
@@ -113,7 +114,7 @@ pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u
 pub(super) fn move_up(db: &Connection, destination: &str, lane: &str, now_ms: u64) -> Result<()> {
     let sql = "UPDATE outbox SET place = CASE WHEN next_at_ms <= ?3 THEN 2 ELSE 1 END WHERE place = 0 AND state = 'due' AND seq = \
                (SELECT min(seq) FROM outbox WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2)";
-    db.prepare_cached(sql)?.execute(params![destination, lane, int(now_ms)])?;
+    db.prepare_cached(sql)?.execute(params![destination, lane, u64_to_sql(now_ms)])?;
     Ok(())
 }
 
@@ -130,26 +131,26 @@ pub(super) fn put_back(db: &Connection, destination: &str, lane: &str, now_ms: u
 }
 
 /// Leases messages that may be sent now, as far as there is room for them.
-pub(super) fn dispatch(
+pub(super) fn lease_due(
     db: &mut Connection,
     now_ms: u64,
     lease_for_ms: &[u64],
     asks: &[LeaseRequest],
 ) -> Result<LeasedRow> {
-    let tx = commit::begin(db)?;
+    let tx = commit::begin_immediate(db)?;
     let mut out = LeasedRow::default();
     for destination in asks.iter().map(|ask| &ask.destination).collect::<BTreeSet<_>>() {
-        wake(&tx, destination, now_ms)?;
+        ready_due_messages(&tx, destination, now_ms)?;
     }
     for ((at, ask), lease_for_ms) in asks.iter().enumerate().zip(lease_for_ms) {
         let until_ms = now_ms.saturating_add(*lease_for_ms);
-        let firsts = ready(&tx, &ask.destination, ask.budget, ask.lanes)?;
+        let firsts = ready_lanes(&tx, &ask.destination, ask.budget, ask.lanes)?;
         let full = firsts.len() >= ask.lanes;
         for first in firsts {
-            out.rows.push((at, take(&tx, first, ask.in_a_row, until_ms, now_ms)?));
+            out.rows.push((at, lease_lane(&tx, first, ask.in_a_row, until_ms, now_ms)?));
         }
         if !full {
-            let next = later(&tx, &ask.destination)?;
+            let next = next_due_at(&tx, &ask.destination)?;
             out.next_ms = out.next_ms.into_iter().chain(next).min();
         }
     }
@@ -158,19 +159,19 @@ pub(super) fn dispatch(
 }
 
 /// Leases at most `n` messages of any budget, most urgent first, one per lane.
-pub(super) fn lease(
+pub(super) fn lease_any_budget(
     db: &mut Connection,
     now_ms: u64,
     n: usize,
     lease_for_ms: u64,
     destinations: &[String],
 ) -> Result<Vec<Leased>> {
-    let tx = commit::begin(db)?;
+    let tx = commit::begin_immediate(db)?;
     let mut firsts = Vec::new();
     for destination in destinations {
-        wake(&tx, destination, now_ms)?;
+        ready_due_messages(&tx, destination, now_ms)?;
         for budget in Budget::ALL {
-            firsts.extend(ready(&tx, destination, budget, n)?);
+            firsts.extend(ready_lanes(&tx, destination, budget, n)?);
         }
     }
     firsts.sort_by_key(|first| (first.prio, first.seq));
@@ -178,7 +179,7 @@ pub(super) fn lease(
     let until_ms = now_ms.saturating_add(lease_for_ms);
     let mut out = Vec::new();
     for first in firsts {
-        out.extend(take(&tx, first, 1, until_ms, now_ms)?);
+        out.extend(lease_lane(&tx, first, 1, until_ms, now_ms)?);
     }
     tx.commit()?;
     Ok(out)
@@ -190,11 +191,13 @@ pub(super) fn next_due(db: &Connection, destinations: &[String]) -> Result<Optio
     for destination in destinations {
         for budget in Budget::ALL {
             let sql = "SELECT next_at_ms FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 LIMIT 1";
-            let ready: Option<i64> =
-                db.prepare_cached(sql)?.query_row(params![destination, number(budget)], |row| row.get(0)).optional()?;
-            next = next.into_iter().chain(ready.map(uint)).min();
+            let ready: Option<i64> = db
+                .prepare_cached(sql)?
+                .query_row(params![destination, budget_number(budget)], |row| row.get(0))
+                .optional()?;
+            next = next.into_iter().chain(ready.map(sql_to_u64)).min();
         }
-        next = next.into_iter().chain(later(db, destination)?).min();
+        next = next.into_iter().chain(next_due_at(db, destination)?).min();
     }
     Ok(next)
 }
@@ -206,13 +209,14 @@ struct LaneHead {
     leased: Leased,
 }
 
-fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result<Vec<LaneHead>> {
+fn ready_lanes(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result<Vec<LaneHead>> {
     let sql = format!(
         "SELECT {COLUMNS}, prio FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 ORDER BY prio, seq LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let n = i64::try_from(n).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![destination, number(budget), n], |row| Ok((leased(row), row.get(10)?)))?;
+    let rows = statement
+        .query_map(params![destination, budget_number(budget), n], |row| Ok((leased_from_row(row), row.get(10)?)))?;
     rows.map(|row| {
         let (row, prio) = row?;
         let (seq, leased) = row?;
@@ -222,7 +226,7 @@ fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result
 }
 
 /// Leases the first message of a lane and the messages directly behind it, up to `n` in total.
-fn take(db: &Connection, first: LaneHead, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
+fn lease_lane(db: &Connection, first: LaneHead, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
     let mut seqs = vec![first.seq];
     let mut row = vec![first.leased];
     if n > 1 {
@@ -233,8 +237,8 @@ fn take(db: &Connection, first: LaneHead, n: usize, until_ms: u64, now_ms: u64) 
         let mut statement = db.prepare_cached(&sql)?;
         let about = &row[0].delivery;
         let more = i64::try_from(n - 1).unwrap_or(i64::MAX);
-        let asked = params![about.destination, about.lane, first.seq, int(now_ms), more];
-        let behind = statement.query_map(asked, |row| Ok((leased(row), row.get::<_, bool>(10)?)))?;
+        let asked = params![about.destination, about.lane, first.seq, u64_to_sql(now_ms), more];
+        let behind = statement.query_map(asked, |row| Ok((leased_from_row(row), row.get::<_, bool>(10)?)))?;
         for behind in behind {
             let (behind, may_go) = behind?;
             // A revived dead letter may be in front of messages of its lane that are in flight.
@@ -249,21 +253,21 @@ fn take(db: &Connection, first: LaneHead, n: usize, until_ms: u64, now_ms: u64) 
     let sql =
         "UPDATE outbox SET state = 'leased', place = 3, lease_until_ms = ?2, attempts = attempts + 1 WHERE seq = ?1";
     for seq in seqs {
-        db.prepare_cached(sql)?.execute(params![seq, int(until_ms)])?;
+        db.prepare_cached(sql)?.execute(params![seq, u64_to_sql(until_ms)])?;
     }
     Ok(row)
 }
 
 /// Marks due messages as ready, and returns messages with an expired lease to their lanes.
-fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
+fn ready_due_messages(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
     // A responder may have answered the incident meanwhile.
     unseen::hold_lapsed(db, destination, now_ms)?;
     let sql = "UPDATE outbox SET place = 0, lease_until_ms = NULL, state = 'due' \
                WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 RETURNING destination, lane";
-    let lanes = lanes_of(db, sql, params![destination, int(now_ms)])?;
+    let lanes = lanes_of(db, sql, params![destination, u64_to_sql(now_ms)])?;
     move_all_up(db, &lanes, now_ms)?;
     let sql = "UPDATE outbox SET place = 2 WHERE place = 1 AND destination = ?1 AND next_at_ms <= ?2";
-    db.prepare_cached(sql)?.execute(params![destination, int(now_ms)])?;
+    db.prepare_cached(sql)?.execute(params![destination, u64_to_sql(now_ms)])?;
     Ok(())
 }
 
@@ -271,7 +275,7 @@ fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
 pub(super) fn drop_page(db: &Connection, seq: i64, now_ms: u64) -> Result<()> {
     let sql = "UPDATE outbox SET state = 'superseded', place = 0, lease_until_ms = NULL, done_at_ms = ?2 WHERE seq = ?1 \
                RETURNING destination, lane";
-    let lanes = lanes_of(db, sql, params![seq, int(now_ms)])?;
+    let lanes = lanes_of(db, sql, params![seq, u64_to_sql(now_ms)])?;
     move_all_up(db, &lanes, now_ms)
 }
 
@@ -282,11 +286,11 @@ pub(super) fn lanes_of(db: &Connection, sql: &str, asked: impl rusqlite::Params)
     Ok(lanes.collect::<rusqlite::Result<_>>()?)
 }
 
-fn later(db: &Connection, destination: &str) -> Result<Option<u64>> {
+fn next_due_at(db: &Connection, destination: &str) -> Result<Option<u64>> {
     let sql = "SELECT min(at) FROM (SELECT min(next_at_ms) AS at FROM outbox WHERE place = 1 AND destination = ?1 \
                UNION ALL SELECT min(lease_until_ms) FROM outbox WHERE place = 3 AND destination = ?1)";
     let at: Option<i64> = db.prepare_cached(sql)?.query_row([destination], |row| row.get(0))?;
-    Ok(at.map(uint))
+    Ok(at.map(sql_to_u64))
 }
 
 #[cfg(test)]

@@ -23,9 +23,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn dispatch(&self, now_ms: u64, asks: Vec<(LeaseRequest, u64)>) -> Result<LeasedRow> {
+    pub async fn lease_due(&self, now_ms: u64, asks: Vec<(LeaseRequest, u64)>) -> Result<LeasedRow> {
         let (asks, leases): (Vec<LeaseRequest>, Vec<u64>) = asks.into_iter().unzip();
-        self.actor.later(move |db| lanes::dispatch(db, now_ms, &leases, &asks)).await
+        self.actor.run_write_later(move |db| lanes::lease_due(db, now_ms, &leases, &asks)).await
     }
 
     /// Leases at most `n` due messages of any kind to `destinations`, one per lane, in the order of
@@ -33,14 +33,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn lease(
+    pub async fn lease_any_budget(
         &self,
         now_ms: u64,
         n: usize,
         lease_for_ms: u64,
         destinations: Vec<String>,
     ) -> Result<Vec<Leased>> {
-        self.actor.later(move |db| lanes::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+        self.actor.run_write_later(move |db| lanes::lease_any_budget(db, now_ms, n, lease_for_ms, &destinations)).await
     }
 
     /// Moves all deadlines by the amount that the wall clock was changed since an earlier process wrote them, so that
@@ -49,16 +49,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn rebase(&self, now: Moment) -> Result<Option<i64>> {
-        self.actor.write(move |db| clock::rebase(db, &now)).await
+    pub async fn rebase_deadlines(&self, now: Moment) -> Result<Option<i64>> {
+        self.actor.run_write(move |db| clock::rebase_deadlines(db, &now)).await
     }
 
     /// Returns the reference moment of the process that sends from this store; absent before its first start.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn noted(&self) -> Result<Option<Moment>> {
-        self.actor.call(|db| clock::last(db)).await
+    pub async fn last_moment(&self) -> Result<Option<Moment>> {
+        self.actor.run_job(|db| clock::last_moment(db)).await
     }
 
     /// Ends every lease, for a process that just became the only sender: messages that its predecessor had in flight
@@ -67,14 +67,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
-        self.actor.write(move |db| outbox::end_leases(db, now_ms)).await
+        self.actor.run_write(move |db| outbox::end_leases(db, now_ms)).await
     }
 
     /// Records that a message was accepted.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
+    pub async fn mark_sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
         self.all_sent(vec![key.clone()], now_ms).await
     }
 
@@ -83,7 +83,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn all_sent(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
-        self.actor.later(move |db| outbox::sent(db, &keys, now_ms)).await
+        self.actor.run_write_later(move |db| outbox::mark_sent(db, &keys, now_ms)).await
     }
 
     /// Releases messages that were leased and not tried, since an earlier message of their lane was not accepted: they
@@ -91,8 +91,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn release(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
-        self.actor.later(move |db| outbox::release(db, &keys, now_ms)).await
+    pub async fn release_leases(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
+        self.actor.run_write_later(move |db| outbox::release_leases(db, &keys, now_ms)).await
     }
 
     /// Deletes messages that were sent or dropped before `before_ms`, a bounded number per call, and returns how many.
@@ -100,15 +100,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn forget_sent(&self, before_ms: u64) -> Result<usize> {
-        self.actor.later(move |db| outbox::forget(db, before_ms)).await
+        self.actor.run_write_later(move |db| outbox::delete_finished(db, before_ms)).await
     }
 
     /// Returns the gaps of the feed, omitted because too many lines waited, that are not reported in full yet.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn gaps(&self) -> Result<Vec<FeedGap>> {
-        self.actor.later(|db| gaps::all(db)).await
+    pub async fn list_feed_gaps(&self) -> Result<Vec<FeedGap>> {
+        self.actor.run_write_later(|db| gaps::list_feed_gaps(db)).await
     }
 
     /// Records that a gap was reported, with the text of its dead letter.
@@ -116,16 +116,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn gap_told(&self, gap: FeedGap, words: String) -> Result<()> {
-        self.actor.later(move |db| gaps::told(db, &gap, &words)).await
+        self.actor.run_write_later(move |db| gaps::mark_gap_reported(db, &gap, &words)).await
     }
 
     /// Records that an attempt failed; the next is due at `next_at_ms`.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
+    pub async fn schedule_retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.later(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
+        self.actor.run_write_later(move |db| outbox::schedule_retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
     /// Gives a message up: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of
@@ -133,21 +133,21 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<ChangeSet>
+    pub async fn mark_dead_letter<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<ChangeSet>
     where
         F: FnOnce(&Delivery, &OpenState) -> ChangeSet + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
+        self.actor.run_write_later(move |db| outbox::mark_dead_letter(db, &key, now_ms, &error, engine)).await
     }
 
     /// Makes a dead letter due again, and returns whether it existed.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn revive(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
+    pub async fn revive_dead_letter(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
         let key = key.clone();
-        self.actor.write(move |db| outbox::revive(db, &key, now_ms)).await
+        self.actor.run_write(move |db| outbox::revive_dead_letter(db, &key, now_ms)).await
     }
 
     /// Messages given up, oldest first.
@@ -155,15 +155,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
-        self.actor.call(outbox::dead_letters).await
+        self.actor.run_job(outbox::dead_letters).await
     }
 
     /// Returns those of the messages under `keys` that have not arrived yet, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn unsent(&self, keys: Vec<DeliveryKey>) -> Result<Vec<Unsent>> {
-        self.actor.call(move |db| outbox::unsent(db, &keys)).await
+    pub async fn unsent_messages(&self, keys: Vec<DeliveryKey>) -> Result<Vec<Unsent>> {
+        self.actor.run_job(move |db| outbox::unsent_messages(db, &keys)).await
     }
 
     /// Counts messages, incidents and findings, by state.
@@ -171,7 +171,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn counts(&self) -> Result<Counts> {
-        self.actor.later(outbox::counts).await
+        self.actor.run_write_later(outbox::store_counts).await
     }
 
     /// Returns the waiting messages and the dead letters: the part of [`Store::counts`] that stays fast with a long
@@ -179,8 +179,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn unfinished(&self) -> Result<Unfinished> {
-        self.actor.later(outbox::unfinished).await
+    pub async fn unfinished_messages(&self) -> Result<Unfinished> {
+        self.actor.run_write_later(outbox::unfinished_messages).await
     }
 
     /// Counts the pages of an incident by their outcome.
@@ -189,15 +189,15 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn pages_of(&self, incident: &IncidentId) -> Result<Pages> {
         let id = incident.clone();
-        self.actor.call(move |db| pages::of(db, &id)).await
+        self.actor.run_job(move |db| pages::pages_of_incident(db, &id)).await
     }
 
     /// Marks all waiting messages as never to be sent: for a store that only shows the content of a tape.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn silence(&self) -> Result<()> {
-        self.actor.write(pages::silence).await
+    pub async fn silence_outbox(&self) -> Result<()> {
+        self.actor.run_write(pages::silence_outbox).await
     }
 
     /// Returns the time at which the next message to one of `destinations` falls due, or its lease expires: wall-clock
@@ -206,6 +206,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn next_due(&self, destinations: Vec<String>) -> Result<Option<u64>> {
-        self.actor.later(move |db| lanes::next_due(db, &destinations)).await
+        self.actor.run_write_later(move |db| lanes::next_due(db, &destinations)).await
     }
 }

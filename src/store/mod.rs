@@ -34,7 +34,7 @@ mod space;
 mod unseen;
 
 pub use allowance::{OverrideEnd, ReorgOverride};
-pub use backup::{Restored, backup, restore};
+pub use backup::{Restored, backup_store, restore_store};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::{Answered, OwnedStepJudged};
 pub use error::StoreError;
@@ -59,7 +59,7 @@ use crate::model::page::Way;
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{ChainId, IncidentId};
-use crate::runtime::{instant, quoted_path};
+use crate::runtime::{monotonic_now, quoted_path};
 use crate::telemetry::Metrics;
 use actor::Actor;
 use alloy_primitives::{Address, B256};
@@ -98,8 +98,8 @@ impl Store {
     /// [`StoreError::Place`] when the place takes no file, [`StoreError::Sqlite`] when it cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
         let opened = path.to_path_buf();
-        let actor = Actor::start(move || schema::open(&opened)).await?;
-        let file = StoreFile { path: path.to_path_buf(), identity: place::identity(path), gone: Mutex::default() };
+        let actor = Actor::start_thread(move || schema::open_database(&opened)).await?;
+        let file = StoreFile { path: path.to_path_buf(), identity: place::file_identity(path), gone: Mutex::default() };
         Ok(Self { actor, file: Some(Arc::new(file)) })
     }
 
@@ -112,10 +112,10 @@ impl Store {
         if Self::is_first_start(path) {
             return Ok(None);
         }
-        let _lock = StoreLock::take(path)?;
-        let before = backup::aside(path, stamp)?;
+        let _lock = StoreLock::acquire_lock(path)?;
+        let before = backup::move_aside(path, stamp)?;
         let opened = path.to_path_buf();
-        Actor::start(move || schema::open_anew(&opened)).await?;
+        Actor::start_thread(move || schema::open_anew(&opened)).await?;
         Ok(before)
     }
 
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`] when there is no memory for it.
     pub async fn in_memory() -> Result<Self> {
-        Ok(Self { actor: Actor::start(schema::open_in_memory).await?, file: None })
+        Ok(Self { actor: Actor::start_thread(schema::open_in_memory).await?, file: None })
     }
 }
 
@@ -138,21 +138,21 @@ impl Store {
 impl Store {
     /// Counts failed writes in `metrics`.
     #[must_use]
-    pub fn measured(mut self, metrics: Metrics) -> Self {
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.actor.metrics = metrics;
         self
     }
 
     /// Returns the number of jobs that wait in the longer of the writer's two queues, and the maximum.
     #[must_use]
-    pub fn waiting(&self) -> (usize, usize) {
-        self.actor.waiting()
+    pub fn queue_depth(&self) -> (usize, usize) {
+        self.actor.queue_depth()
     }
 
     /// Returns the disk space; `None` for a store in memory, and if the system does not report it.
     #[must_use]
-    pub fn space(&self) -> Option<DiskSpace> {
-        self.file.as_deref().and_then(|file| space::of(&file.path))
+    pub fn disk_space(&self) -> Option<DiskSpace> {
+        self.file.as_deref().and_then(|file| space::disk_space(&file.path))
     }
 }
 
@@ -160,14 +160,14 @@ impl Store {
 impl Store {
     /// Returns the current refusal: the store rejects writes, or its file is missing from its path.
     #[must_use]
-    pub fn refusal(&self) -> Option<WriteRefusal> {
-        self.actor.refusal().or_else(|| self.file.as_deref()?.missing())
+    pub fn write_failure(&self) -> Option<WriteRefusal> {
+        self.actor.write_failure().or_else(|| self.file.as_deref()?.check_missing())
     }
 
     /// Returns whether the opened file is no longer at its path: commits are then lost when this process ends.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.file.as_deref().is_some_and(|file| file.missing().is_some())
+        self.file.as_deref().is_some_and(|file| file.check_missing().is_some())
     }
 
     /// Writes a complete copy to `<store>.rescued`, even if the store's own file was removed from its path, and returns
@@ -175,33 +175,33 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unknown`] for a store in memory, [`StoreError::Place`] and [`StoreError::Sqlite`] when it cannot be written.
-    pub async fn rescue(&self) -> Result<PathBuf> {
+    pub async fn rescue_copy(&self) -> Result<PathBuf> {
         let Some(file) = &self.file else { return Err(StoreError::Unknown("the store is in memory".to_owned())) };
-        let to = place::beside(&file.path, ".rescued");
+        let to = place::path_with_suffix(&file.path, ".rescued");
         let copy = to.clone();
-        self.actor.call(move |db| backup::copy(db, &copy)).await?;
+        self.actor.run_job(move |db| backup::copy_database(db, &copy)).await?;
         Ok(to)
     }
 }
 
 impl StoreFile {
     /// Returns a refusal if the path of this file holds another file or none.
-    fn missing(&self) -> Option<WriteRefusal> {
+    fn check_missing(&self) -> Option<WriteRefusal> {
         let opened = self.identity?;
-        let found = place::identity(&self.path);
+        let found = place::file_identity(&self.path);
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         if found == Some(opened) {
             *gone = None;
             return None;
         }
-        let since = *gone.get_or_insert_with(instant);
+        let since = *gone.get_or_insert_with(monotonic_now);
         let what = if found.is_some() { "another file lies in its place" } else { "it was moved or deleted" };
         let why = format!(
             "the store {path} is gone while this program runs on it: {what}. What is committed from now on is lost with this process: \
              put the file back, or stop the program and restore {path}.rescued",
             path = self.path.display()
         );
-        let rescued = quoted_path(&place::beside(&self.path, ".rescued"));
+        let rescued = quoted_path(&place::path_with_suffix(&self.path, ".rescued"));
         let ways = vec![Way::new("once it is stopped", format!("store restore {rescued}"))];
         Some(WriteRefusal { since, why, ways })
     }
@@ -220,7 +220,7 @@ impl Store {
     where
         F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
+        self.actor.run_write(move |db| commit::commit_step(db, &step, now_ms, engine)).await
     }
 
     /// Reads the live incidents of all chains and the recent pages, and writes the plan that `engine` computes from
@@ -228,11 +228,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn change<F>(&self, now_ms: u64, engine: F) -> Result<ChangeSet>
+    pub async fn commit_change<F>(&self, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
         F: FnOnce(&OpenState) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| commit::change(db, now_ms, engine)).await
+        self.actor.run_write(move |db| commit::commit_change(db, now_ms, engine)).await
     }
 
     /// Does the same as [`Store::change`], and passes recently closed incidents of `chain` in addition to the live
@@ -240,11 +240,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn sight<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
+    pub async fn commit_visibility<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
         F: FnOnce(&[Incident]) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
+        self.actor.run_write(move |db| commit::commit_visibility(db, chain, now_ms, engine)).await
     }
 
     /// Reads the findings of `chain` by `rule` whose incidents are closed, and writes the plan that `engine` computes
@@ -252,11 +252,17 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn reopen<F>(&self, chain: ChainId, rule: &'static str, now_ms: u64, engine: F) -> Result<ChangeSet>
+    pub async fn commit_reopening<F>(
+        &self,
+        chain: ChainId,
+        rule: &'static str,
+        now_ms: u64,
+        engine: F,
+    ) -> Result<ChangeSet>
     where
         F: FnOnce(&[(Finding, Incident)]) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| commit::reopen(db, chain, rule, now_ms, engine)).await
+        self.actor.run_write(move |db| commit::commit_reopening(db, chain, rule, now_ms, engine)).await
     }
 
     /// Reads one incident and writes the plan that `engine` computes from it, in one transaction. Returns `Ok(Err(_))`
@@ -268,7 +274,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoIncident`], and as [`Store::commit_step`].
-    pub async fn answer<F, E>(
+    pub async fn commit_response<F, E>(
         &self,
         id: IncidentId,
         now_ms: u64,
@@ -279,7 +285,7 @@ impl Store {
         F: FnOnce(&Incident) -> Result<ChangeSet, E> + Send + 'static,
         E: Send + 'static,
     {
-        self.actor.write(move |db| commit::answer(db, &id, now_ms, seen, engine)).await
+        self.actor.run_write(move |db| commit::commit_response(db, &id, now_ms, seen, engine)).await
     }
 }
 
@@ -290,8 +296,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn queue(&self, chain: ChainId, safe: Address) -> Result<QueueKept> {
-        self.actor.call(move |db| queue::kept(db, chain, safe)).await
+    pub async fn load_proposals(&self, chain: ChainId, safe: Address) -> Result<QueueKept> {
+        self.actor.run_job(move |db| queue::load_proposals(db, chain, safe)).await
     }
 
     /// Returns the latest verdict lines of a transaction, or of a queued one by its Safe transaction hash: oldest
@@ -300,7 +306,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn lines_of(&self, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
-        self.actor.call(move |db| queue::lines(db, chain, tx)).await
+        self.actor.run_job(move |db| queue::verdict_lines(db, chain, tx)).await
     }
 
     /// Returns the findings that a transaction, or a queued one identified by its Safe transaction hash, caused and
@@ -309,7 +315,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn findings_by(&self, chain: ChainId, tx: B256) -> Result<Vec<Finding>> {
-        let found = self.actor.call(move |db| incidents::findings_of_tx(db, chain, tx)).await?;
+        let found = self.actor.run_job(move |db| incidents::findings_of_tx(db, chain, tx)).await?;
         Ok(found.into_iter().filter(|finding| !finding.orphaned).collect())
     }
 
@@ -317,8 +323,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn stirred(&self, chain: ChainId, safes: Vec<Address>) -> Result<Vec<Address>> {
-        self.actor.call(move |db| queue::stirred(db, chain, &safes)).await
+    pub async fn touched_since(&self, chain: ChainId, safes: Vec<Address>) -> Result<Vec<Address>> {
+        self.actor.run_job(move |db| queue::touched_since(db, chain, &safes)).await
     }
 
     /// Commits one look at a queue in one transaction: the transactions it found, and the plan `engine` makes of them
@@ -330,7 +336,7 @@ impl Store {
     where
         F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| queue::commit(db, &seen, now_ms, engine)).await
+        self.actor.run_write(move |db| queue::commit_proposals(db, &seen, now_ms, engine)).await
     }
 }
 
@@ -340,9 +346,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn spent(&self, service: &str, month: &str) -> Result<QuotaSpent> {
+    pub async fn quota_spent(&self, service: &str, month: &str) -> Result<QuotaSpent> {
         let (service, month) = (service.to_owned(), month.to_owned());
-        self.actor.call(move |db| quota::spent(db, &service, &month)).await
+        self.actor.run_job(move |db| quota::quota_spent(db, &service, &month)).await
     }
 
     /// Records one more request to `service` in `month`, after which `left` requests may be sent at once, and returns
@@ -350,9 +356,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn spend(&self, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
+    pub async fn spend_quota(&self, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
         let (service, month) = (service.to_owned(), month.to_owned());
-        self.actor.write(move |db| quota::spend(db, &service, &month, left, now_ms)).await
+        self.actor.run_write(move |db| quota::spend_quota(db, &service, &month, left, now_ms)).await
     }
 }
 
@@ -362,8 +368,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn pending(&self, chain: ChainId) -> Result<Vec<Pending>> {
-        self.actor.call(move |db| pending::waiting(db, chain)).await
+    pub async fn pending_transactions(&self, chain: ChainId) -> Result<Vec<Pending>> {
+        self.actor.run_job(move |db| pending::pending_transactions(db, chain)).await
     }
 
     /// Returns those of `hashes` that need not be judged: they are in a committed block, or were judged before.
@@ -371,15 +377,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn pending_known(&self, chain: ChainId, hashes: Vec<B256>) -> Result<Vec<B256>> {
-        self.actor.call(move |db| pending::known(db, chain, &hashes)).await
+        self.actor.run_job(move |db| pending::known_hashes(db, chain, &hashes)).await
     }
 
     /// Returns those of `hashes`, each of a transaction that touches a watch, that are in a committed block.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn included(&self, chain: ChainId, hashes: Vec<B256>) -> Result<Vec<B256>> {
-        self.actor.call(move |db| pending::included(db, chain, &hashes)).await
+    pub async fn included_hashes(&self, chain: ChainId, hashes: Vec<B256>) -> Result<Vec<B256>> {
+        self.actor.run_job(move |db| pending::included_hashes(db, chain, &hashes)).await
     }
 
     /// Commits news of pending transactions in one transaction, with the plan `engine` makes of it and of the current
@@ -391,7 +397,7 @@ impl Store {
     where
         F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
-        self.actor.write(move |db| pending::commit(db, &seen, now_ms, engine)).await
+        self.actor.run_write(move |db| pending::commit_pending(db, &seen, now_ms, engine)).await
     }
 }
 
@@ -401,17 +407,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoIncident`], [`StoreError::Ambiguous`] with the candidates, [`StoreError::Sqlite`].
-    pub async fn incident(&self, id_or_prefix: &str) -> Result<Incident> {
+    pub async fn find_incident(&self, id_or_prefix: &str) -> Result<Incident> {
         let prefix = id_or_prefix.to_owned();
-        self.actor.call(move |db| incidents::by_prefix(db, &prefix)).await
+        self.actor.run_job(move |db| incidents::by_prefix(db, &prefix)).await
     }
 
     /// Incidents that pass the filter, newest first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn incidents(&self, filter: Filter) -> Result<Vec<Incident>> {
-        self.actor.call(move |db| incidents::list(db, &filter)).await
+    pub async fn list_incidents(&self, filter: Filter) -> Result<Vec<Incident>> {
+        self.actor.run_job(move |db| incidents::list_incidents(db, &filter)).await
     }
 
     /// All findings that joined an incident, retracted ones too, in the order they joined.
@@ -420,7 +426,7 @@ impl Store {
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn findings_of(&self, incident: &IncidentId) -> Result<Vec<Finding>> {
         let id = incident.clone();
-        self.actor.call(move |db| incidents::findings_of(db, &id)).await
+        self.actor.run_job(move |db| incidents::findings_of(db, &id)).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Messages between commit and destination: due, leased to a worker, sent, superseded, or dead. For their order, see
 //! `lanes`.
 
-use super::chain::{int, uint};
-use super::incidents::{read, write};
+use super::chain::{sql_to_u64, u64_to_sql};
+use super::incidents::{decode_body, encode_body};
 use super::lanes::{self, Lanes};
 use super::{Result, StoreError, commit, unseen};
 use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
@@ -90,51 +90,57 @@ pub(super) const COLUMNS: &str = "seq, key, destination, kind, incident, severit
 
 /// Drops the pages of an incident that was acknowledged or is closed. Messages in flight are not stopped. An answer
 /// that would drop unseen pages is handled before: see [`commit::answer`].
-pub(super) fn supersede(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
+pub(super) fn supersede_pages(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
     if incident.state != State::Open {
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?2 \
                    WHERE incident = ?1 AND kind = 'trigger' AND state IN ('due', 'leased') AND state = 'due' \
                    RETURNING destination, lane";
-        let lanes = lanes::lanes_of(db, sql, params![incident.id.as_str(), int(now_ms)])?;
+        let lanes = lanes::lanes_of(db, sql, params![incident.id.as_str(), u64_to_sql(now_ms)])?;
         lanes::move_all_up(db, &lanes, now_ms)?;
     }
     Ok(())
 }
 
 pub(super) fn end_leases(db: &Connection, now_ms: u64) -> Result<usize> {
-    Ok(db.execute("UPDATE outbox SET lease_until_ms = ?1 WHERE place = 3", [int(now_ms)])?)
+    Ok(db.execute("UPDATE outbox SET lease_until_ms = ?1 WHERE place = 3", [u64_to_sql(now_ms)])?)
 }
 
-pub(super) fn sent(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
-    let tx = commit::begin(db)?;
+pub(super) fn mark_sent(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
+    let tx = commit::begin_immediate(db)?;
     // An accepted message counts as sent whatever happened to it meanwhile: its page may have been superseded in
     // flight, or leased again after a pause.
     let sql = "UPDATE outbox SET state = 'sent', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = NULL \
                WHERE key = ?1 RETURNING destination, lane";
     let mut left = Lanes::new();
     for key in keys {
-        log(&tx, key, now_ms, "sent", None)?;
-        left.extend(lanes::lanes_of(&tx, sql, params![key.as_str(), int(now_ms)])?);
+        log_attempt(&tx, key, now_ms, "sent", None)?;
+        left.extend(lanes::lanes_of(&tx, sql, params![key.as_str(), u64_to_sql(now_ms)])?);
     }
     lanes::move_all_up(&tx, &left, now_ms)?;
     tx.commit()?;
     Ok(())
 }
 
-pub(super) fn retry(db: &mut Connection, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
-    let tx = commit::begin(db)?;
-    let error = cut(error);
-    log(&tx, key, now_ms, "retry", Some(error))?;
+pub(super) fn schedule_retry(
+    db: &mut Connection,
+    key: &DeliveryKey,
+    now_ms: u64,
+    next_at_ms: u64,
+    error: &str,
+) -> Result<()> {
+    let tx = commit::begin_immediate(db)?;
+    let error = truncate_error(error);
+    log_attempt(&tx, key, now_ms, "retry", Some(error))?;
     let leased = "SELECT seq FROM outbox WHERE key = ?1 AND state = 'leased'";
     let leased: Option<i64> = tx.prepare_cached(leased)?.query_row([key.as_str()], |row| row.get(0)).optional()?;
     if let Some(seq) = leased {
         let sql = "UPDATE outbox SET last_error = ?2 WHERE seq = ?1";
         tx.prepare_cached(sql)?.execute(params![seq, error])?;
         // A responder may have answered the incident meanwhile.
-        if unseen::hold(&tx, seq, now_ms)? {
+        if unseen::hold_for_retry(&tx, seq, now_ms)? {
             let sql = "UPDATE outbox SET lease_until_ms = NULL, next_at_ms = ?2, place = 0, state = 'due' \
                        WHERE seq = ?1 RETURNING destination, lane";
-            let left = lanes::lanes_of(&tx, sql, params![seq, int(next_at_ms)])?;
+            let left = lanes::lanes_of(&tx, sql, params![seq, u64_to_sql(next_at_ms)])?;
             lanes::move_all_up(&tx, &left, now_ms)?;
         } else {
             lanes::drop_page(&tx, seq, now_ms)?;
@@ -145,8 +151,8 @@ pub(super) fn retry(db: &mut Connection, key: &DeliveryKey, now_ms: u64, next_at
 }
 
 /// Releases messages that were leased and not tried, since an earlier message of their lane was not accepted.
-pub(super) fn release(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
-    let tx = commit::begin(db)?;
+pub(super) fn release_leases(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
+    let tx = commit::begin_immediate(db)?;
     let sql = "UPDATE outbox SET state = 'due', place = 0, lease_until_ms = NULL, attempts = attempts - 1 \
                WHERE key = ?1 AND state = 'leased' RETURNING destination, lane";
     let mut left = Lanes::new();
@@ -162,43 +168,50 @@ pub(super) fn release(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) ->
 pub(super) const FORGOTTEN_MAX: usize = 2_000;
 
 /// Deletes messages that were sent or dropped before `before_ms`, the oldest first and at most [`FORGOTTEN_MAX`].
-pub(super) fn forget(db: &Connection, before_ms: u64) -> Result<usize> {
+pub(super) fn delete_finished(db: &Connection, before_ms: u64) -> Result<usize> {
     let sql = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE state IN ('sent', 'superseded') \
                AND done_at_ms < ?1 ORDER BY done_at_ms LIMIT ?2)";
     let most = i64::try_from(FORGOTTEN_MAX).unwrap_or(i64::MAX);
-    Ok(db.prepare_cached(sql)?.execute(params![int(before_ms), most])?)
+    Ok(db.prepare_cached(sql)?.execute(params![u64_to_sql(before_ms), most])?)
 }
 
 /// Gives a message up, and writes the incident that `engine` creates for it in the same transaction.
-pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<ChangeSet>
+pub(super) fn mark_dead_letter<F>(
+    db: &mut Connection,
+    key: &DeliveryKey,
+    now_ms: u64,
+    error: &str,
+    engine: F,
+) -> Result<ChangeSet>
 where
     F: FnOnce(&Delivery, &OpenState) -> ChangeSet,
 {
-    let tx = commit::begin(db)?;
-    let error = cut(error);
+    let tx = commit::begin_immediate(db)?;
+    let error = truncate_error(error);
     let sql = format!("SELECT {COLUMNS} FROM outbox WHERE key = ?1 AND state IN ('due', 'leased')");
-    let row = tx.prepare_cached(&sql)?.query_row([key.as_str()], |row| Ok(leased(row))).optional()?.transpose()?;
+    let row =
+        tx.prepare_cached(&sql)?.query_row([key.as_str()], |row| Ok(leased_from_row(row))).optional()?.transpose()?;
     let Some((seq, letter)) = row else { return Ok(ChangeSet::default()) };
-    log(&tx, key, now_ms, "dead", Some(error))?;
+    log_attempt(&tx, key, now_ms, "dead", Some(error))?;
     let sql = "UPDATE outbox SET state = 'dead', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = ?3 WHERE key = ?1";
-    tx.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), error])?;
+    tx.prepare_cached(sql)?.execute(params![key.as_str(), u64_to_sql(now_ms), error])?;
     lanes::move_up(&tx, &letter.delivery.destination, &letter.delivery.lane, now_ms)?;
-    let plan = engine(&letter.delivery, &commit::everything(&tx, now_ms)?);
-    commit::write(&tx, &plan, now_ms)?;
+    let plan = engine(&letter.delivery, &commit::load_open_state(&tx, now_ms)?);
+    commit::write_plan(&tx, &plan, now_ms)?;
     if let Some(incident) = letter.delivery.incident.as_ref().filter(|_| letter.delivery.kind == DeliveryKind::Trigger)
     {
-        unseen::hold(&tx, seq, now_ms)?;
-        unseen::uncover(&tx, incident, &letter.delivery.body)?;
+        unseen::hold_for_retry(&tx, seq, now_ms)?;
+        unseen::clear_coverage(&tx, incident, &letter.delivery.body)?;
     }
     tx.commit()?;
     Ok(plan)
 }
 
-pub(super) fn revive(db: &mut Connection, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
-    let tx = commit::begin(db)?;
+pub(super) fn revive_dead_letter(db: &mut Connection, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
+    let tx = commit::begin_immediate(db)?;
     let sql = "UPDATE outbox SET state = 'due', place = 0, next_at_ms = ?2, done_at_ms = NULL \
                WHERE key = ?1 AND state = 'dead' RETURNING destination, lane";
-    let lanes = lanes::lanes_of(&tx, sql, params![key.as_str(), int(now_ms)])?;
+    let lanes = lanes::lanes_of(&tx, sql, params![key.as_str(), u64_to_sql(now_ms)])?;
     for (destination, lane) in &lanes {
         lanes::put_back(&tx, destination, lane, now_ms)?;
     }
@@ -209,7 +222,7 @@ pub(super) fn revive(db: &mut Connection, key: &DeliveryKey, now_ms: u64) -> Res
 pub(super) fn dead_letters(db: &mut Connection) -> Result<Vec<DeadLetter>> {
     let sql = format!("SELECT {COLUMNS}, coalesce(last_error, '') FROM outbox WHERE state = 'dead' ORDER BY seq");
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map([], |row| Ok((leased(row), row.get::<_, String>(10)?)))?;
+    let rows = statement.query_map([], |row| Ok((leased_from_row(row), row.get::<_, String>(10)?)))?;
     rows.map(|row| {
         let (letter, error) = row?;
         let (_, letter) = letter?;
@@ -219,18 +232,18 @@ pub(super) fn dead_letters(db: &mut Connection) -> Result<Vec<DeadLetter>> {
     .collect()
 }
 
-pub(super) fn unsent(db: &Connection, keys: &[DeliveryKey]) -> Result<Vec<Unsent>> {
+pub(super) fn unsent_messages(db: &Connection, keys: &[DeliveryKey]) -> Result<Vec<Unsent>> {
     let sql = "SELECT destination, state = 'dead', last_error FROM outbox \
                WHERE key IN (SELECT value FROM json_each(?1)) AND state IN ('due', 'leased', 'dead') ORDER BY seq";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([write("outbox", &keys)?], |row| {
+    let rows = statement.query_map([encode_body("outbox", &keys)?], |row| {
         Ok(Unsent { destination: row.get(0)?, dead: row.get(1)?, error: row.get(2)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn counts(db: &mut Connection) -> Result<Counts> {
-    let one = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map(uint);
+pub(super) fn store_counts(db: &mut Connection) -> Result<Counts> {
+    let one = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map(sql_to_u64);
     Ok(Counts {
         sent: one("SELECT count(*) FROM outbox WHERE state = 'sent'")?,
         superseded: one("SELECT count(*) FROM outbox WHERE state = 'superseded'")?,
@@ -238,38 +251,38 @@ pub(super) fn counts(db: &mut Connection) -> Result<Counts> {
         incidents_live: one("SELECT count(*) FROM incidents WHERE live = 1")?,
         findings_standing: one("SELECT count(*) FROM findings WHERE orphaned = 0")?,
         findings_retracted: one("SELECT count(*) FROM findings WHERE orphaned = 1")?,
-        waiting: waiting(db)?,
+        waiting: waiting_by_destination(db)?,
     })
 }
 
 /// Reads the waiting messages and the number of dead letters, as tallied in the file.
-pub(super) fn unfinished(db: &mut Connection) -> Result<Unfinished> {
+pub(super) fn unfinished_messages(db: &mut Connection) -> Result<Unfinished> {
     let dead = "SELECT coalesce(sum(messages), 0) FROM tallies WHERE dead = 1";
-    let dead = db.prepare_cached(dead)?.query_row([], |row| row.get::<_, i64>(0)).map(uint)?;
-    Ok(Unfinished { waiting: waiting(db)?, dead })
+    let dead = db.prepare_cached(dead)?.query_row([], |row| row.get::<_, i64>(0)).map(sql_to_u64)?;
+    Ok(Unfinished { waiting: waiting_by_destination(db)?, dead })
 }
 
-fn waiting(db: &Connection) -> Result<BTreeMap<String, Waiting>> {
+fn waiting_by_destination(db: &Connection) -> Result<BTreeMap<String, Waiting>> {
     let sql = "SELECT destination, sum(messages), (SELECT created_at_ms FROM outbox WHERE state IN ('due', 'leased') \
                    AND destination = tallies.destination ORDER BY seq LIMIT 1) AS oldest \
                FROM tallies WHERE dead = 0 AND messages > 0 GROUP BY destination";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
-        let oldest_ms = row.get::<_, Option<i64>>(2)?.map_or(0, uint);
-        Ok((row.get(0)?, Waiting { messages: uint(row.get(1)?), oldest_ms }))
+        let oldest_ms = row.get::<_, Option<i64>>(2)?.map_or(0, sql_to_u64);
+        Ok((row.get(0)?, Waiting { messages: sql_to_u64(row.get(1)?), oldest_ms }))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn log(db: &Connection, key: &DeliveryKey, now_ms: u64, outcome: &str, error: Option<&str>) -> Result<()> {
+fn log_attempt(db: &Connection, key: &DeliveryKey, now_ms: u64, outcome: &str, error: Option<&str>) -> Result<()> {
     let sql = "INSERT INTO attempts (message, attempt, at_ms, outcome, error) \
                SELECT seq, attempts, ?2, ?3, ?4 FROM outbox WHERE key = ?1";
-    db.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), outcome, error])?;
+    db.prepare_cached(sql)?.execute(params![key.as_str(), u64_to_sql(now_ms), outcome, error])?;
     Ok(())
 }
 
 /// Parses a row of [`COLUMNS`]; the attempt is the next one.
-pub(super) fn leased(row: &Row<'_>) -> Result<(i64, Leased)> {
+pub(super) fn leased_from_row(row: &Row<'_>) -> Result<(i64, Leased)> {
     let kind: String = row.get(3)?;
     let severity: u8 = row.get(5)?;
     let damaged = |what: &str| StoreError::Damaged { table: "outbox", why: what.to_owned() };
@@ -279,10 +292,10 @@ pub(super) fn leased(row: &Row<'_>) -> Result<(i64, Leased)> {
         kind: kind_of(&kind).ok_or_else(|| damaged("no such kind"))?,
         incident: row.get::<_, Option<String>>(4)?.map(IncidentId),
         severity: *Severity::ALL.get(usize::from(severity)).ok_or_else(|| damaged("no such severity"))?,
-        body: read("outbox", &row.get::<_, String>(6)?)?,
+        body: decode_body("outbox", &row.get::<_, String>(6)?)?,
         lane: row.get(7)?,
     };
-    Ok((row.get(0)?, Leased { delivery, attempt: row.get::<_, u32>(8)? + 1, created_at_ms: uint(row.get(9)?) }))
+    Ok((row.get(0)?, Leased { delivery, attempt: row.get::<_, u32>(8)? + 1, created_at_ms: sql_to_u64(row.get(9)?) }))
 }
 
 fn kind_of(word: &str) -> Option<DeliveryKind> {
@@ -290,6 +303,6 @@ fn kind_of(word: &str) -> Option<DeliveryKind> {
     [Trigger, Update, Acknowledge, Resolve, Retract, Feed].into_iter().find(|kind| kind.as_str() == word)
 }
 
-fn cut(error: &str) -> &str {
+fn truncate_error(error: &str) -> &str {
     &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]
 }

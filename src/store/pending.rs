@@ -1,6 +1,6 @@
 //! Pending transactions: the findings in each before it was included in a block, and how each ended.
 
-use super::chain::{NOWHERE, int};
+use super::chain::{NOWHERE, u64_to_sql};
 use super::commit::{self, OwnedStepJudged};
 use super::{Result, StoreError, incidents};
 use crate::escalate::StepJudged;
@@ -26,39 +26,39 @@ pub struct PendingSeen {
 }
 
 /// Returns the waiting transactions, oldest first.
-pub(super) fn waiting(db: &Connection, chain: ChainId) -> Result<Vec<Pending>> {
+pub(super) fn pending_transactions(db: &Connection, chain: ChainId) -> Result<Vec<Pending>> {
     let sql = "SELECT body FROM pending WHERE chain = ?1 AND ended IS NULL ORDER BY seen_at_ms, hash";
     let mut statement = db.prepare_cached(sql)?;
-    let bodies = statement.query_map([int(chain.0)], |row| row.get::<_, String>(0))?;
-    bodies.map(|body| incidents::read("pending", &body?)).collect()
+    let bodies = statement.query_map([u64_to_sql(chain.0)], |row| row.get::<_, String>(0))?;
+    bodies.map(|body| incidents::decode_body("pending", &body?)).collect()
 }
 
 /// Returns those of `hashes` that are in a committed block.
-pub(super) fn included(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+pub(super) fn included_hashes(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
     let sql =
         "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3)";
-    among(db, sql, chain, hashes)
+    select_hashes(db, sql, chain, hashes)
 }
 
 /// Returns those of `hashes` that need not be judged: they are in a block, or were received before.
-pub(super) fn known(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+pub(super) fn known_hashes(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
     let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3) \
                OR EXISTS (SELECT 1 FROM pending WHERE chain = ?2 AND hash = ?1)";
-    among(db, sql, chain, hashes)
+    select_hashes(db, sql, chain, hashes)
 }
 
-fn among(db: &Connection, sql: &str, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+fn select_hashes(db: &Connection, sql: &str, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
     let mut statement = db.prepare_cached(sql)?;
     let mut found = Vec::new();
     for hash in hashes {
-        if statement.query_row(params![hash.to_string(), int(chain.0), NOWHERE], |row| row.get::<_, bool>(0))? {
+        if statement.query_row(params![hash.to_string(), u64_to_sql(chain.0), NOWHERE], |row| row.get::<_, bool>(0))? {
             found.push(*hash);
         }
     }
     Ok(found)
 }
 
-pub(super) fn commit<F>(db: &mut Connection, seen: &PendingSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
+pub(super) fn commit_pending<F>(db: &mut Connection, seen: &PendingSeen, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
     F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet,
 {
@@ -66,27 +66,27 @@ where
     if !seen.step.retract.is_empty() {
         return Err(StoreError::Unknown("what is pending cannot retract a block".to_owned()));
     }
-    let tx = commit::begin(db)?;
-    let mut standing = commit::standing(&tx, &seen.step, now_ms)?;
+    let tx = commit::begin_immediate(db)?;
+    let mut standing = commit::load_step_state(&tx, &seen.step, now_ms)?;
     for ended in &seen.ended {
-        commit::keep(&tx, incidents::findings_of_tx(&tx, chain, ended.tx)?, &mut standing)?;
+        commit::add_findings(&tx, incidents::findings_of_tx(&tx, chain, ended.tx)?, &mut standing)?;
     }
-    let plan = engine(&seen.step.view(), &standing);
-    commit::write(&tx, &plan, now_ms)?;
+    let plan = engine(&seen.step.as_step_judged(), &standing);
+    commit::write_plan(&tx, &plan, now_ms)?;
     commit::write_lines(&tx, chain, &plan)?;
     for one in &seen.changed {
         let sql = "INSERT INTO pending (chain, hash, ended, seen_at_ms, body) VALUES (?1, ?2, ?3, ?4, ?5) \
                    ON CONFLICT (chain, hash) DO UPDATE SET ended = excluded.ended, body = excluded.body";
         tx.prepare_cached(sql)?.execute(params![
-            int(chain.0),
+            u64_to_sql(chain.0),
             one.hash.to_string(),
             one.ended.map(|ended| ended.as_str()),
-            int(one.seen_at),
-            incidents::write("pending", one)?
+            u64_to_sql(one.seen_at),
+            incidents::encode_body("pending", one)?
         ])?;
     }
     let sql = "DELETE FROM pending WHERE chain = ?1 AND ended IS NOT NULL AND seen_at_ms < ?2";
-    tx.prepare_cached(sql)?.execute(params![int(chain.0), int(now_ms.saturating_sub(ENDED_KEPT_MS))])?;
+    tx.prepare_cached(sql)?.execute(params![u64_to_sql(chain.0), u64_to_sql(now_ms.saturating_sub(ENDED_KEPT_MS))])?;
     tx.commit()?;
     Ok(plan)
 }

@@ -17,7 +17,7 @@ const BESIDE: [&str; 4] = [".lock", "-wal", "-shm", ".evidence"];
 pub(super) const OF_DATABASE: [&str; 2] = ["-wal", "-shm"];
 
 /// Returns the path with `suffix` appended to its file name.
-pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
+pub(super) fn path_with_suffix(store: &Path, suffix: &str) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(suffix);
     path.into()
@@ -29,7 +29,7 @@ pub(super) fn left_behind(store: &Path) -> Vec<String> {
     if std::fs::metadata(store).is_ok_and(|file| file.len() > 0) {
         return Vec::new();
     }
-    let left = BESIDE.map(|suffix| beside(store, suffix)).into_iter().filter(|path| path.exists());
+    let left = BESIDE.map(|suffix| path_with_suffix(store, suffix)).into_iter().filter(|path| path.exists());
     left.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect()
 }
 
@@ -38,7 +38,7 @@ pub(super) fn left_behind(store: &Path) -> Vec<String> {
 ///
 /// # Errors
 /// [`StoreError::Vanished`] when an earlier run left its traces but not its store, [`StoreError::Place`] when the place takes no file.
-pub(super) fn prepare(store: &Path, anew: bool) -> Result<()> {
+pub(super) fn prepare_file(store: &Path, anew: bool) -> Result<()> {
     let failed = |source| StoreError::Place { path: store.display().to_string(), source };
     if store.is_dir() {
         return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
@@ -49,7 +49,7 @@ pub(super) fn prepare(store: &Path, anew: bool) -> Result<()> {
     }
     // SQLite gives its log and index the same mode as the database.
     OpenOptions::new().create(true).truncate(false).write(true).mode(PRIVATE).open(store).map_err(failed)?;
-    for path in [store.to_path_buf()].into_iter().chain(OF_DATABASE.map(|suffix| beside(store, suffix))) {
+    for path in [store.to_path_buf()].into_iter().chain(OF_DATABASE.map(|suffix| path_with_suffix(store, suffix))) {
         let Ok(file) = std::fs::metadata(&path) else { continue };
         if file.mode() & 0o077 != 0 {
             // The change of mode fails for a file of another user, which can be used all the same.
@@ -64,7 +64,7 @@ pub(super) fn prepare(store: &Path, anew: bool) -> Result<()> {
 pub(super) struct Identity(u64, u64);
 
 /// Returns the identity of the file at `path`; `None` if there is no file, or its identity cannot be read.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn file_identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
@@ -80,8 +80,8 @@ impl StoreLock {
     ///
     /// # Errors
     /// [`StoreError::InUse`] when another process holds it, [`StoreError::Place`] when its file cannot be made.
-    pub fn take(store: &Path) -> Result<Self> {
-        let path = beside(store, ".lock");
+    pub fn acquire_lock(store: &Path) -> Result<Self> {
+        let path = path_with_suffix(store, ".lock");
         let failed = |source| StoreError::Place { path: path.display().to_string(), source };
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).mode(PRIVATE).open(&path).map_err(failed)?;
@@ -107,15 +107,15 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let store = dir.path().join("watchfire.db");
             assert!(left_behind(&store).is_empty());
-            std::fs::write(beside(&store, what), "").unwrap();
+            std::fs::write(path_with_suffix(&store, what), "").unwrap();
             if empty {
                 std::fs::write(&store, "").unwrap();
             }
-            let Err(StoreError::Vanished { left, .. }) = prepare(&store, false) else { panic!("{what}") };
+            let Err(StoreError::Vanished { left, .. }) = prepare_file(&store, false) else { panic!("{what}") };
             assert_eq!(left, [format!("watchfire.db{what}")]);
             assert_eq!(store.exists(), empty, "nothing is made in its place");
             std::fs::write(&store, "something").unwrap();
-            prepare(&store, false).unwrap();
+            prepare_file(&store, false).unwrap();
         }
     }
 
@@ -123,33 +123,33 @@ mod tests {
     fn files_are_their_owner_s_alone() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("watchfire.db");
-        prepare(&store, false).unwrap();
+        prepare_file(&store, false).unwrap();
         assert_eq!(mode(&store), PRIVATE);
         std::fs::write(&store, "x").unwrap();
         std::fs::set_permissions(&store, Permissions::from_mode(0o644)).unwrap();
-        prepare(&store, false).unwrap();
+        prepare_file(&store, false).unwrap();
         assert_eq!(mode(&store), PRIVATE);
-        let _lock = StoreLock::take(&store).unwrap();
-        assert_eq!(mode(&beside(&store, ".lock")), PRIVATE);
+        let _lock = StoreLock::acquire_lock(&store).unwrap();
+        assert_eq!(mode(&path_with_suffix(&store, ".lock")), PRIVATE);
     }
 
     #[test]
     fn a_store_is_one_process_s_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("watchfire.db");
-        let lock = StoreLock::take(&store).unwrap();
-        assert!(matches!(StoreLock::take(&store), Err(StoreError::InUse(_))));
+        let lock = StoreLock::acquire_lock(&store).unwrap();
+        assert!(matches!(StoreLock::acquire_lock(&store), Err(StoreError::InUse(_))));
         drop(lock);
-        StoreLock::take(&store).unwrap();
+        StoreLock::acquire_lock(&store).unwrap();
     }
 
     #[test]
     fn a_place_that_takes_no_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
         for place in ["gone/watchfire.db", "."] {
-            let error = prepare(&dir.path().join(place), false).unwrap_err();
+            let error = prepare_file(&dir.path().join(place), false).unwrap_err();
             assert!(matches!(error, StoreError::Place { .. }) && error.to_string().contains(place), "{error}");
         }
-        assert!(matches!(StoreLock::take(Path::new("/proc/watchfire.db")), Err(StoreError::Place { .. })));
+        assert!(matches!(StoreLock::acquire_lock(Path::new("/proc/watchfire.db")), Err(StoreError::Place { .. })));
     }
 }

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_chain(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.write(move |db| chain::begin(db, chain, first)).await
+        self.actor.run_write(move |db| chain::begin_chain(db, chain, first)).await
     }
 
     /// Continues `chain` with block `first`, regardless of its position: for tapes whose stretches do not join. Earlier
@@ -25,39 +25,39 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_stretch(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.write(move |db| chain::begin_stretch(db, chain, first)).await
+        self.actor.run_write(move |db| chain::begin_stretch(db, chain, first)).await
     }
 
     /// Number of the first block that is judged; absent before [`Store::begin_chain`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn first(&self, chain: ChainId) -> Result<Option<u64>> {
-        self.actor.call(move |db| chain::first(db, chain)).await
+    pub async fn first_block_number(&self, chain: ChainId) -> Result<Option<u64>> {
+        self.actor.run_job(move |db| chain::first_block_number(db, chain)).await
     }
 
     /// The last committed block; absent before the first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn cursor(&self, chain: ChainId) -> Result<Option<BlockRef>> {
-        self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|tip| tip.at))).await
+    pub async fn last_committed_block(&self, chain: ChainId) -> Result<Option<BlockRef>> {
+        self.actor.run_job(move |db| Ok(chain::chain_tip(db, chain)?.map(|tip| tip.at))).await
     }
 
     /// The last committed block with its parent and time; absent before the first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn tip(&self, chain: ChainId) -> Result<Option<Link>> {
-        self.actor.call(move |db| chain::tip(db, chain)).await
+    pub async fn chain_tip(&self, chain: ChainId) -> Result<Option<Link>> {
+        self.actor.run_job(move |db| chain::chain_tip(db, chain)).await
     }
 
     /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`](super::WINDOW_BLOCKS_MAX).
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn window(&self, chain: ChainId) -> Result<Vec<Link>> {
-        self.actor.call(move |db| chain::window(db, chain)).await
+    pub async fn recent_blocks(&self, chain: ChainId) -> Result<Vec<Link>> {
+        self.actor.run_job(move |db| chain::recent_blocks(db, chain)).await
     }
 
     /// Returns the entries that the chain's blocks added to rolling windows since `since_s` (block time, Unix seconds),
@@ -65,8 +65,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn deltas(&self, chain: ChainId, since_s: u64) -> Result<Vec<PastDelta>> {
-        self.actor.call(move |db| chain::deltas(db, chain, since_s)).await
+    pub async fn window_entries_since(&self, chain: ChainId, since_s: u64) -> Result<Vec<PastDelta>> {
+        self.actor.run_job(move |db| chain::window_entries_since(db, chain, since_s)).await
     }
 
     /// Deletes window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were
@@ -75,8 +75,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn prune(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
-        self.actor.write(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
+    pub async fn prune_expired(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
+        self.actor.run_write(move |db| chain::prune_expired(db, chain, deltas_before_s, sent_before_ms)).await
     }
 }
 
@@ -86,8 +86,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn finality(&self, chain: ChainId) -> Result<Settled> {
-        self.actor.call(move |db| finality::settled(db, chain)).await
+    pub async fn settled_finality(&self, chain: ChainId) -> Result<Settled> {
+        self.actor.run_job(move |db| finality::settled_finality(db, chain)).await
     }
 
     /// Records that every committed block up to `at` has reached this level of finality, and returns the findings that
@@ -96,8 +96,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<ConfidenceGain>> {
-        self.actor.write(move |db| finality::promote(db, chain, level, at)).await
+    pub async fn promote_finality(
+        &self,
+        chain: ChainId,
+        level: Finality,
+        at: BlockRef,
+    ) -> Result<Option<ConfidenceGain>> {
+        self.actor.run_write(move |db| finality::promote_finality(db, chain, level, at)).await
     }
 
     /// Records that `sources` endpoints hold `at` and every block before it, and returns the findings that gained
@@ -106,16 +111,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<ConfidenceGain>> {
-        self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
+    pub async fn confirm_block(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<ConfidenceGain>> {
+        self.actor.run_write(move |db| finality::confirm_block(db, chain, at, sources)).await
     }
 
     /// Returns the retracted blocks of all chains that endpoints still hold, as last recorded.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn contested(&self) -> Result<Vec<Contested>> {
-        self.actor.call(|db| finality::contested(db)).await
+    pub async fn contested_blocks(&self) -> Result<Vec<Contested>> {
+        self.actor.run_job(|db| finality::contested_blocks(db)).await
     }
 
     /// Records which retracted blocks of `chain` endpoints still hold, and replaces the earlier list. An incident whose
@@ -123,8 +128,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn contest(&self, chain: ChainId, contested: Vec<Contested>) -> Result<()> {
-        self.actor.write(move |db| finality::contest(db, chain, &contested)).await
+    pub async fn replace_contested(&self, chain: ChainId, contested: Vec<Contested>) -> Result<()> {
+        self.actor.run_write(move |db| finality::replace_contested(db, chain, &contested)).await
     }
 
     /// Allows, in the name of `by`, to undo final blocks in favor of the branch that contains `block`. The permission
@@ -133,33 +138,38 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
-    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<ReorgOverride> {
+    pub async fn allow_reorg(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<ReorgOverride> {
         let by = by.to_owned();
-        self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
+        self.actor.run_write(move |db| allowance::allow_reorg(db, chain, block, &by, now_ms)).await
     }
 
     /// Withdraws the permission that was not used yet, and returns it.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<ReorgOverride>> {
+    pub async fn withdraw_reorg_override(
+        &self,
+        chain: ChainId,
+        by: &str,
+        now_ms: u64,
+    ) -> Result<Option<ReorgOverride>> {
         let by = by.to_owned();
-        self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
+        self.actor.run_write(move |db| allowance::withdraw_reorg_override(db, chain, &by, now_ms)).await
     }
 
     /// Returns the permission that was given and not used yet.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowance(&self, chain: ChainId) -> Result<Option<ReorgOverride>> {
-        self.actor.call(move |db| allowance::open(db, chain)).await
+    pub async fn open_reorg_override(&self, chain: ChainId) -> Result<Option<ReorgOverride>> {
+        self.actor.run_job(move |db| allowance::open_reorg_override(db, chain)).await
     }
 
     /// Returns all permissions ever given, newest first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<ReorgOverride>> {
-        self.actor.call(move |db| allowance::all(db, chain, limit)).await
+    pub async fn list_reorg_overrides(&self, chain: ChainId, limit: u32) -> Result<Vec<ReorgOverride>> {
+        self.actor.run_job(move |db| allowance::list_reorg_overrides(db, chain, limit)).await
     }
 }

@@ -1,7 +1,7 @@
 //! Quotas of services: requests used in each month. Each request is recorded before it is sent, so that a crash loses
 //! none; a request that was recorded and never sent only reduces the quota by itself.
 
-use super::chain::{int, uint};
+use super::chain::{sql_to_u64, u64_to_sql};
 use super::{Result, commit};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -18,22 +18,22 @@ pub struct QuotaSpent {
     pub last: Option<(f64, u64)>,
 }
 
-pub(super) fn spent(db: &Connection, service: &str, month: &str) -> Result<QuotaSpent> {
+pub(super) fn quota_spent(db: &Connection, service: &str, month: &str) -> Result<QuotaSpent> {
     let mut of_month = db.prepare_cached("SELECT spent FROM quotas WHERE service = ?1 AND month = ?2")?;
-    let requests = of_month.query_row([service, month], |row| row.get::<_, i64>(0)).optional()?.map_or(0, uint);
+    let requests = of_month.query_row([service, month], |row| row.get::<_, i64>(0)).optional()?.map_or(0, sql_to_u64);
     let mut newest =
         db.prepare_cached("SELECT \"left\", at_ms FROM quotas WHERE service = ?1 ORDER BY at_ms DESC LIMIT 1")?;
-    let last = newest.query_row([service], |row| Ok((row.get(0)?, uint(row.get(1)?)))).optional()?;
+    let last = newest.query_row([service], |row| Ok((row.get(0)?, sql_to_u64(row.get(1)?)))).optional()?;
     Ok(QuotaSpent { requests, last })
 }
 
 /// Counts one more request, together with those of other processes, and returns the total.
-pub(super) fn spend(db: &mut Connection, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
-    let tx = commit::begin(db)?;
+pub(super) fn spend_quota(db: &mut Connection, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
+    let tx = commit::begin_immediate(db)?;
     let sql = "INSERT INTO quotas (service, month, spent, \"left\", at_ms) VALUES (?1, ?2, 1, ?3, ?4) \
                ON CONFLICT (service, month) DO UPDATE SET spent = spent + 1, \"left\" = excluded.\"left\", at_ms = excluded.at_ms \
                RETURNING spent";
-    let row = params![service, month, left, int(now_ms)];
+    let row = params![service, month, left, u64_to_sql(now_ms)];
     let spent: i64 = tx.prepare_cached(sql)?.query_row(row, |row| row.get(0))?;
     if spent == 1 {
         let sql = "DELETE FROM quotas WHERE service = ?1 AND month NOT IN \
@@ -41,5 +41,5 @@ pub(super) fn spend(db: &mut Connection, service: &str, month: &str, left: f64, 
         tx.prepare_cached(sql)?.execute(params![service, MONTHS_MAX])?;
     }
     tx.commit()?;
-    Ok(uint(spent))
+    Ok(sql_to_u64(spent))
 }

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use crate::model::page::Way;
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use rusqlite::ErrorCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
@@ -24,17 +24,17 @@ pub struct WriteRefusal {
 
 impl WriteHealth {
     /// Returns the current refusal, if there is one.
-    pub(super) fn now(&self) -> Option<WriteRefusal> {
+    pub(super) fn current_failure(&self) -> Option<WriteRefusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records the result of a job. Only a successful write shows that writing works: a full disk can still be read.
-    pub(super) fn seen(&self, wrote: bool, failure: Option<&StoreError>) {
+    pub(super) fn record_outcome(&self, wrote: bool, failure: Option<&StoreError>) {
         let mut refusal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure.filter(|error| error.is_refusal()) {
             Some(error) => {
-                let since = refusal.as_ref().map_or_else(instant, |refusal| refusal.since);
-                *refusal = Some(WriteRefusal { since, why: error.to_string(), ways: error.ways() });
+                let since = refusal.as_ref().map_or_else(monotonic_now, |refusal| refusal.since);
+                *refusal = Some(WriteRefusal { since, why: error.to_string(), ways: error.recovery_commands() });
             }
             None if wrote && failure.is_none() => *refusal = None,
             None => {}
@@ -45,7 +45,7 @@ impl WriteHealth {
 impl StoreError {
     /// Returns the commands that resolve the error, for a person to choose from.
     #[must_use]
-    pub fn ways(&self) -> Vec<Way> {
+    pub fn recovery_commands(&self) -> Vec<Way> {
         match self {
             Self::Vanished { .. } => vec![
                 Way::new("restore a backup", "store restore FILE"),
@@ -99,18 +99,18 @@ mod tests {
     fn a_store_refuses_from_its_first_refusal_to_the_next_write() {
         let refusals = WriteHealth::default();
         let full = error(rusqlite::ffi::SQLITE_FULL);
-        refusals.seen(true, None);
-        assert!(refusals.now().is_none());
-        refusals.seen(false, Some(&full));
-        let since = refusals.now().unwrap().since;
-        refusals.seen(false, None);
-        refusals.seen(false, Some(&StoreError::Unknown("a job that makes no sense".to_owned())));
-        refusals.seen(false, Some(&error(rusqlite::ffi::SQLITE_IOERR)));
-        let refusal = refusals.now().unwrap();
+        refusals.record_outcome(true, None);
+        assert!(refusals.current_failure().is_none());
+        refusals.record_outcome(false, Some(&full));
+        let since = refusals.current_failure().unwrap().since;
+        refusals.record_outcome(false, None);
+        refusals.record_outcome(false, Some(&StoreError::Unknown("a job that makes no sense".to_owned())));
+        refusals.record_outcome(false, Some(&error(rusqlite::ffi::SQLITE_IOERR)));
+        let refusal = refusals.current_failure().unwrap();
         assert_eq!(refusal.since, since, "reading works, and other jobs fail for other reasons");
         assert!(refusal.why.contains("disk I/O error"), "{}", refusal.why);
-        refusals.seen(true, None);
-        assert!(refusals.now().is_none());
+        refusals.record_outcome(true, None);
+        assert!(refusals.current_failure().is_none());
     }
 
     #[test]

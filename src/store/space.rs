@@ -22,23 +22,23 @@ impl DiskSpace {
     /// Returns whether a person should make room.
     #[must_use]
     pub fn is_little(&self) -> bool {
-        self.free < self.least()
+        self.free < self.minimum_free()
     }
 
     /// Returns whether there is room again: a quarter more than the limit of little room, so that a disk near the limit
     /// is not reported again and again.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.free >= self.least() / 4 * 5
+        self.free >= self.minimum_free() / 4 * 5
     }
 
-    fn least(&self) -> u64 {
+    fn minimum_free(&self) -> u64 {
         FREE_MIN.min(self.total / FREE_SHARE)
     }
 }
 
 /// Returns the disk space around the database at `path`; absent where the system does not report it.
-pub(super) fn of(path: &Path) -> Option<DiskSpace> {
+pub(super) fn disk_space(path: &Path) -> Option<DiskSpace> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = rustix::fs::statvfs(folder).ok()?;
     let beside = ["", "-wal", "-shm"].map(|suffix| {
@@ -70,9 +70,9 @@ mod tests {
         let path = folder.path().join("watchfire.db");
         std::fs::write(&path, [0; 1_000]).unwrap();
         std::fs::write(folder.path().join("watchfire.db-wal"), [0; 24]).unwrap();
-        let space = of(&path).unwrap();
+        let space = disk_space(&path).unwrap();
         assert_eq!(space.size, 1_024);
         assert!(space.free > 0);
-        assert_eq!(of(&folder.path().join("gone/watchfire.db")), None);
+        assert_eq!(disk_space(&folder.path().join("gone/watchfire.db")), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Evidence that is only on pages which no destination accepted. An answer does not cover it.
 
-use super::incidents::{self, read};
+use super::incidents::{self, decode_body};
 use super::{Result, commit, lanes};
 use crate::escalate;
 use crate::model::Severity;
@@ -26,7 +26,7 @@ pub struct Unseen {
 /// incident alone.
 type Item = (Option<FindingId>, Severity, String);
 
-fn items(body: &Body) -> BTreeSet<Item> {
+fn body_items(body: &Body) -> BTreeSet<Item> {
     let Body::Page(page) = body else { return BTreeSet::new() };
     let item = |e: &crate::model::page::Evidence| (Some(e.finding.clone()), e.severity, e.headline.clone());
     let listed: BTreeSet<Item> = page.evidence.iter().filter(|e| !e.orphaned).map(item).collect();
@@ -35,7 +35,7 @@ fn items(body: &Body) -> BTreeSet<Item> {
 
 /// Returns the evidence of an incident that stands only on pages that wait or are dead letters. Evidence on a page in
 /// flight counts as seen: if that page fails, [`hold`] handles it.
-pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
+pub(super) fn unseen_findings(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
     let sql = "SELECT body, destination, last_error FROM outbox WHERE incident = ?1 AND kind = 'trigger' \
                AND state IN ('due', 'dead') ORDER BY seq";
     let mut statement = db.prepare_cached(sql)?;
@@ -45,7 +45,7 @@ pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
     let mut waiting: BTreeMap<Item, Unseen> = BTreeMap::new();
     for row in rows {
         let (body, destination, error) = row?;
-        for item in items(&read("outbox", &body)?) {
+        for item in body_items(&decode_body("outbox", &body)?) {
             let fresh = || Unseen {
                 severity: item.1,
                 headline: if item.2.is_empty() { incident.page.headline.clone() } else { item.2.clone() },
@@ -57,7 +57,7 @@ pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
             unseen.error = error.clone().or(unseen.error.take());
         }
     }
-    let left = left(db, incident, waiting.keys().cloned().collect(), "'sent', 'leased'", NONE)?;
+    let left = unseen_items_left(db, incident, waiting.keys().cloned().collect(), "'sent', 'leased'", NONE)?;
     Ok(waiting.into_iter().filter(|(item, _)| left.contains(item)).map(|(_, unseen)| unseen).collect())
 }
 
@@ -66,7 +66,7 @@ const NONE: i64 = 0;
 
 /// Returns those of `items` that are active, severe enough to page, and on no page in one of `states` except the page
 /// at `except`.
-fn left(
+fn unseen_items_left(
     db: &Connection,
     incident: &Incident,
     mut items: BTreeSet<Item>,
@@ -79,7 +79,7 @@ fn left(
     let mut statement = db.prepare_cached(&sql)?;
     let mut seen = statement.query(params![incident.id.as_str(), except])?;
     while let Some(row) = seen.next()?.filter(|_| !items.is_empty()) {
-        for item in self::items(&read("outbox", &row.get::<_, String>(0)?)?) {
+        for item in body_items(&decode_body("outbox", &row.get::<_, String>(0)?)?) {
             items.remove(&item);
         }
     }
@@ -89,7 +89,8 @@ fn left(
             None => true,
             Some(id) => {
                 item.1 >= incident.path.page_at
-                    && incidents::finding(db, id)?.is_some_and(|known| !known.orphaned && known.incident == incident.id)
+                    && incidents::finding_by_id(db, id)?
+                        .is_some_and(|known| !known.orphaned && known.incident == incident.id)
             }
         };
         if stands {
@@ -101,7 +102,7 @@ fn left(
 
 /// Handles a page that could not be delivered while a responder answered. Returns whether it has to be tried again; for
 /// a page with unseen evidence, the incident is opened again.
-pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
+pub(super) fn hold_for_retry(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
     let sql = "SELECT incident, body FROM outbox WHERE seq = ?1 AND kind = 'trigger' AND incident IS NOT NULL";
     let row = db.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     let Some((id, body)) = row.optional()? else { return Ok(true) };
@@ -110,14 +111,14 @@ pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
         return Ok(true);
     }
     // Another page in flight may still deliver the evidence; if it fails as well, that page is the one that is kept.
-    let left = left(db, &incident, items(&read("outbox", &body)?), "'sent', 'leased'", seq)?;
+    let left = unseen_items_left(db, &incident, body_items(&decode_body("outbox", &body)?), "'sent', 'leased'", seq)?;
     // Only the effect of a person's answer is undone; an incident closed by a reorg or by the end of its cause stays
     // closed.
     let answered = incident.state == State::Acknowledged || incident.closed_by.is_some();
     if left.is_empty() || !answered {
         return Ok(false);
     }
-    commit::write(db, &escalate::open_again(&incident, now_ms), now_ms)?;
+    commit::write_plan(db, &escalate::open_again(&incident, now_ms), now_ms)?;
     Ok(true)
 }
 
@@ -126,10 +127,10 @@ pub(super) fn hold_lapsed(db: &Connection, destination: &str, now_ms: u64) -> Re
     let sql = "SELECT seq FROM outbox WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 AND kind = 'trigger' \
                AND EXISTS (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open')";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![destination, super::chain::int(now_ms)], |row| row.get(0))?;
+    let rows = statement.query_map(params![destination, super::chain::u64_to_sql(now_ms)], |row| row.get(0))?;
     let lapsed: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
     for seq in lapsed {
-        if !hold(db, seq, now_ms)? {
+        if !hold_for_retry(db, seq, now_ms)? {
             lanes::drop_page(db, seq, now_ms)?;
         }
     }
@@ -138,9 +139,9 @@ pub(super) fn hold_lapsed(db: &Connection, destination: &str, now_ms: u64) -> Re
 
 /// Resets the record of what an incident's pages showed, after one of them was given up and no other page contains its
 /// evidence: the same evidence pages again.
-pub(super) fn uncover(db: &Connection, id: &IncidentId, body: &Body) -> Result<()> {
+pub(super) fn clear_coverage(db: &Connection, id: &IncidentId, body: &Body) -> Result<()> {
     let Some(mut incident) = incidents::by_id(db, id)? else { return Ok(()) };
-    if !left(db, &incident, items(body), "'sent', 'due', 'leased'", NONE)?.is_empty()
+    if !unseen_items_left(db, &incident, body_items(body), "'sent', 'due', 'leased'", NONE)?.is_empty()
         && !incident.coverage.shown.is_empty()
     {
         incident.coverage = crate::model::coverage::Coverage::default();

@@ -70,34 +70,34 @@ impl Checks {
     /// reports on it is stuck. [`Checks::remove`] ends the duty.
     pub fn require_renewal(&self, name: &str, period: Duration) {
         let at = (self.0.now)();
-        if let Some(check) = self.entry(&mut self.all(), name) {
+        if let Some(check) = self.entry(&mut self.lock_all(), name) {
             check.renewal = Some(Renewal { period, at });
-            self.0.metrics.check(name, check.failing.is_some());
+            self.0.metrics.record_check(name, check.failing.is_some());
         }
     }
 
     /// Reports that whoever looks after `name` goes on, whether or not it holds. Nothing where there is no such check.
     pub fn renew(&self, name: &str) {
         let now = (self.0.now)();
-        if let Some(check) = self.all().get_mut(name) {
+        if let Some(check) = self.lock_all().get_mut(name) {
             check.renew(now);
         }
     }
 
     /// Records that `name` holds.
-    pub fn ok(&self, name: &str) {
+    pub fn mark_passing(&self, name: &str) {
         let now = (self.0.now)();
-        let mut all = self.all();
+        let mut all = self.lock_all();
         let Some(check) = self.entry(&mut all, name) else { return };
         check.failing = None;
         check.renew(now);
-        self.0.metrics.check(name, false);
+        self.0.metrics.record_check(name, false);
     }
 
     /// Records that `name` fails. If it failed already, the time since when it fails is kept.
-    pub fn fails(&self, name: &str, why: &str) {
+    pub fn mark_failing(&self, name: &str, why: &str) {
         let now = (self.0.now)();
-        let mut all = self.all();
+        let mut all = self.lock_all();
         let Some(check) = self.entry(&mut all, name) else { return };
         let why: String = why.chars().take(REASON_CHARS_MAX).collect();
         match &mut check.failing {
@@ -105,20 +105,20 @@ impl Checks {
             failing => *failing = Some(Failing { name: name.to_owned(), why, since: now }),
         }
         check.renew(now);
-        self.0.metrics.check(name, true);
+        self.0.metrics.record_check(name, true);
     }
 
     /// Records that `name` holds or fails, according to `result`.
-    pub fn set<E: fmt::Display>(&self, name: &str, result: Result<(), E>) {
+    pub fn set_result<E: fmt::Display>(&self, name: &str, result: Result<(), E>) {
         match result {
-            Ok(()) => self.ok(name),
-            Err(why) => self.fails(name, &why.to_string()),
+            Ok(()) => self.mark_passing(name),
+            Err(why) => self.mark_failing(name, &why.to_string()),
         }
     }
 
     /// Removes the check `name`.
-    pub fn remove(&self, name: &str) {
-        if self.all().remove(name).is_some() {
+    pub fn remove_check(&self, name: &str) {
+        if self.lock_all().remove(name).is_some() {
             self.0.metrics.check_removed(name);
         }
     }
@@ -126,13 +126,13 @@ impl Checks {
     /// Returns the checks that fail, by name, those without a report for two of their periods among them; empty when all is well.
     /// The series of the metrics are brought up to date with the latter.
     #[must_use]
-    pub fn failing(&self) -> Vec<Failing> {
+    pub fn failing_checks(&self) -> Vec<Failing> {
         let now = (self.0.now)();
         let mut failing = Vec::new();
-        for (name, check) in self.all().iter() {
+        for (name, check) in self.lock_all().iter() {
             let stale = check.renewal.and_then(|renewal| renewal.overdue(name, now));
             if check.renewal.is_some() {
-                self.0.metrics.check(name, check.failing.is_some() || stale.is_some());
+                self.0.metrics.record_check(name, check.failing.is_some() || stale.is_some());
             }
             failing.extend(check.failing.clone().or(stale));
         }
@@ -141,8 +141,8 @@ impl Checks {
 
     /// Returns the names of all checks, holding and failing.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.all().keys().cloned().collect()
+    pub fn check_names(&self) -> Vec<String> {
+        self.lock_all().keys().cloned().collect()
     }
 
     /// Returns the check called `name`, made where it is missing; `None` where there are too many.
@@ -153,7 +153,7 @@ impl Checks {
         Some(all.entry(name.to_owned()).or_default())
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
+    fn lock_all(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -186,7 +186,7 @@ impl Default for Checks {
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Checks").field(&self.failing()).finish()
+        f.debug_tuple("Checks").field(&self.failing_checks()).finish()
     }
 }
 
@@ -202,20 +202,20 @@ mod tests {
         let now = move || Timestamp::from_second(hand.load(Ordering::Relaxed)).unwrap();
         let checks = Checks::new(Metrics::default(), now);
         let since = |second| Timestamp::from_second(second).unwrap();
-        checks.ok("chain/mainnet/head");
-        checks.fails("store/writes", "the disk is full");
+        checks.mark_passing("chain/mainnet/head");
+        checks.mark_failing("store/writes", "the disk is full");
         clock.store(20, Ordering::Relaxed);
-        checks.fails("store/writes", "the disk is gone");
-        let failing = checks.failing();
+        checks.mark_failing("store/writes", "the disk is gone");
+        let failing = checks.failing_checks();
         assert_eq!(
             failing,
             [Failing { name: "store/writes".into(), why: "the disk is gone".into(), since: since(10) }]
         );
-        checks.ok("store/writes");
-        assert_eq!(checks.failing(), []);
-        assert_eq!(checks.names(), ["chain/mainnet/head", "store/writes"]);
-        checks.fails("store/writes", "full again");
-        assert_eq!(checks.failing()[0].since, since(20));
+        checks.mark_passing("store/writes");
+        assert_eq!(checks.failing_checks(), []);
+        assert_eq!(checks.check_names(), ["chain/mainnet/head", "store/writes"]);
+        checks.mark_failing("store/writes", "full again");
+        assert_eq!(checks.failing_checks()[0].since, since(20));
     }
 
     #[test]
@@ -230,38 +230,38 @@ mod tests {
         };
         checks.require_renewal("task/clock", Duration::from_secs(5));
         clock.store(20, Ordering::Relaxed);
-        assert_eq!(checks.failing(), [], "one period may be missed");
-        checks.ok("task/clock");
+        assert_eq!(checks.failing_checks(), [], "one period may be missed");
+        checks.mark_passing("task/clock");
         clock.store(31, Ordering::Relaxed);
-        let failing = checks.failing();
+        let failing = checks.failing_checks();
         assert_eq!(failing.len(), 1, "{failing:?}");
         assert_eq!(failing[0].why, "no sign of life for 11 s, one is due every 5 s: the task is stuck");
         assert_eq!(failing[0].since, Timestamp::from_second(30).unwrap());
         assert!(is_shown("1.0"));
-        checks.ok("task/clock");
-        assert_eq!(checks.failing(), []);
+        checks.mark_passing("task/clock");
+        assert_eq!(checks.failing_checks(), []);
         assert!(is_shown("0.0"));
         clock.store(100, Ordering::Relaxed);
-        checks.remove("task/clock");
-        assert_eq!(checks.failing(), [], "the duty ends with the check");
+        checks.remove_check("task/clock");
+        assert_eq!(checks.failing_checks(), [], "the duty ends with the check");
     }
 
     #[test]
     fn checks_show_in_the_metrics_until_they_are_removed() {
         let metrics = Metrics::default();
         let checks = Checks::new(metrics.clone(), || Timestamp::UNIX_EPOCH);
-        checks.fails("deliver/pager", "answered 500");
+        checks.mark_failing("deliver/pager", "answered 500");
         assert!(metrics.render().contains("watchfire_check_failing{check=\"deliver/pager\"} 1.0\n"));
-        checks.remove("deliver/pager");
+        checks.remove_check("deliver/pager");
         assert!(!metrics.render().contains("deliver/pager"));
     }
 
     #[test]
     fn long_reasons_are_cut_and_checks_are_bounded() {
         let checks = Checks::default();
-        checks.fails("a", &"é".repeat(1_000));
-        assert_eq!(checks.failing()[0].why.chars().count(), REASON_CHARS_MAX);
-        (0..2 * CHECKS_MAX).for_each(|n| checks.ok(&format!("check {n}")));
-        assert_eq!(checks.names().len(), CHECKS_MAX);
+        checks.mark_failing("a", &"é".repeat(1_000));
+        assert_eq!(checks.failing_checks()[0].why.chars().count(), REASON_CHARS_MAX);
+        (0..2 * CHECKS_MAX).for_each(|n| checks.mark_passing(&format!("check {n}")));
+        assert_eq!(checks.check_names().len(), CHECKS_MAX);
     }
 }

@@ -76,7 +76,7 @@ impl Metrics {
         let (delivery, store, signs) =
             (Delivery::register(&mut book), Stored::register(&mut book), Signs::register(&mut book));
         let service = Services::register(&mut book);
-        let registry = book.close();
+        let registry = book.into_registry();
         let (underway, watches, blind) = Default::default();
         let inner = Inner {
             registry,
@@ -103,14 +103,14 @@ impl Metrics {
     /// Returns all metrics in the Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        vector::render(&self.0.registry)
+        vector::render_prometheus_text(&self.0.registry)
     }
 
     /// Creates the series whose labels are fixed words.
     fn known_words(&self) {
-        self.0.start.build.of([env!("CARGO_PKG_VERSION")]).set(1.0);
+        self.0.start.build.with_labels([env!("CARGO_PKG_VERSION")]).set(1.0);
         for severity in Severity::ALL {
-            self.0.incident.opened.of([severity.as_str()]);
+            self.0.incident.opened.with_labels([severity.as_str()]);
         }
     }
 }
@@ -119,9 +119,9 @@ impl Metrics {
 impl Metrics {
     /// Records that a configuration was read and is in use. `hash` identifies its text, `watches` is the number of its
     /// watches, `now_s` is Unix seconds.
-    pub fn configured(&self, hash: &str, watches: usize, now_s: f64) {
+    pub fn record_config(&self, hash: &str, watches: usize, now_s: f64) {
         let start = &self.0.start;
-        start.config.of([hash]).set(1.0);
+        start.config.with_labels([hash]).set(1.0);
         start.config_loaded.set(1.0);
         start.config_loaded_at.set(now_s);
         start.started_at.set(now_s);
@@ -129,64 +129,64 @@ impl Metrics {
     }
 
     /// Creates the series of a chain in the configuration, and records the seconds between its blocks.
-    pub fn chain(&self, chain: &str, slot_seconds: f64) {
+    pub fn register_chain(&self, chain: &str, slot_seconds: f64) {
         let (of, labels) = (&self.0.chain, [chain]);
         for level in [&of.head, &of.head_time, &of.processed, &of.processed_time, &of.safe, &of.finalized, &of.skew] {
-            level.of(labels);
+            level.with_labels(labels);
         }
-        of.slot.of(labels).set(slot_seconds);
-        self.phase(chain, "boot");
+        of.slot.with_labels(labels).set(slot_seconds);
+        self.record_phase(chain, "boot");
         for count in [&of.blocks, &of.reorgs, &of.unverified] {
-            count.of(labels);
+            count.with_labels(labels);
         }
-        of.depth.of(labels);
-        of.blind_seconds.of(labels);
+        of.depth.with_labels(labels);
+        of.blind_seconds.with_labels(labels);
         for kind in BlindnessKind::ALL {
-            of.blind.of([chain, kind.name()]);
+            of.blind.with_labels([chain, kind.name()]);
         }
-        self.0.rpc.hedged.of(labels);
-        self.0.rpc.disagreement.of(labels);
+        self.0.rpc.hedged.with_labels(labels);
+        self.0.rpc.disagreement.with_labels(labels);
         let judging = &self.0.judging;
-        judging.decode_failures.of(labels);
+        judging.decode_failures.with_labels(labels);
         let to_commit = [&judging.head_to_commit, &judging.block_to_commit];
         for histogram in [&judging.judge, &judging.detection, &judging.commit].into_iter().chain(to_commit) {
-            histogram.of(labels);
+            histogram.with_labels(labels);
         }
     }
 
     /// Creates the series of a chain's endpoint. It counts as down until it is reported as up.
-    pub fn endpoint(&self, chain: &str, endpoint: &str) {
+    pub fn register_endpoint(&self, chain: &str, endpoint: &str) {
         let (of, labels) = (&self.0.endpoint, [chain, endpoint]);
         for level in [&of.up, &of.lag, &of.quarantined] {
-            level.of(labels);
+            level.with_labels(labels);
         }
-        of.strikes.of(labels);
+        of.strikes.with_labels(labels);
         for reason in REFUSALS {
-            self.0.chain.refused.of([chain, endpoint, reason]);
+            self.0.chain.refused.with_labels([chain, endpoint, reason]);
         }
     }
 
     /// Creates the series of a destination in the configuration.
-    pub fn destination(&self, destination: &str) {
+    pub fn register_destination(&self, destination: &str) {
         let of = &self.0.delivery;
         for level in [&of.failing, &of.pending, &of.oldest] {
-            level.of([destination]);
+            level.with_labels([destination]);
         }
         for outcome in ["sent", "dead"] {
-            of.ended.of([destination, outcome]);
+            of.ended.with_labels([destination, outcome]);
         }
         for outcome in ["sent", "retry", "refused"] {
-            of.attempts.of([destination, outcome]);
+            of.attempts.with_labels([destination, outcome]);
         }
         for histogram in [&of.seconds, &of.page] {
-            histogram.of([destination]);
+            histogram.with_labels([destination]);
         }
     }
 
     /// Creates the series of a path in the configuration with `n_steps` steps.
-    pub fn path(&self, path: &str, n_steps: usize) {
+    pub fn register_path(&self, path: &str, n_steps: usize) {
         for step in 1..=n_steps {
-            self.0.incident.escalations.of([path, &step.to_string()]);
+            self.0.incident.escalations.with_labels([path, &step.to_string()]);
         }
     }
 }
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn counters_are_named_as_they_are_scraped_and_values_are_escaped() {
         let metrics = Metrics::default();
-        metrics.rpc("main\"net", "primary", "eth_call", "ok", Duration::from_millis(3));
-        metrics.rpc("main\"net", "primary", "eth_call", "ok", Duration::from_millis(3));
+        metrics.record_rpc_request("main\"net", "primary", "eth_call", "ok", Duration::from_millis(3));
+        metrics.record_rpc_request("main\"net", "primary", "eth_call", "ok", Duration::from_millis(3));
         let text = metrics.render();
         for line in [
             "# HELP watchfire_rpc_requests_total Requests to nodes.",
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn only_one_phase_of_a_chain_holds() {
         let metrics = Metrics::default();
-        metrics.chain("mainnet", 12.0);
-        metrics.phase("mainnet", "live");
+        metrics.register_chain("mainnet", 12.0);
+        metrics.record_phase("mainnet", "live");
         let text = metrics.render();
         let holding: Vec<&str> =
             text.lines().filter(|line| line.starts_with("watchfire_chain_phase") && line.ends_with(" 1.0")).collect();
@@ -242,9 +242,9 @@ mod tests {
     fn watches_beyond_the_bound_share_one_series() {
         let metrics = Metrics::default();
         for n in 0..WATCHES_MAX + 50 {
-            metrics.verdict(&format!("watch {n}"), Some(Severity::High));
+            metrics.record_verdict(&format!("watch {n}"), Some(Severity::High));
         }
-        metrics.verdict("watch 7", None);
+        metrics.record_verdict("watch 7", None);
         let text = metrics.render();
         let series = text.lines().filter(|line| line.starts_with("watchfire_verdicts_total{")).count();
         assert_eq!(series, WATCHES_MAX + 2);
@@ -255,13 +255,13 @@ mod tests {
     #[test]
     fn time_counts_as_blind_once_however_many_reasons_there_are() {
         let metrics = Metrics::default();
-        metrics.blind("mainnet", "stale-head", true);
-        metrics.blind("mainnet", "unreachable", true);
-        metrics.passed(Duration::from_secs(2));
-        metrics.blind("mainnet", "stale-head", false);
-        metrics.passed(Duration::from_secs(1));
-        metrics.blind("mainnet", "unreachable", false);
-        metrics.passed(Duration::from_secs(4));
+        metrics.record_outage("mainnet", "stale-head", true);
+        metrics.record_outage("mainnet", "unreachable", true);
+        metrics.record_elapsed_time(Duration::from_secs(2));
+        metrics.record_outage("mainnet", "stale-head", false);
+        metrics.record_elapsed_time(Duration::from_secs(1));
+        metrics.record_outage("mainnet", "unreachable", false);
+        metrics.record_elapsed_time(Duration::from_secs(4));
         let text = metrics.render();
         assert!(text.contains("watchfire_blind_seconds_total{chain=\"mainnet\"} 3.0\n"), "{text}");
         assert!(text.contains("watchfire_blind{chain=\"mainnet\",kind=\"stale-head\"} 0.0\n"), "{text}");
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn what_was_dropped_in_all_is_counted_once() {
         let metrics = Metrics::default();
-        metrics.dropped("", "answers", 5);
-        metrics.dropped("", "answers", 5);
-        metrics.dropped("", "answers", 7);
+        metrics.record_dropped("", "answers", 5);
+        metrics.record_dropped("", "answers", 5);
+        metrics.record_dropped("", "answers", 7);
         assert!(metrics.render().contains("watchfire_queue_dropped_total{chain=\"\",queue=\"answers\"} 7\n"));
     }
 }

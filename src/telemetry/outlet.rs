@@ -52,32 +52,32 @@ impl Outlet {
         let waiting = Arc::<Waiting>::default();
         let (written, failure) = (waiting.clone(), Arc::<OnceLock<io::Error>>::default());
         let failed = failure.clone();
-        let write = move || write(out, &inbox, &written, &failed);
+        let write = move || write_lines(out, &inbox, &written, &failed);
         std::thread::Builder::new().name("watchfire-outlet".to_owned()).spawn(write)?;
         Ok(Self { jobs, waiting, dropped: Arc::default(), failure, line: Vec::new() })
     }
 
     /// Returns the number of lines waiting for the reader.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn waiting_lines(&self) -> usize {
         self.waiting.lines.load(Ordering::Relaxed)
     }
 
     /// Returns the number of lines dropped for lack of room.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub fn dropped_lines(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Returns the error of a failed write, such as a full disk. A closed reader is not a failure.
     #[must_use]
-    pub fn failure(&self) -> Option<&io::Error> {
+    pub fn write_failure(&self) -> Option<&io::Error> {
         self.failure.get()
     }
 
     /// Waits until all lines are written, at most about as long as `patience`, and returns whether they are.
     #[must_use]
-    pub fn finish(&self, patience: Duration) -> bool {
+    pub fn finish_within(&self, patience: Duration) -> bool {
         let (done, is_done) = sync_channel(1);
         let mut job = Job::Done(done);
         for _ in 0..=patience.as_millis() / LOOK.as_millis() {
@@ -94,7 +94,7 @@ impl Outlet {
         let size = line.len();
         let fits = self.waiting.add(size) <= BYTES_MAX;
         if !fits || self.jobs.try_send(Job::Line(line)).is_err() {
-            self.waiting.remove(size);
+            self.waiting.remove_line(size);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -107,7 +107,7 @@ impl Waiting {
         self.bytes.fetch_add(size, Ordering::Relaxed) + size
     }
 
-    fn remove(&self, size: usize) {
+    fn remove_line(&self, size: usize) {
         self.lines.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(size, Ordering::Relaxed);
     }
@@ -135,7 +135,7 @@ impl Write for Outlet {
     }
 }
 
-fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting, failure: &OnceLock<io::Error>) {
+fn write_lines(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting, failure: &OnceLock<io::Error>) {
     for job in jobs {
         match job {
             Job::Line(line) => {
@@ -145,7 +145,7 @@ fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting, failure: 
                 {
                     let _ = failure.set(error);
                 }
-                waiting.remove(line.len());
+                waiting.remove_line(line.len());
             }
             Job::Done(done) => drop(done.send(())),
         }
@@ -183,14 +183,14 @@ mod tests {
             write!(outlet, "line ").unwrap();
             writeln!(outlet, "{n}").unwrap();
         }
-        assert!(!outlet.finish(LOOK), "nothing is written while the reader stalls");
-        let dropped = usize::try_from(outlet.dropped()).unwrap();
+        assert!(!outlet.finish_within(LOOK), "nothing is written while the reader stalls");
+        let dropped = usize::try_from(outlet.dropped_lines()).unwrap();
         // The thread may already have taken one line from the queue.
         assert!((49..=50).contains(&dropped), "{dropped}");
-        assert_eq!(outlet.waiting(), n_lines - dropped);
+        assert_eq!(outlet.waiting_lines(), n_lines - dropped);
         drop(stalled);
-        assert!(outlet.finish(SOON));
-        assert_eq!(outlet.waiting(), 0);
+        assert!(outlet.finish_within(SOON));
+        assert_eq!(outlet.waiting_lines(), 0);
         let text = String::from_utf8(read.lock().unwrap().clone()).unwrap();
         let expected: Vec<String> = (0..n_lines - dropped).map(|n| format!("line {n}")).collect();
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
@@ -205,10 +205,10 @@ mod tests {
         for _ in 0..20 {
             outlet.write_all(line.as_bytes()).unwrap();
         }
-        assert_eq!(outlet.dropped(), 4);
+        assert_eq!(outlet.dropped_lines(), 4);
         drop(stalled);
-        assert!(outlet.finish(SOON));
+        assert!(outlet.finish_within(SOON));
         outlet.write_all(line.as_bytes()).unwrap();
-        assert_eq!(outlet.dropped(), 4, "there is room again");
+        assert_eq!(outlet.dropped_lines(), 4, "there is room again");
     }
 }

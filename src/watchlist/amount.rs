@@ -71,16 +71,16 @@ impl<'a> Number<'a> {
     }
 
     /// Reads a string or an integer; anything else is a problem.
-    pub(super) fn read(value: &Value<'a>, problems: &mut Problems) -> Option<At<Self>> {
+    pub(super) fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<At<Self>> {
         if value.is_broken() {
             return None;
         }
         let spot = value.spot();
-        match value.raw() {
+        match value.raw_toml() {
             DeValue::String(_) => match Self::parse(value.as_str()?) {
                 Ok(number) => Some(At { value: number, spot }),
                 Err((message, hint)) => {
-                    problems.push(spot.problem(message).hint(hint));
+                    problems.push(spot.problem(message).with_hint(hint));
                     None
                 }
             },
@@ -96,13 +96,14 @@ impl<'a> Number<'a> {
             DeValue::Float(float) => {
                 let hint = format!("write it in quotes with its unit: \"{} ether\"", float.as_str());
                 problems.push(
-                    spot.problem(format!("`{}` is a float, and money is counted exactly", value.name())).hint(hint),
+                    spot.problem(format!("`{}` is a float, and money is counted exactly", value.name()))
+                        .with_hint(hint),
                 );
                 None
             }
             _ => {
                 let usage = "write an integer, or a string such as \"250 ether\"";
-                problems.push(spot.problem(format!("`{}` must be an amount", value.name())).hint(usage));
+                problems.push(spot.problem(format!("`{}` must be an amount", value.name())).with_hint(usage));
                 None
             }
         }
@@ -111,7 +112,7 @@ impl<'a> Number<'a> {
     /// Returns the number in the smallest unit of a token with this many decimals, without its sign.
     ///
     /// Returns an error that describes the problem.
-    pub(super) fn scaled(&self, decimals: u8) -> Result<U256, String> {
+    pub(super) fn in_smallest_unit(&self, decimals: u8) -> Result<U256, String> {
         if self.mantissa.is_zero() {
             return Ok(U256::ZERO);
         }
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     fn scaled(text: &str, decimals: u8) -> Result<String, String> {
-        Number::parse(text).map_err(|(message, _)| message)?.scaled(decimals).map(|value| value.to_string())
+        Number::parse(text).map_err(|(message, _)| message)?.in_smallest_unit(decimals).map(|value| value.to_string())
     }
 
     #[test]

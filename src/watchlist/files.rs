@@ -31,7 +31,7 @@ pub struct Memory(BTreeMap<PathBuf, Arc<SourceFile>>);
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Arc<SourceFile>, Box<Problem>> {
-        SourceFile::read(path)
+        SourceFile::read_file(path)
     }
 
     fn names(&self, directory: &Path) -> Vec<String> {
@@ -61,7 +61,7 @@ impl Files for Memory {
     fn read(&self, path: &Path) -> Result<Arc<SourceFile>, Box<Problem>> {
         self.0.get(path).cloned().ok_or_else(|| {
             let shown = path.display().to_string();
-            Box::new(SourceFile::new(shown.clone(), "").spot(0..0).problem(format!("there is no `{shown}`")))
+            Box::new(SourceFile::new(shown.clone(), "").spot_at(0..0).problem(format!("there is no `{shown}`")))
         })
     }
 
@@ -78,7 +78,7 @@ impl Files for Memory {
 /// Returns the files that match `pattern`, ordered by name: one file, or `dir/*.toml` with a `*` in the last segment.
 ///
 /// Returns `None` for a `*` anywhere else.
-pub(super) fn glob(files: &dyn Files, base: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
+pub(super) fn expand_glob(files: &dyn Files, base: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
     let path = base.join(pattern);
     if !pattern.contains('*') {
         return Some(vec![path]);
@@ -88,13 +88,14 @@ pub(super) fn glob(files: &dyn Files, base: &Path, pattern: &str) -> Option<Vec<
     if directory.to_str().is_none_or(|text| text.contains('*')) || !last.contains('*') {
         return None;
     }
-    let mut names: Vec<String> = files.names(directory).into_iter().filter(|name| fits(name, last)).collect();
+    let mut names: Vec<String> =
+        files.names(directory).into_iter().filter(|name| matches_pattern(name, last)).collect();
     names.sort();
     Some(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
 /// Checks whether `name` matches a pattern of literal pieces with `*` between them. A hidden file matches none.
-fn fits(name: &str, pattern: &str) -> bool {
+fn matches_pattern(name: &str, pattern: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else { return false };
     let mut pieces: Vec<&str> = pieces.collect();
@@ -115,7 +116,7 @@ mod tests {
     fn found(pattern: &str) -> Option<Vec<String>> {
         let names = ["w/b.toml", "w/a.toml", "w/.a.toml", "w/a.txt", "w/deep/c.toml", "x.toml"];
         let files = Memory::new(names.map(|name| (name, "")));
-        let paths = glob(&files, Path::new(""), pattern)?;
+        let paths = expand_glob(&files, Path::new(""), pattern)?;
         Some(paths.iter().map(|path| path.display().to_string()).collect())
     }
 
@@ -136,8 +137,8 @@ mod tests {
 
     #[test]
     fn pieces_between_stars_stand_in_order() {
-        assert!(fits("treasury-main.toml", "t*-m*.toml"));
-        assert!(!fits("m-t.toml", "t*-m*.toml"));
-        assert!(!fits("ab", "ab*b"));
+        assert!(matches_pattern("treasury-main.toml", "t*-m*.toml"));
+        assert!(!matches_pattern("m-t.toml", "t*-m*.toml"));
+        assert!(!matches_pattern("ab", "ab*b"));
     }
 }

@@ -1,7 +1,7 @@
 //! Weekly hours as people write them: `Fri 08:00-18:00 Europe/Zurich`.
 
 use crate::classify::rule::{Hours, Span, Weekly};
-use crate::settings::nearest;
+use crate::settings::nearest_name;
 use jiff::tz::TimeZone;
 
 /// Monday is bit 0.
@@ -17,8 +17,8 @@ const MOMENTS_USAGE: &str = "write moments such as \"Fri 18:00 Europe/Berlin\"";
 /// every day. `22:00-06:00` ends the next morning.
 ///
 /// Returns an error with the problem and the accepted form.
-pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
-    let (spans, zone) = zoned(text, USAGE)?;
+pub(super) fn parse_hours(text: &str) -> Result<Hours, (String, String)> {
+    let (spans, zone) = split_time_zone(text, USAGE)?;
     Ok(Hours { text: text.trim().into(), zone, spans: parse_spans(spans)? })
 }
 
@@ -26,8 +26,8 @@ pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
 /// without days apply to every day.
 ///
 /// Returns an error with the problem and the accepted form.
-pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
-    let (words, zone) = zoned(text, MOMENTS_USAGE)?;
+pub(super) fn parse_moments(text: &str) -> Result<Weekly, (String, String)> {
+    let (words, zone) = split_time_zone(text, MOMENTS_USAGE)?;
     let mut moments = Vec::new();
     let (mut days, mut timed) = (0u8, true);
     for word in words.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
@@ -35,7 +35,7 @@ pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
             days = if timed { named } else { days | named };
             timed = false;
         } else {
-            let minute = minute(word).filter(|minute| *minute < MINUTES_OF_A_DAY);
+            let minute = parse_minute_of_day(word).filter(|minute| *minute < MINUTES_OF_A_DAY);
             let Some(minute) = minute else {
                 let message = format!("`{word}` is neither a day such as `Fri` nor a time such as `18:00`");
                 return Err((message, MOMENTS_USAGE.to_owned()));
@@ -51,10 +51,10 @@ pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
 }
 
 /// Splits off the time zone: returns the text before it, and the zone.
-fn zoned<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String, String)> {
+fn split_time_zone<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String, String)> {
     let trimmed = text.trim();
     let (spans, zone) = trimmed.rsplit_once(char::is_whitespace).unwrap_or((trimmed, ""));
-    if zone.is_empty() || zone.starts_with(|c: char| c.is_ascii_digit()) || day(zone).is_some() {
+    if zone.is_empty() || zone.starts_with(|c: char| c.is_ascii_digit()) || parse_weekday(zone).is_some() {
         return Err((format!("`{text}` names no time zone"), usage.to_owned()));
     }
     let tz = TimeZone::get(zone).map_err(|_| (format!("`{zone}` is not a time zone"), place_for(zone)))?;
@@ -99,7 +99,7 @@ fn place_for(zone: &str) -> String {
     }
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     let places = known.iter().map(String::as_str).filter(|name| name.contains('/') && !name.starts_with("Etc/"));
-    match nearest(zone, places) {
+    match nearest_name(zone, places) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "name a place of the IANA database, such as `Europe/Zurich`, or `UTC`".to_owned(),
     }
@@ -131,8 +131,8 @@ fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
 
 /// Parses `Fri`, `Mon-Fri` or `Sat-Mon`.
 fn parse_days(word: &str) -> Option<u8> {
-    let Some((first, last)) = word.split_once('-') else { return day(word).map(|index| 1 << index) };
-    let (mut index, last) = (day(first)?, day(last)?);
+    let Some((first, last)) = word.split_once('-') else { return parse_weekday(word).map(|index| 1 << index) };
+    let (mut index, last) = (parse_weekday(first)?, parse_weekday(last)?);
     let mut mask = 1 << index;
     while index != last {
         index = (index + 1) % 7;
@@ -141,7 +141,7 @@ fn parse_days(word: &str) -> Option<u8> {
     Some(mask)
 }
 
-fn day(word: &str) -> Option<usize> {
+fn parse_weekday(word: &str) -> Option<usize> {
     DAYS.iter().position(|name| name.eq_ignore_ascii_case(word))
 }
 
@@ -149,7 +149,7 @@ fn day(word: &str) -> Option<usize> {
 fn parse_times(word: &str) -> Result<(u16, u16), String> {
     let usage = || format!("`{word}` is neither a day such as `Fri` nor hours such as `08:00-18:00`");
     let (from, until) = word.split_once('-').ok_or_else(usage)?;
-    let (from, until) = (minute(from).ok_or_else(usage)?, minute(until).ok_or_else(usage)?);
+    let (from, until) = (parse_minute_of_day(from).ok_or_else(usage)?, parse_minute_of_day(until).ok_or_else(usage)?);
     if from == until || from == MINUTES_OF_A_DAY {
         return Err(format!("`{word}` is an empty span, so the rule could never hold"));
     }
@@ -157,7 +157,7 @@ fn parse_times(word: &str) -> Result<(u16, u16), String> {
     Ok((from, if until == 0 { MINUTES_OF_A_DAY } else { until }))
 }
 
-fn minute(text: &str) -> Option<u16> {
+fn parse_minute_of_day(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     if !digits(hour, 2) || !digits(minute, 2) || minute.len() != 2 {
@@ -173,12 +173,12 @@ mod tests {
     use super::*;
 
     fn spans(text: &str) -> Vec<(u8, u16, u16)> {
-        let hours = parse(text).unwrap_or_else(|(message, _)| panic!("{message}"));
+        let hours = parse_hours(text).unwrap_or_else(|(message, _)| panic!("{message}"));
         hours.spans.iter().map(|span| (span.days, span.from, span.until)).collect()
     }
 
     fn refused(text: &str) -> String {
-        let (message, hint) = parse(text).expect_err(text);
+        let (message, hint) = parse_hours(text).expect_err(text);
         format!("{message} | {hint}")
     }
 
@@ -200,11 +200,11 @@ mod tests {
 
     #[test]
     fn moments_read_as_people_write_them() {
-        let read = |text: &str| moments(text).unwrap_or_else(|(message, _)| panic!("{message}")).moments;
+        let read = |text: &str| parse_moments(text).unwrap_or_else(|(message, _)| panic!("{message}")).moments;
         assert_eq!(read("Fri 18:00 Europe/Zurich"), [(1 << 4, 1080)]);
         assert_eq!(read("09:00 UTC"), [(EVERY_DAY, 540)]);
         assert_eq!(read("Mon,Wed 09:00,17:00 UTC"), [(0b101, 540), (0b101, 1020)]);
-        let refused = |text: &str| moments(text).expect_err(text).0;
+        let refused = |text: &str| parse_moments(text).expect_err(text).0;
         assert_eq!(refused("Fri 18:00"), "`Fri 18:00` names no time zone");
         assert_eq!(refused("Fri UTC"), "`Fri` names no time");
         assert_eq!(refused("Fri 24:00 UTC"), "`24:00` is neither a day such as `Fri` nor a time such as `18:00`");

@@ -33,8 +33,8 @@ use std::path::Path;
 /// # Errors
 ///
 /// Returns every problem of every file. With [`Secrets::Resolve`], a missing secret is one of them.
-pub fn load(path: &Path, secrets: Secrets) -> Result<Config, Problems> {
-    compile(path, &Disk, secrets)
+pub fn load_config(path: &Path, secrets: Secrets) -> Result<Config, Problems> {
+    compile_config(path, &Disk, secrets)
 }
 
 /// Reads a configuration from `files`. The disk and the environment are accessed only for secrets.
@@ -42,6 +42,6 @@ pub fn load(path: &Path, secrets: Secrets) -> Result<Config, Problems> {
 /// # Errors
 ///
 /// Returns the same errors as [`load`].
-pub fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
-    compile::compile(path, files, secrets)
+pub fn compile_config(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
+    compile::compile_config(path, files, secrets)
 }

@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, TestRng, TestRunner},
 };
 use watchfire::{
-    abi::{Abi, Budget, Decoded, Event, Flaws, Function, Kind, Opaque, Param, bundled, encode, multisend},
+    abi::{Abi, Budget, Decoded, Event, Flaws, Function, Kind, Opaque, Param, bundled, encode_values, multisend},
     model::value::Value,
 };
 
@@ -91,7 +91,7 @@ fn within_width(value: &DynSolValue) -> bool {
 fn decode(function: &Function, data: &Bytes) -> Result<Result<Decoded, Opaque>, TestCaseError> {
     let mut budget = Budget::default();
     let before = budget.nodes_left();
-    let (decoded, held) = peak(|| function.decode(data, &mut budget));
+    let (decoded, held) = peak(|| function.decode_arguments(data, &mut budget));
     let spent = (before - budget.nodes_left()) as usize;
     // Sharing a buffer for the first time costs a few words of bookkeeping.
     prop_assert!(
@@ -108,7 +108,7 @@ fn decoding_agrees_with_the_oracle_on_honest_and_damaged_encodings() {
         let mut entropy = Entropy::new(bytes);
         let function = function(&params(&mut entropy, Types::Sane));
         let honest: Vec<Value> = function.inputs.iter().map(|input| value(&mut entropy, &input.kind)).collect();
-        let data = encode(&function.inputs, &honest).unwrap_or_else(|e| panic!("{e}"));
+        let data = encode_values(&function.inputs, &honest).unwrap_or_else(|e| panic!("{e}"));
         let alloy = DynSolType::Tuple(
             function.inputs.iter().map(|i| DynSolType::parse(&i.ty).unwrap_or_else(|e| panic!("{e}"))).collect(),
         );
@@ -127,7 +127,7 @@ fn decoding_agrees_with_the_oracle_on_honest_and_damaged_encodings() {
         let mut damaged = data;
         for i in 0..DAMAGES {
             if i % 4 == 0 {
-                damaged = encode(&function.inputs, &honest).unwrap_or_else(|e| panic!("{e}"));
+                damaged = encode_values(&function.inputs, &honest).unwrap_or_else(|e| panic!("{e}"));
             }
             damage(&mut entropy, &mut damaged);
             judge(&function, &alloy, &damaged.clone().into())?;
@@ -143,7 +143,7 @@ fn judge(function: &Function, alloy: &DynSolType, data: &Bytes) -> Result<(), Te
         Ok(decoded) => {
             let values = values(&decoded);
             // Masked and cut values still fit their types.
-            let again = encode(&function.inputs, &values).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let again = encode_values(&function.inputs, &values).map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert_eq!(decoded.flaws.is_empty(), again == **data, "{}: {}", function.signature, decoded.flaws);
             match (canonical, all_as_alloy(&function.inputs, &values)) {
                 (Some(theirs), ours) => {
@@ -171,7 +171,8 @@ fn types_of_no_size_and_bytes_of_no_shape_end_in_values_or_a_reason() {
             data.extend(U256::from(entropy.below(256)).to_be_bytes::<32>());
         }
         if let Ok(decoded) = decode(&function, &data.clone().into())? {
-            let again = encode(&function.inputs, &values(&decoded)).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let again =
+                encode_values(&function.inputs, &values(&decoded)).map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert_eq!(decoded.flaws.is_empty(), again == data, "{}", function.signature);
         }
         Ok(())
@@ -190,14 +191,15 @@ fn a_list_without_flaws_packs_to_the_same_bytes() {
                 (entropy.byte() % 2, to, U256::from(entropy.byte()), data.as_bytes().cloned().unwrap_or_default())
             })
             .collect();
-        let mut list = multisend::pack(calls.iter().map(|(op, to, wei, data)| (*op, *to, *wei, &data[..])));
+        let mut list = multisend::encode_multisend(calls.iter().map(|(op, to, wei, data)| (*op, *to, *wei, &data[..])));
         for _ in 0..4 {
             let mut budget = Budget::default();
             let data = Bytes::from(list.clone());
-            let (read, held) = peak(|| multisend::items(&data, &mut budget));
+            let (read, held) = peak(|| multisend::decode_multisend(&data, &mut budget));
             prop_assert!(held <= 4096, "{held}");
             if let Ok((items, flaws)) = read {
-                let again = multisend::pack(items.iter().map(|i| (i.operation, i.to, i.value, &i.data[..])));
+                let again =
+                    multisend::encode_multisend(items.iter().map(|i| (i.operation, i.to, i.value, &i.data[..])));
                 let known = items.iter().all(|item| item.operation < 2);
                 prop_assert_eq!(flaws.is_empty(), again == list && known, "{}", flaws);
             }
@@ -209,7 +211,8 @@ fn a_list_without_flaws_packs_to_the_same_bytes() {
 
 #[test]
 fn a_log_of_any_bytes_ends_in_values_or_a_reason() {
-    let events: Vec<&Event> = bundled::all().into_iter().flat_map(|(_, abi)| abi.all_events()).map(|e| &**e).collect();
+    let events: Vec<&Event> =
+        bundled::bundled_abis().into_iter().flat_map(|(_, abi)| abi.all_events()).map(|e| &**e).collect();
     for_all(10_000, 300, |bytes| {
         let mut entropy = Entropy::new(bytes);
         let event = events[entropy.below(events.len())];
@@ -222,7 +225,7 @@ fn a_log_of_any_bytes_ends_in_values_or_a_reason() {
             data.extend(U256::from(entropy.below(300)).to_be_bytes::<32>());
         }
         damage(&mut entropy, &mut data);
-        let _ = event.decode(&topics, &data.into(), &mut Budget::default());
+        let _ = event.decode_log(&topics, &data.into(), &mut Budget::default());
         Ok(())
     });
 }
@@ -253,7 +256,7 @@ fn bombs_go_off_in_a_sandbox() {
     for (signature, data) in bombs {
         let function = Function::parse(signature).unwrap_or_else(|e| panic!("{e}"));
         let data = Bytes::from(data);
-        let (decoded, held) = peak(|| function.decode(&data, &mut Budget::default()));
+        let (decoded, held) = peak(|| function.decode_arguments(&data, &mut Budget::default()));
         assert!(decoded.is_err(), "{signature}: {decoded:?}");
         assert!(held < 512 << 10, "{signature} of {} bytes held {held}", data.len());
     }
@@ -264,7 +267,8 @@ fn showing_a_decoded_bomb_stays_of_its_order() {
     // Four thousand values that share one payload of a kilobyte: within a roomy budget, so that there is something to show.
     let data = Bytes::from(alias_bomb(1, 4000, 1024));
     let function = Function::parse("f(bytes[])").unwrap_or_else(|e| panic!("{e}"));
-    let decoded = function.decode(&data, &mut Budget::new(5000, 1, 8 << 20)).unwrap_or_else(|e| panic!("{e}"));
+    let decoded =
+        function.decode_arguments(&data, &mut Budget::new(5000, 1, 8 << 20)).unwrap_or_else(|e| panic!("{e}"));
     let (line, held) = peak(|| decoded.args[0].to_string());
     assert!(line.len() < 4096 && held < 16 << 10, "{held}");
 }

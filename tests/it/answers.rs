@@ -64,9 +64,9 @@ fn heart(kind: &str, url: &str, dir: &std::path::Path) -> HeartbeatTarget {
     let file = SourceFile::new(dir.join("watch.toml").display().to_string(), text);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let all = document.table().table("heartbeat", &mut problems).unwrap();
-    let entries = all.entries();
-    let heart = pulse::parse("switch", entries[0].1.table(&mut problems).unwrap(), &mut problems);
+    let all = document.root_table().table("heartbeat", &mut problems).unwrap();
+    let entries = all.into_entries();
+    let heart = pulse::parse_heartbeat("switch", entries[0].1.table(&mut problems).unwrap(), &mut problems);
     assert!(problems.is_empty(), "{}", problems.render(false));
     heart.unwrap()
 }

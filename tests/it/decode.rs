@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use watchfire::abi::{Abi, bundled};
-use watchfire::decode::{Library, Subject, Subjects, decode};
+use watchfire::decode::{Library, Subject, Subjects, decode_block};
 use watchfire::model::activity::Note;
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId, parse};
@@ -67,17 +67,17 @@ impl World {
                 "Box" => (Kind::Contract, (*plain).clone()),
                 "Payer" => (Kind::Eoa, Abi::default()),
                 l if l.starts_with("MultiSendCallOnly") => {
-                    subjects.library(address, Library::MultiSendCallOnly);
+                    subjects.insert_library(address, Library::MultiSendCallOnly);
                     continue;
                 }
                 l if l.starts_with("MultiSend") => {
-                    subjects.library(address, Library::MultiSend);
+                    subjects.insert_library(address, Library::MultiSend);
                     continue;
                 }
                 _ => continue,
             };
             let subject = Subject { watch: WatchId(n), kind, abi: Arc::new(abi), rule_abi: none.clone() };
-            subjects.watch(address, subject);
+            subjects.insert_subject(address, subject);
             n += 1;
         }
         Self { subjects, names }
@@ -87,7 +87,7 @@ impl World {
     async fn tell(&self, anvil: &Anvil, tx: B256, told: &mut String) {
         let block = block_of(anvil, tx).await;
         let mut answers = Answers::new();
-        let mut decoded = decode(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
+        let mut decoded = decode_block(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
         while !decoded.wanted.is_empty() {
             for read in std::mem::take(&mut decoded.wanted) {
                 let at = json!({ "blockHash": block.at.hash, "requireCanonical": false });
@@ -102,7 +102,7 @@ impl World {
                 };
                 answers.insert(read, answer);
             }
-            decoded = decode(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
+            decoded = decode_block(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
         }
         for (index, activity) in decoded.activities.iter().enumerate().filter(|(_, a)| a.tx == tx) {
             writeln!(told, "  {index:>2} {}", self.line(activity)).expect("a string takes it");
@@ -158,5 +158,5 @@ async fn block_of(anvil: &Anvil, tx: B256) -> Block {
     let hash = anvil.receipt(tx).await.block_hash;
     let block = anvil.rpc("eth_getBlockByHash", json!([hash, true])).await;
     let receipts = anvil.rpc("eth_getBlockReceipts", json!([hash])).await;
-    parse::block(&block.to_string(), &receipts.to_string()).expect("a real node's block parses")
+    parse::parse_block(&block.to_string(), &receipts.to_string()).expect("a real node's block parses")
 }

@@ -77,11 +77,11 @@ async fn a_pause_the_destination_asks_for_holds_back_everything_to_it() {
     desk.clock.advance(SignedDuration::from_secs(119));
     worker.drain().await.unwrap();
     assert_eq!((inbox.received().len(), calm.received().len()), (1, 1));
-    assert!(worker.health().of("a").last_error.is_some());
+    assert!(worker.health().condition_of("a").last_error.is_some());
     desk.clock.advance(SignedDuration::from_secs(1));
     worker.drain().await.unwrap();
     assert_eq!((inbox.received().len(), calm.received().len()), (3, 1));
-    assert_eq!(worker.health().of("a").last_error, None);
+    assert_eq!(worker.health().condition_of("a").last_error, None);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn what_is_refused_is_a_dead_letter_at_once_and_the_next_message_goes_out(
     );
     assert!(elsewhere.received().is_empty(), "a redirect was followed");
     // A dead letter can be sent again, under its old key.
-    assert!(desk.store.revive(&dead[0].delivery.key, desk.now_ms()).await.unwrap());
+    assert!(desk.store.revive_dead_letter(&dead[0].delivery.key, desk.now_ms()).await.unwrap());
     desk.after(0).await;
     let received = inbox.received();
     assert_eq!((received.len(), id(&received[4])), (5, id(&received[0])));
@@ -170,7 +170,7 @@ async fn a_message_in_the_hands_of_a_worker_that_died_is_sent_again_under_its_ke
     let inbox = Inbox::start().await;
     let desk = Desk::with_hook(&inbox, "").await;
     desk.write(vec![trigger(1, "hook")]).await;
-    let lost = desk.store.lease(desk.now_ms(), 1, 30_000, vec!["hook".to_owned()]).await.unwrap();
+    let lost = desk.store.lease_any_budget(desk.now_ms(), 1, 30_000, vec!["hook".to_owned()]).await.unwrap();
     desk.after(29).await;
     assert!(inbox.received().is_empty());
     desk.after(1).await;
@@ -203,7 +203,7 @@ async fn a_destination_that_hangs_holds_up_itself_alone() {
     let desk = Desk::new(&config, &[]).await;
     desk.write((1..=50).map(|n| line(n, "a")).collect()).await;
     let worker = desk.worker();
-    let (nudge, stop) = (worker.nudge(), Stop::new());
+    let (nudge, stop) = (worker.wake_handle(), Stop::new());
     let running = tokio::spawn(worker.run(stop.clone()));
     hanging.wait_for(16).await;
     desk.write((51..=60).map(|n| line(n, "b")).collect()).await;
@@ -276,7 +276,7 @@ async fn no_secret_reaches_a_log_a_line_or_the_store() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber =
-        watchfire::telemetry::subscriber(move || writer.clone(), "trace", watchfire::telemetry::Form::Text, false);
+        watchfire::telemetry::log_subscriber(move || writer.clone(), "trace", watchfire::telemetry::Form::Text, false);
     let _guard = tracing::subscriber::set_default(subscriber);
     // Each answer repeats what it was sent, as a helpful server does.
     let known = format!("nothing at {room}, /services/T0000PLANTED/B0000PLANTED/x, B0000PLANTED, token=t0kenPLANTED");

@@ -68,14 +68,14 @@ async fn recorded(anvil: &Anvil) -> Vec<u8> {
         let (from, until) = (from.to_string(), until.to_string());
         let done = watch.run(&["tape", "record", &file, "--from-block", &from, "--until-block", &until]);
         assert!(matches!(done.code, 0 | 1), "{}", done.stderr);
-        let tape = Tape::load(&watch.path(&file)).expect("the recorder's tape can be read");
+        let tape = Tape::load_file(&watch.path(&file)).expect("the recorder's tape can be read");
         for stretch in tape.stretches {
             for block in stretch.blocks {
                 if let Some(caption) = captions.get(&block.block.at.hash) {
-                    writer.caption(caption).expect("a vector takes it");
+                    writer.write_caption(caption).expect("a vector takes it");
                 }
                 let raw = block.raw.as_ref().expect("a loaded tape keeps the node's text");
-                writer.block(block.block.link(), raw, &block.reads).expect("a vector takes it");
+                writer.write_block(block.block.link(), raw, &block.reads).expect("a vector takes it");
             }
         }
     }
@@ -94,7 +94,7 @@ async fn the_bundled_tape_is_what_a_real_node_says_of_the_story() {
     assert!(fresh.len() < 1_000_000, "{} bytes are too many to carry along", fresh.len());
     let tape = |bytes: &[u8]| {
         let reader = watchfire::source::tape::Reader::new(std::io::Cursor::new(bytes.to_vec())).expect("a tape");
-        Tape::collect(reader).expect("a whole tape")
+        Tape::from_reader(reader).expect("a whole tape")
     };
     let (fresh, bundled) = (tape(&fresh), tape(&std::fs::read(&path).expect("the tape is there")));
     assert_eq!(fresh.stretches.len(), 2);

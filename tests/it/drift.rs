@@ -15,7 +15,7 @@ use watchfire::escalate;
 use watchfire::model::ChainId;
 use watchfire::model::incident::State;
 use watchfire::pipeline::{Committed, Watcher};
-use watchfire::runtime::{Clock, millis};
+use watchfire::runtime::{Clock, steady_millis};
 use watchfire::source::Step;
 use watchfire::store::{Filter, Store};
 use watchfire::watchlist::Config;
@@ -75,20 +75,20 @@ impl Case {
 
     async fn newest(&mut self) -> Committed {
         let step = Step { retract: vec![], append: vec![self.stage.newest().await] };
-        self.watcher.apply(step, self.stage.reader()).await.expect("it is committed")
+        self.watcher.apply_step(step, self.stage.reader()).await.expect("it is committed")
     }
 
     /// Live incidents.
     async fn live(&self) -> usize {
-        self.store.incidents(Filter::live()).await.expect("the store answers").len()
+        self.store.list_incidents(Filter::live_only()).await.expect("the store answers").len()
     }
 
     async fn close(&self) {
-        let now = millis(&*self.clock);
-        for incident in self.store.incidents(Filter::live()).await.expect("the store answers") {
-            let close = move |incident: &_| escalate::resolve(incident, "somebody on duty", now);
+        let now = steady_millis(&*self.clock);
+        for incident in self.store.list_incidents(Filter::live_only()).await.expect("the store answers") {
+            let close = move |incident: &_| escalate::resolve_incident(incident, "somebody on duty", now);
             self.store
-                .answer(incident.id, now, Some(u32::MAX), close)
+                .commit_response(incident.id, now, Some(u32::MAX), close)
                 .await
                 .expect("the store takes it")
                 .expect("it is live");
@@ -99,7 +99,9 @@ impl Case {
 
 async fn open(book: &Arc<Config>, store: &Store, clock: &Arc<Hands>) -> Watcher {
     let chain = Arc::new(book.chains[0].clone());
-    Watcher::open(book.clone(), chain, store.clone(), clock.clone(), Arc::new(Notify::new())).await.expect("it opens")
+    Watcher::resume_from_store(book.clone(), chain, store.clone(), clock.clone(), Arc::new(Notify::new()))
+        .await
+        .expect("it opens")
 }
 
 #[tokio::test(flavor = "multi_thread")]

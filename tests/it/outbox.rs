@@ -187,7 +187,7 @@ async fn a_page_leaves_while_the_feed_hangs() {
     inbox.script(vec![Answer::Hang; 16]);
     desk.write((1..=40).map(|lane| of_lane(lane, 0)).collect()).await;
     let worker = desk.worker();
-    let (nudge, stop) = (worker.nudge(), watchfire::runtime::Stop::new());
+    let (nudge, stop) = (worker.wake_handle(), watchfire::runtime::Stop::new());
     let running = tokio::spawn(worker.run(stop.clone()));
     inbox.wait_for(16).await;
     desk.write(vec![trigger(1, "hook")]).await;

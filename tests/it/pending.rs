@@ -20,7 +20,7 @@ use std::time::Duration;
 use watchfire::model::ChainId;
 use watchfire::model::incident::State;
 use watchfire::pipeline::{EXPIRES_MS, PendingWatcher};
-use watchfire::runtime::{ManualClock, Stop, instant};
+use watchfire::runtime::{ManualClock, Stop, monotonic_now};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Mempool, Node, Pool};
 use watchfire::store::{Filter, Store};
@@ -98,10 +98,10 @@ path = "treasury"
     }
 
     pub(crate) async fn until(&self, what: &str, enough: impl Fn() -> bool) {
-        let deadline = instant() + PATIENCE;
+        let deadline = monotonic_now() + PATIENCE;
         while !enough() {
             let (told, log) = (self.told(), self.watch.log());
-            assert!(instant() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
+            assert!(monotonic_now() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -302,15 +302,15 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let path = stage.watch.path("watchfire.toml");
-    let book = watchfire::watchlist::load(&path, Secrets::NamesOnly).expect("it compiles");
+    let book = watchfire::watchlist::load_config(&path, Secrets::NamesOnly).expect("it compiles");
     let (chain, clock) = (Arc::new(book.chains[0].clone()), ManualClock::new(Timestamp::UNIX_EPOCH));
     let store = Store::open(&book.store).await.expect("the program left it");
     let endpoint = Endpoint { name: "local".into(), url: stage.anvil.ws_url().into() };
     let pool: Pool = Node::new(&endpoint, ChainId(31_337), Deadlines::default()).expect("an address").into();
     let (book, shared) = (Arc::new(book), Arc::new(clock.clone()));
-    let opened = PendingWatcher::open(book, chain, store.clone(), shared, Arc::default()).await;
+    let opened = PendingWatcher::resume_from_store(book, chain, store.clone(), shared, Arc::default()).await;
     let (mut pendings, stop) = (opened.expect("it opens"), Stop::new());
-    let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
+    let mut mempool = Mempool::spawn_listeners(&pool, &pendings.mempool_interest(), &stop);
     // Whatever is sent before it listens is not heard of.
     let mut nonce = 0;
     let heard = loop {
@@ -320,21 +320,21 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
             break heard;
         }
     };
-    pendings.hear(&heard, &pool).await.expect("it is committed");
-    assert_eq!(pendings.waiting(), 1);
+    pendings.judge_announced(&heard, &pool).await.expect("it is committed");
+    assert_eq!(pendings.pending_count(), 1);
     stage.anvil.rpc("anvil_dropTransaction", json!([heard[0].hash])).await;
     clock.advance(SignedDuration::from_millis(EXPIRES_MS as i64 - 1));
-    assert!(pendings.look(&pool).await.expect("it looks").lines.is_empty());
+    assert!(pendings.update_pending(&pool).await.expect("it looks").lines.is_empty());
     clock.advance(SignedDuration::from_millis(1));
-    let plan = pendings.look(&pool).await.expect("it looks");
+    let plan = pendings.update_pending(&pool).await.expect("it looks");
     let told: Vec<&str> = plan.deliveries.iter().map(|delivery| delivery.kind.as_str()).collect();
-    assert_eq!((told, pendings.waiting()), (vec!["retract", "resolve"], 0));
-    let incidents = store.incidents(Filter::default()).await.expect("the store is read");
+    assert_eq!((told, pendings.pending_count()), (vec!["retract", "resolve"], 0));
+    let incidents = store.list_incidents(Filter::default()).await.expect("the store is read");
     assert_eq!(incidents.len(), 1);
     assert_eq!((incidents[0].state, incidents[0].close_reason.as_deref()), (State::Resolved, Some("expired")));
     // Announced once more, it is the same that ended.
-    let again = pendings.hear(&heard, &pool).await.expect("it is committed");
-    assert!(again.lines.is_empty() && pendings.waiting() == 0);
+    let again = pendings.judge_announced(&heard, &pool).await.expect("it is committed");
+    assert!(again.lines.is_empty() && pendings.pending_count() == 0);
 }
 
 /// Announced by one account for one nonce, each offering more than the one before: a payment, the same once more, and something else.
@@ -343,7 +343,7 @@ async fn bids(
     pool: &Pool,
     interest: &watchfire::source::mempool::Interest,
 ) -> Vec<watchfire::model::Tx> {
-    let mut mempool = Mempool::listen(pool, interest, &Stop::new());
+    let mut mempool = Mempool::spawn_listeners(pool, interest, &Stop::new());
     // Whatever is sent before it listens is not heard of.
     let mut nonce = 0;
     loop {
@@ -369,7 +369,7 @@ async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
         let stage = Stage::new(&rule).await;
         let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        let book = watchfire::watchlist::load(&stage.watch.path("watchfire.toml"), Secrets::NamesOnly);
+        let book = watchfire::watchlist::load_config(&stage.watch.path("watchfire.toml"), Secrets::NamesOnly);
         let book = Arc::new(book.expect("it compiles"));
         let chain = Arc::new(book.chains[0].clone());
         let endpoint = Endpoint { name: "local".into(), url: stage.anvil.ws_url().into() };
@@ -381,11 +381,12 @@ async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
             std::fs::copy(&book.store, &store).expect("the program left it");
             let store = Store::open(&store).await.expect("a store");
             let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-            let opened = PendingWatcher::open(book.clone(), chain.clone(), store, clock, Arc::default()).await;
+            let opened =
+                PendingWatcher::resume_from_store(book.clone(), chain.clone(), store, clock, Arc::default()).await;
             let mut pendings = opened.expect("it opens");
             let mut found = BTreeSet::new();
             for at in order {
-                let plan = pendings.hear(&bids[at..=at], &pool).await.expect("it is committed");
+                let plan = pendings.judge_announced(&bids[at..=at], &pool).await.expect("it is committed");
                 found.extend(plan.findings.iter().map(|finding| (finding.tx, finding.severity.to_string())));
             }
             let highest = (bids[2].hash, "high".to_owned());

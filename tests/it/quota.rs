@@ -34,14 +34,16 @@ async fn measured(service: &Service, settings: &str, clock: &ManualClock, dir: &
     let file = SourceFile::new("watchfire.toml", text);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let all = document.table().table("safe-service", &mut problems).expect("a service");
-    let entries = all.entries();
+    let all = document.root_table().table("safe-service", &mut problems).expect("a service");
+    let entries = all.into_entries();
     let (name, value) = &entries[0];
-    let parsed = queue::parse(name, value.table(&mut problems).expect("a table"), &mut problems);
+    let parsed = queue::parse_service(name, value.table(&mut problems).expect("a table"), &mut problems);
     assert!(problems.is_empty(), "{}", problems.render(false));
     let store = Store::open(&dir.join("store.db")).await.expect("a store");
     let (_, settings) = parsed.expect("a service");
-    Client::open(settings, "demo".into(), Arc::new(clock.clone()), metrics.clone(), store).await.expect("a client")
+    Client::with_stored_quota(settings, "demo".into(), Arc::new(clock.clone()), metrics.clone(), store)
+        .await
+        .expect("a client")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,21 +54,21 @@ async fn a_month_s_requests_are_a_month_s_whichever_process_sends_them() {
     for process in 0..2 {
         let mut client = client(&service, settings, &clock, dir.path()).await;
         for _ in 0..2 {
-            assert_eq!(client.account(SAFE).await, Ok(None), "process {process}");
+            assert_eq!(client.fetch_account(SAFE).await, Ok(None), "process {process}");
         }
     }
     let mut client = client(&service, settings, &clock, dir.path()).await;
     assert!(client.budget.is_used_up());
-    assert_eq!(client.account(SAFE).await, Err(ServiceError::UsedUp(4)));
+    assert_eq!(client.fetch_account(SAFE).await, Err(ServiceError::UsedUp(4)));
     assert_eq!(service.count(), 4);
     clock.advance(SignedDuration::from_secs(9));
-    assert_eq!(client.account(SAFE).await, Err(ServiceError::UsedUp(4)), "the last second of the month, in UTC");
+    assert_eq!(client.fetch_account(SAFE).await, Err(ServiceError::UsedUp(4)), "the last second of the month, in UTC");
     clock.advance(SignedDuration::from_secs(1));
-    assert_eq!(client.account(SAFE).await, Ok(None));
+    assert_eq!(client.fetch_account(SAFE).await, Ok(None));
     assert_eq!((service.count(), client.budget.of_month()), (5, 3.0));
     // A clock that goes back, as one does that is set right, finds what was spent then.
     clock.advance(SignedDuration::from_secs(-60));
-    assert_eq!(client.account(SAFE).await, Err(ServiceError::UsedUp(4)));
+    assert_eq!(client.fetch_account(SAFE).await, Err(ServiceError::UsedUp(4)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,8 +114,8 @@ async fn whatever_a_service_says_of_its_limits_is_obeyed() {
         let mut client = client(&service, quiet, &clock, dir.path()).await;
         service.knows(SAFE);
         service.fault(Fault::Said(status, headers.to_owned()));
-        let before = watchfire::runtime::instant();
-        let answer = client.account(SAFE).await;
+        let before = watchfire::runtime::monotonic_now();
+        let answer = client.fetch_account(SAFE).await;
         let said = match answer {
             Ok(Some(_)) => "ok",
             Err(ServiceError::Busy(_)) => "busy",
@@ -125,7 +127,7 @@ async fn whatever_a_service_says_of_its_limits_is_obeyed() {
         let asked = client.ready_at().saturating_duration_since(before).as_secs_f64();
         assert!(asked >= pause as f64 && asked < pause as f64 + 60.0, "{status} {headers}: {asked}");
         service.fault(Fault::None);
-        assert!(matches!(client.account(SAFE).await, Err(ServiceError::Busy(_))), "{status} {headers}");
+        assert!(matches!(client.fetch_account(SAFE).await, Err(ServiceError::Busy(_))), "{status} {headers}");
         assert_eq!(service.count(), 1, "nothing is sent while it lasts: {status} {headers}");
     }
 }
@@ -139,19 +141,22 @@ async fn what_a_service_says_is_left_for_a_day_is_spread_over_it() {
     assert!(!metrics.render().contains("safe_service_told_requests{"), "it has said nothing yet");
     service.knows(SAFE);
     service.fault(Fault::Said(200, "x-ratelimit-remaining: 100\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
-    let now = watchfire::runtime::instant();
-    assert!(client.budget.left(now) > 1_000.0);
-    client.account(SAFE).await.expect("an answer");
-    assert!(client.budget.left(watchfire::runtime::instant()) <= 100.5, "what is left is what it says");
+    let now = watchfire::runtime::monotonic_now();
+    assert!(client.budget.available_requests(now) > 1_000.0);
+    client.fetch_account(SAFE).await.expect("an answer");
+    assert!(
+        client.budget.available_requests(watchfire::runtime::monotonic_now()) <= 100.5,
+        "what is left is what it says"
+    );
     // Fewer are left than we sent: somebody else uses the same key.
     service.fault(Fault::Said(200, "x-ratelimit-remaining: 40\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
-    client.account(SAFE).await.expect("an answer");
-    assert!(client.budget.left(watchfire::runtime::instant()) <= 40.5);
+    client.fetch_account(SAFE).await.expect("an answer");
+    assert!(client.budget.available_requests(watchfire::runtime::monotonic_now()) <= 40.5);
     service.fault(Fault::Said(
         429,
         "retry-after: 60\r\nx-ratelimit-remaining: 39\r\nx-ratelimit-reset: 86400\r\n".to_owned(),
     ));
-    assert!(client.account(SAFE).await.is_err());
+    assert!(client.fetch_account(SAFE).await.is_err());
     let of = "{chain=\"demo\",service=\"own\"}";
     let shown = metrics.render();
     for (series, value) in
@@ -228,9 +233,9 @@ async fn what_cannot_be_written_down_is_not_sent() {
     let (service, dir) = (Service::start().await, tempfile::tempdir().expect("a directory"));
     let clock = ManualClock::new("2026-11-02T10:00:00Z".parse().expect("a time"));
     let mut client = client(&service, "", &clock, dir.path()).await;
-    assert_eq!(client.account(SAFE).await, Ok(None));
+    assert_eq!(client.fetch_account(SAFE).await, Ok(None));
     let store = rusqlite::Connection::open(dir.path().join("store.db")).expect("the same file");
     store.execute_batch("DROP TABLE quotas").expect("nobody else writes");
-    assert!(matches!(client.account(SAFE).await, Err(ServiceError::Unkept(_))));
+    assert!(matches!(client.fetch_account(SAFE).await, Err(ServiceError::Unkept(_))));
     assert_eq!(service.count(), 1);
 }

@@ -48,7 +48,7 @@ fn judged(court: &Court, asked: &Tx, calls: &[(Address, Bytes)], logs: &[Log]) -
     let inner = calls.iter().map(|(to, input)| one(Some(0), DESK, *to, U256::ZERO, input));
     let trace = TxTrace { tx: None, calls: [root].into_iter().chain(inner).collect(), has_logs: false };
     let (block, receipts) = wire(1, FRIDAY, &[tx]);
-    let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     court.examine_traced(&block, vec![trace]).judged
 }
 

@@ -99,7 +99,7 @@ fn standing(lines: &[Value]) -> Vec<String> {
 }
 
 fn n_blocks(tape: &Path) -> usize {
-    tape::open(tape).map_or(0, |reader| reader.filter(|entry| matches!(entry, Ok(tape::Entry::Block(_)))).count())
+    tape::open_tape(tape).map_or(0, |reader| reader.filter(|entry| matches!(entry, Ok(tape::Entry::Block(_)))).count())
 }
 
 #[tokio::test(flavor = "multi_thread")]

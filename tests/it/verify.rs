@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use std::path::Path;
 use watchfire::model::{Sealed, parse};
 use watchfire::source::tape;
-use watchfire::source::verify::{Flaw, Gap, Raw, Root, Wanted, prove, senders, wants_raw};
+use watchfire::source::verify::{Flaw, Gap, Raw, Root, Wanted, verify_block, verify_senders, wants_raw};
 
 fn sealed(made: &Made) -> Sealed {
-    parse::sealed(&made.block.to_string(), &made.receipts.to_string()).expect("a block")
+    parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()).expect("a block")
 }
 
 /// The verdict on a block and all its senders.
 fn judged(made: &Made) -> Result<Vec<Gap>, String> {
-    let sealed =
-        parse::sealed(&made.block.to_string(), &made.receipts.to_string()).map_err(|error| error.to_string())?;
+    let sealed = parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string())
+        .map_err(|error| error.to_string())?;
     whole(&sealed).map_err(|flaw| flaw.to_string())
 }
 
 fn whole(sealed: &Sealed) -> Result<Vec<Gap>, Flaw> {
-    Ok([prove(sealed, &Raw::default())?, senders(sealed, 0..sealed.block.txs.len() as u32)?].concat())
+    Ok([verify_block(sealed, &Raw::default())?, verify_senders(sealed, 0..sealed.block.txs.len() as u32)?].concat())
 }
 
 fn forks() -> impl Strategy<Value = Fork> {
@@ -129,7 +129,7 @@ fn other(field: &Value) -> Value {
 fn blocks_of_every_length_that_a_trie_treats_differently_are_proven() {
     for n_txs in [0, 1, 2, 15, 16, 17, 127, 128, 129, 130, 257] {
         let made = sealed(&block(n_txs as u64, Fork::Prague, n_txs));
-        assert_eq!(prove(&made, &Raw::default()), Ok(vec![]), "{n_txs} transactions");
+        assert_eq!(verify_block(&made, &Raw::default()), Ok(vec![]), "{n_txs} transactions");
     }
 }
 
@@ -381,14 +381,14 @@ fn an_unknown_transaction_type_is_a_gap_until_its_own_bytes_are_at_hand() {
     let (made, raw) = strange(false);
     let sealed = sealed(&made);
     let gap = vec![Gap::Transactions { kind: 0x7e, n: 1 }];
-    assert_eq!(prove(&sealed, &Raw::default()), Ok(gap.clone()), "its receipt is encoded like all others");
+    assert_eq!(verify_block(&sealed, &Raw::default()), Ok(gap.clone()), "its receipt is encoded like all others");
     let wanted = Wanted { txs: vec![(3, sealed.block.txs[3].hash)], receipts: false };
     assert_eq!(wants_raw(&sealed, &gap), Some(wanted));
     let only_txs = Raw { receipts: None, ..raw };
-    assert_eq!(prove(&sealed, &only_txs), Ok(vec![]));
+    assert_eq!(verify_block(&sealed, &only_txs), Ok(vec![]));
     assert_eq!(wants_raw(&sealed, &[]), None);
     let sender = Gap::Sender { index: 3, kind: 0x7e };
-    assert_eq!(senders(&sealed, [3]), Ok(vec![sender]), "nobody knows who signed it");
+    assert_eq!(verify_senders(&sealed, [3]), Ok(vec![sender]), "nobody knows who signed it");
 }
 
 #[test]
@@ -397,11 +397,11 @@ fn an_unknown_receipt_is_a_gap_until_its_own_bytes_are_at_hand() {
     let sealed = sealed(&made);
     let only_txs = Raw { receipts: None, ..raw.clone() };
     let gap = vec![Gap::Receipts { kind: 0x7e, n: 1 }];
-    assert_eq!(prove(&sealed, &only_txs), Ok(gap.clone()));
+    assert_eq!(verify_block(&sealed, &only_txs), Ok(gap.clone()));
     assert_eq!(wants_raw(&sealed, &gap), Some(Wanted { txs: vec![], receipts: true }));
-    assert_eq!(prove(&sealed, &raw), Ok(vec![]));
+    assert_eq!(verify_block(&sealed, &raw), Ok(vec![]));
     let fewer = Raw { receipts: Some(raw.receipts.expect("given")[1..].to_vec()), ..only_txs };
-    assert_eq!(prove(&sealed, &fewer), Ok(gap), "a list of another length is no answer");
+    assert_eq!(verify_block(&sealed, &fewer), Ok(gap), "a list of another length is no answer");
 }
 
 #[test]
@@ -415,10 +415,10 @@ fn a_known_transaction_that_poses_as_one_of_an_unknown_type_is_found_out() {
     made.block["transactions"][index]["type"] = json!("0x7e");
     made.block["transactions"][index]["value"] = json!("0xffffff");
     let sealed = sealed(&made);
-    let proof = prove(&sealed, &Raw::default()).expect("nobody knows that type");
+    let proof = verify_block(&sealed, &Raw::default()).expect("nobody knows that type");
     assert!(wants_raw(&sealed, &proof).is_some_and(|wanted| wanted.txs.len() == 1 && wanted.receipts), "{proof:?}");
     let raw = Raw { txs: [(index as u32, made.raw_txs[index].clone())].into(), receipts: None };
-    let flaw = prove(&sealed, &raw).expect_err("its own bytes give it away");
+    let flaw = verify_block(&sealed, &raw).expect_err("its own bytes give it away");
     assert_eq!(flaw.to_string(), format!("transaction {index}: its bytes are not of its type"));
 }
 
@@ -428,20 +428,24 @@ fn raw_bytes_are_believed_no_more_than_anything_else() {
     let whole = sealed(&made);
     let mut other = raw.clone();
     other.txs.insert(3, enveloped(0x7e, &[0x05]));
-    assert_eq!(prove(&whole, &other), Ok(vec![Gap::Transactions { kind: 0x7e, n: 1 }]), "they hash to something else");
+    assert_eq!(
+        verify_block(&whole, &other),
+        Ok(vec![Gap::Transactions { kind: 0x7e, n: 1 }]),
+        "they hash to something else"
+    );
     let mut other = raw.clone();
     other.receipts.as_mut().expect("given")[3] = enveloped(0x7e, &[0x05]);
-    assert_eq!(prove(&whole, &other), Ok(vec![Gap::Receipts { kind: 0x7e, n: 1 }]), "they have another root");
+    assert_eq!(verify_block(&whole, &other), Ok(vec![Gap::Receipts { kind: 0x7e, n: 1 }]), "they have another root");
     // The bytes are right, and the node's JSON says something else of them.
     let meaning = Gap::Meaning { index: 3, kind: 0x7e };
     for spoil in ["to", "value", "input"] {
         let mut made = made.clone();
         made.block["transactions"][3][spoil] = json!(format!("0x{}", "44".repeat(20)));
-        assert_eq!(prove(&sealed(&made), &raw), Ok(vec![meaning.clone()]), "{spoil}");
+        assert_eq!(verify_block(&sealed(&made), &raw), Ok(vec![meaning.clone()]), "{spoil}");
     }
     let mut made = made;
     made.receipts[3]["status"] = other_status(&made.receipts[3]["status"]);
-    assert_eq!(prove(&sealed(&made), &raw), Ok(vec![meaning]));
+    assert_eq!(verify_block(&sealed(&made), &raw), Ok(vec![meaning]));
 }
 
 fn other_status(status: &Value) -> Value {
@@ -459,10 +463,10 @@ fn signatures_of_nobody_and_high_ones_are_refused() {
         let seal = &mut sealed.txs[index];
         // The same signature in its other form, valid for the curve and void since EIP-2.
         (seal.s, seal.y_parity) = (seal.s.map(|s| order - s), seal.y_parity.map(|parity| 1 - parity));
-        let flaw = senders(&sealed, [index as u32]).expect_err("a high s");
+        let flaw = verify_senders(&sealed, [index as u32]).expect_err("a high s");
         assert_eq!(flaw.to_string(), format!("transaction {index}: its signature has a high s"));
         sealed.txs[index].s = Some(alloy_primitives::U256::ZERO);
-        let flaw = senders(&sealed, [index as u32]).expect_err("nobody's");
+        let flaw = verify_senders(&sealed, [index as u32]).expect_err("nobody's");
         assert_eq!(flaw.to_string(), format!("transaction {index}: its signature is nobody's"));
     }
 }
@@ -485,8 +489,8 @@ fn nonsense_in_any_field_never_panics() {
         for value in &nonsense {
             let mut made = made.clone();
             *made.part(part).pointer_mut(&path).expect("it is there") = value.clone();
-            if let Ok(sealed) = parse::sealed(&made.block.to_string(), &made.receipts.to_string()) {
-                let _ = prove(&sealed, &Raw::default());
+            if let Ok(sealed) = parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()) {
+                let _ = verify_block(&sealed, &Raw::default());
             }
         }
     }
@@ -495,12 +499,12 @@ fn nonsense_in_any_field_never_panics() {
 #[test]
 fn the_recorded_demonstration_is_proven_block_by_block() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo/treasury.tape.gz");
-    let tape = tape::Tape::load(&path).expect("the tape is there");
+    let tape = tape::Tape::load_file(&path).expect("the tape is there");
     let blocks: Vec<_> = tape.stretches.iter().flat_map(|stretch| &stretch.blocks).collect();
     assert!(blocks.len() > 10);
     for block in blocks {
         let raw = block.raw.as_ref().expect("a loaded tape keeps it");
-        let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a block");
+        let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a block");
         assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
     }
 }

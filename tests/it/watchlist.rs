@@ -2,8 +2,8 @@
 
 use std::path::Path;
 use watchfire::settings::Secrets;
-use watchfire::watchlist::check::{Otherwise, coverage, run_tests};
-use watchfire::watchlist::{Config, Memory, compile, load};
+use watchfire::watchlist::check::{Otherwise, coverage_rows, run_tests};
+use watchfire::watchlist::{Config, Memory, compile_config, load_config};
 
 /// A main file for watchlists that are shipped without one.
 const MAIN: &str = r#"
@@ -25,7 +25,7 @@ fn repository(path: &str) -> std::path::PathBuf {
 fn shipped(path: &str) -> Config {
     let list = std::fs::read_to_string(repository(path)).unwrap();
     let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
-    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+    compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
         .unwrap_or_else(|p| panic!("{path}:\n{}", p.render(false)))
 }
 
@@ -33,7 +33,7 @@ fn assert_tests_pass(book: &Config, at_least: usize) {
     let outcomes = run_tests(book);
     let failed: Vec<String> = outcomes
         .iter()
-        .filter(|outcome| !outcome.passed())
+        .filter(|outcome| !outcome.has_passed())
         .map(|outcome| format!("{}: {}: {}", outcome.spot, outcome.name, outcome.failures.join("; ")))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -42,7 +42,7 @@ fn assert_tests_pass(book: &Config, at_least: usize) {
 
 #[test]
 fn the_minimal_example_compiles_and_its_tests_pass() {
-    let book = load(&repository("examples/minimal/watchfire.toml"), Secrets::NamesOnly)
+    let book = load_config(&repository("examples/minimal/watchfire.toml"), Secrets::NamesOnly)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert_eq!(book.watches.len(), 1);
     assert_tests_pass(&book, 3);
@@ -64,7 +64,7 @@ fn the_examples_of_kinds_compile_and_their_tests_pass() {
     let examples = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
     let list = examples.collect::<Vec<_>>().join("\n");
     let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
-    let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly);
+    let book = compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly);
     assert_tests_pass(&book.unwrap_or_else(|problems| panic!("{}", problems.render(false))), 5);
 }
 
@@ -77,7 +77,7 @@ fn keys_that_a_kind_has_no_use_for_are_told() {
              kind = \"{kind}\"\npurpose = \"A test\"\npath = \"treasury\"\n{more}\n"
         );
         let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
-        compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+        compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
             .map_or_else(|told| told.render(false), |_| String::new())
     };
     assert_eq!(told("timelock", "registry = { delay = \"2d\" }"), "");
@@ -91,7 +91,7 @@ fn keys_that_a_kind_has_no_use_for_are_told() {
 #[test]
 fn control_over_snt_is_never_normal() {
     let book = shipped("watchlists/status.toml");
-    let rows = coverage(&book);
+    let rows = coverage_rows(&book);
     for name in ["changeController(address)", "generateTokens(address,uint256)", "destroyTokens(address,uint256)"] {
         let of_token = |row: &&watchfire::watchlist::check::CoverageRow| {
             &*row.function == name && &*book.watches[row.watch.index()].label == "SNT"
@@ -109,7 +109,8 @@ fn twelve_mistakes_are_told_at_once() {
     let case = Path::new("tests/cases/watchlist/twelve_mistakes");
     let read = |name: &str| std::fs::read_to_string(repository("").join(case).join(name)).unwrap_or_default();
     let files = Memory::new([("watchfire.toml", read("watchfire.toml")), ("watchlist.toml", read("watchlist.toml"))]);
-    let problems = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).expect_err("it has mistakes");
+    let problems =
+        compile_config(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).expect_err("it has mistakes");
     let shown = problems.render(false);
     if std::env::var_os("UPDATE_CASES").is_some() {
         std::fs::write(repository("").join(case).join("expect.txt"), &shown).unwrap();

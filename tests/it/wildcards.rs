@@ -139,7 +139,7 @@ fn a_rule_about_anything_answers_for_no_change_of_control_inside_of_a_call() {
             let (tx, trace) = inner(signature, how);
             let court = court("erc20", VAULT, rules);
             let (block, receipts) = wire(1, FRIDAY, &[tx]);
-            let block = parse::block(&block, &receipts).expect("a block");
+            let block = parse::parse_block(&block, &receipts).expect("a block");
             let judged = court.examine_traced(&block, vec![trace]).judged;
             judged.iter().map(|one| court.line(one)).collect::<Vec<_>>()
         };

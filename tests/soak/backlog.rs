@@ -68,7 +68,7 @@ async fn page_latency(noisy: bool, path: &str, most: Duration) -> String {
     );
     let store = Store::open(&dir.path().join("store.db")).await.expect("a store");
     let worker = worker(&store, dir.path(), &config).await;
-    let (nudge, stop) = (worker.nudge(), Stop::new());
+    let (nudge, stop) = (worker.wake_handle(), Stop::new());
     let running = tokio::spawn(worker.run(stop.clone()));
     if noisy {
         for second in 0..30 {
@@ -111,19 +111,19 @@ async fn lease_time(waiting: u64, lanes: u64) -> f64 {
     fill(&store, waiting, lanes).await;
     let (mut took, n) = (Duration::ZERO, 20);
     for _ in 0..n {
-        let now = runtime::millis(&SystemClock);
+        let now = runtime::steady_millis(&SystemClock);
         let began = Instant::now();
         let leased = lease(&store, now).await;
         took += began.elapsed();
         for key in leased {
-            store.sent(&key, now).await.expect("written");
+            store.mark_sent(&key, now).await.expect("written");
         }
     }
     took.as_secs_f64() / f64::from(n)
 }
 
 async fn lease(store: &Store, now: u64) -> Vec<DeliveryKey> {
-    let leased = store.lease(now, 16, 60_000, vec!["hook".to_owned()]).await.expect("a lease");
+    let leased = store.lease_any_budget(now, 16, 60_000, vec!["hook".to_owned()]).await.expect("a lease");
     leased.into_iter().map(|leased| leased.delivery.key).collect()
 }
 
@@ -182,7 +182,7 @@ async fn fill(store: &Store, messages: u64, lanes: u64) {
 
 async fn write(store: &Store, deliveries: Vec<Delivery>) {
     let plan = ChangeSet { deliveries, ..ChangeSet::default() };
-    store.change(runtime::millis(&SystemClock), |_| plan).await.expect("written");
+    store.commit_change(runtime::steady_millis(&SystemClock), |_| plan).await.expect("written");
 }
 
 async fn worker(store: &Store, dir: &Path, config: &str) -> Worker {
@@ -194,15 +194,15 @@ fn targets(dir: &Path, config: &str) -> Option<Targets> {
     let file = SourceFile::new(dir.join("watch.toml").display().to_string(), config);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let table = document.table().table("destination", &mut problems)?;
+    let table = document.root_table().table("destination", &mut problems)?;
     let targets = table
-        .entries()
+        .into_entries()
         .iter()
-        .filter_map(|(name, value)| deliver::parse(name, value.table(&mut problems)?, &mut problems))
+        .filter_map(|(name, value)| deliver::parse_destination(name, value.table(&mut problems)?, &mut problems))
         .map(|target| (target.name.clone(), target))
         .collect();
     if !problems.is_empty() {
-        println!("  {}", problems.lines().join("; "));
+        println!("  {}", problems.to_lines().join("; "));
         return None;
     }
     Some(targets)

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use watchfire::model::parse;
-use watchfire::source::verify::{Raw, prove, senders};
+use watchfire::source::verify::{Raw, verify_block, verify_senders};
 
 /// Every `*.json` and `*.json.gz` of a directory: `{"block": …, "receipts": […]}`, as `watchfire tape import` takes them.
 pub(crate) fn run(directory: &Path) {
@@ -15,9 +15,12 @@ pub(crate) fn run(directory: &Path) {
     assert!(!files.is_empty(), "there is nothing to verify in {}", directory.display());
     for file in files {
         let (block, receipts) = recorded(&file);
-        let sealed = parse::sealed(block.get(), receipts.get()).expect("a block");
+        let sealed = parse::parse_sealed_block(block.get(), receipts.get()).expect("a block");
         let all = 0..u32::try_from(sealed.block.txs.len()).expect("few");
-        let gaps = [prove(&sealed, &Raw::default()).expect("an honest block"), senders(&sealed, all).expect("senders")];
+        let gaps = [
+            verify_block(&sealed, &Raw::default()).expect("an honest block"),
+            verify_senders(&sealed, all).expect("senders"),
+        ];
         assert_eq!(gaps.concat(), [], "block {}", sealed.block.at);
         let types = sealed.block.txs.iter().fold([0; 5], |mut n, tx| {
             n[usize::try_from(tx.kind).expect("small").min(4)] += 1;

@@ -10,7 +10,8 @@ const PUBLISHED: &str = include_str!("published.txt");
 fn each_file_has_what_is_published() {
     let (mut file, mut n) = ("", 0);
     for line in PUBLISHED.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let abi = || all().into_iter().find(|(name, _)| *name == file).map(|(_, abi)| abi).expect("a bundled file");
+        let abi =
+            || bundled_abis().into_iter().find(|(name, _)| *name == file).map(|(_, abi)| abi).expect("a bundled file");
         n += 1;
         match *line.split_whitespace().collect::<Vec<_>>() {
             [name] => file = name,
@@ -24,7 +25,7 @@ fn each_file_has_what_is_published() {
 
 fn has_function(abi: &Abi, selector: &str, signature: &str) {
     let bytes = hex::decode_to_array::<_, 4>(selector).unwrap_or_else(|e| panic!("{selector}: {e}"));
-    assert_eq!(abi.function(bytes).map(|function| &*function.signature), Some(signature), "{selector}");
+    assert_eq!(abi.function_by_selector(bytes).map(|function| &*function.signature), Some(signature), "{selector}");
 }
 
 fn has_event(abi: &Abi, topic: &str, layouts: &str, signature: &str) {
@@ -41,15 +42,15 @@ fn has_event(abi: &Abi, topic: &str, layouts: &str, signature: &str) {
 
 #[test]
 fn the_index_of_all_has_what_each_of_them_has() {
-    for (file, abi) in all() {
+    for (file, abi) in bundled_abis() {
         assert!(abi.functions().len() > 0, "{file}");
         for function in abi.functions() {
-            let found = any().functions_of(function.selector);
+            let found = combined_abi().functions_of(function.selector);
             assert!(found.iter().any(|known| known.signature == function.signature), "{file}: {}", function.signature);
         }
         for event in abi.all_events() {
             let topics = [vec![event.topic0.unwrap_or_default()], vec![B256::ZERO; event.n_topics() - 1]].concat();
-            assert!(any().event_for(&topics).is_some(), "{file}: {}", event.signature);
+            assert!(combined_abi().event_for(&topics).is_some(), "{file}: {}", event.signature);
             assert!(!event.anonymous, "an anonymous event would fit logs of any contract");
         }
     }
@@ -57,11 +58,11 @@ fn the_index_of_all_has_what_each_of_them_has() {
 
 #[test]
 fn no_selector_and_no_topic_has_two_meanings_in_the_index_of_all() {
-    for function in any().functions() {
-        assert_eq!(any().functions_of(function.selector).len(), 1, "{}", function.signature);
+    for function in combined_abi().functions() {
+        assert_eq!(combined_abi().functions_of(function.selector).len(), 1, "{}", function.signature);
     }
-    for event in any().all_events() {
-        let same = any().events(event.topic0.unwrap_or_default());
+    for event in combined_abi().all_events() {
+        let same = combined_abi().events_by_topic(event.topic0.unwrap_or_default());
         assert!(same.iter().all(|other| other.signature == event.signature), "{}", event.signature);
     }
 }

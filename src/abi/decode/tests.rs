@@ -1,7 +1,7 @@
+use crate::abi::encode_values;
 use alloy_primitives::{address, b256, hex, keccak256};
 
 use super::*;
-use crate::abi::encode;
 
 const TO: Address = address!("5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
 
@@ -32,7 +32,7 @@ fn words(text: &str) -> Vec<u8> {
 
 /// Returns `values | flaws`, or the reason why decoding failed.
 fn told(signature: &str, data: impl Into<Bytes>) -> String {
-    match function(signature).decode(&data.into(), &mut Budget::default()) {
+    match function(signature).decode_arguments(&data.into(), &mut Budget::default()) {
         Ok(decoded) => {
             let values: Vec<String> = decoded.args.iter().map(ToString::to_string).collect();
             format!("{} | {}", values.join(", "), decoded.flaws)
@@ -49,7 +49,7 @@ fn honest_calldata_has_names_types_spans_and_no_flaws() {
          3 <aabbcc
          1 40 1 20 2 <6869",
     );
-    let decoded = f.decode(&data.into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+    let decoded = f.decode_arguments(&data.into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
     assert!(decoded.flaws.is_empty(), "{}", decoded.flaws);
     let told: Vec<String> = decoded.args.iter().map(|arg| format!("{} {arg}", arg.ty)).collect();
     assert_eq!(
@@ -68,7 +68,8 @@ fn honest_calldata_has_names_types_spans_and_no_flaws() {
 #[test]
 fn a_payload_is_a_slice_of_the_input() {
     let data: Bytes = words("20 3 <aabbcc").into();
-    let decoded = function("f(bytes)").decode(&data, &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+    let decoded =
+        function("f(bytes)").decode_arguments(&data, &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(decoded.args[0].value.as_bytes().map(|b| b.as_ptr()), Some(data[64..].as_ptr()));
 }
 
@@ -167,7 +168,7 @@ fn calldata_that_expands_without_end_reaches_the_budget() {
     data.extend([0xaa; 1024]);
     assert_eq!(told("f(bytes[])", data.clone()), Opaque::TooManyBytes.to_string());
     let mut roomy = Budget::new(5000, 1, 8 << 20);
-    let decoded = function("f(bytes[])").decode(&data.into(), &mut roomy).unwrap_or_else(|e| panic!("{e}"));
+    let decoded = function("f(bytes[])").decode_arguments(&data.into(), &mut roomy).unwrap_or_else(|e| panic!("{e}"));
     assert!(decoded.flaws.contains(Flaws::OVERLAP));
 }
 
@@ -175,9 +176,9 @@ fn calldata_that_expands_without_end_reaches_the_budget() {
 fn a_budget_is_spent_over_several_decodes() {
     let f = function("f(uint256,uint256)");
     let mut budget = Budget::new(3, 1, 1000);
-    assert!(f.decode(&words("1 2").into(), &mut budget).is_ok());
-    assert_eq!(f.decode(&words("1 2").into(), &mut budget), Err(Opaque::TooManyNodes));
-    assert_eq!(f.decode(&words("1 2").into(), &mut Budget::new(9, 1, 63)), Err(Opaque::TooManyBytes));
+    assert!(f.decode_arguments(&words("1 2").into(), &mut budget).is_ok());
+    assert_eq!(f.decode_arguments(&words("1 2").into(), &mut budget), Err(Opaque::TooManyNodes));
+    assert_eq!(f.decode_arguments(&words("1 2").into(), &mut Budget::new(9, 1, 63)), Err(Opaque::TooManyBytes));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn a_log_is_read_from_topics_and_data_in_the_order_of_the_abi() {
     let e = event("Moved(uint256 amount, address indexed from, string memo, string indexed tag)");
     let topics = [e.topic0.unwrap_or_default(), TO.into_word(), keccak256("grant")];
     let decoded =
-        e.decode(&topics, &words("7 40 2 <6869").into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+        e.decode_log(&topics, &words("7 40 2 <6869").into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
     let told: Vec<String> = decoded.args.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -205,7 +206,7 @@ fn a_log_is_read_from_topics_and_data_in_the_order_of_the_abi() {
 fn a_log_of_another_layout_is_refused() {
     let e = event("AddedOwner(address indexed owner)");
     let topic0 = e.topic0.unwrap_or_default();
-    let decode = |topics: &[B256]| e.decode(topics, &Bytes::new(), &mut Budget::default()).map(|d| d.flaws);
+    let decode = |topics: &[B256]| e.decode_log(topics, &Bytes::new(), &mut Budget::default()).map(|d| d.flaws);
     assert_eq!(decode(&[topic0]), Err(Opaque::TopicCount { expected: 2, found: 1 }));
     assert_eq!(decode(&[B256::ZERO, B256::ZERO]), Err(Opaque::UnknownEvent(B256::ZERO)));
     assert_eq!(decode(&[topic0, B256::repeat_byte(1)]), Ok(Flaws::DIRTY_VALUE));
@@ -215,7 +216,7 @@ fn a_log_of_another_layout_is_refused() {
 fn an_anonymous_log_has_only_arguments_for_topics() {
     let e = event("Note(bytes4 indexed sig, uint256 amount) anonymous");
     let sig = b256!("a9059cbb00000000000000000000000000000000000000000000000000000000");
-    let decoded = e.decode(&[sig], &words("5").into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+    let decoded = e.decode_log(&[sig], &words("5").into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(decoded.args.iter().map(ToString::to_string).collect::<Vec<_>>(), ["sig: 0xa9059cbb", "amount: 5"]);
 }
 
@@ -233,20 +234,24 @@ fn what_is_encoded_decodes_to_the_same() {
         Value::Array(vec![Value::Array(vec![int(-1), int(32767)])]),
         Value::FixedBytes(B256::right_padding_from(&[1, 2, 3]), 3),
     ];
-    let data = encode(&f.inputs, &values).unwrap_or_else(|e| panic!("{e}"));
-    let decoded = f.decode(&data.clone().into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
+    let data = encode_values(&f.inputs, &values).unwrap_or_else(|e| panic!("{e}"));
+    let decoded = f.decode_arguments(&data.clone().into(), &mut Budget::default()).unwrap_or_else(|e| panic!("{e}"));
     assert!(decoded.flaws.is_empty(), "{}", decoded.flaws);
     let again: Vec<Value> = decoded.args.into_iter().map(|arg| arg.value).collect();
-    assert_eq!(encode(&f.inputs, &again), Ok(data));
+    assert_eq!(encode_values(&f.inputs, &again), Ok(data));
 }
 
 #[test]
 fn what_does_not_fit_is_not_encoded() {
     let f = function("f(uint8 small, uint256[2] pair)");
     let pair = Value::Array(vec![Value::Uint(U256::ZERO), Value::Uint(U256::ZERO)]);
-    let told = |small: Value, pair: Value| encode(&f.inputs, &[small, pair]).expect_err("does not fit").to_string();
+    let told =
+        |small: Value, pair: Value| encode_values(&f.inputs, &[small, pair]).expect_err("does not fit").to_string();
     assert_eq!(told(Value::Uint(U256::from(256)), pair.clone()), "argument 0 (small): 256 is no uint8");
     assert_eq!(told(Value::Bool(true), pair), "argument 0 (small): true is no uint8");
     assert_eq!(told(Value::Uint(U256::ZERO), Value::Array(Vec::new())), "argument 1 (pair): [] is no uint256[2]");
-    assert_eq!(encode(&f.inputs, &[]).expect_err("too few").to_string(), "arguments: 0 given where 2 are expected");
+    assert_eq!(
+        encode_values(&f.inputs, &[]).expect_err("too few").to_string(),
+        "arguments: 0 given where 2 are expected"
+    );
 }

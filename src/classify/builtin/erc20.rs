@@ -14,11 +14,11 @@ pub(crate) static TABLE: Table = Table {
     events: &[],
     public: &[],
     gates: &[],
-    weigh,
+    weigh: assess_activity,
 };
 
 /// Weighs tokens that come from or go to the zero address.
-pub(crate) fn weigh(activity: &Activity, _: &WatchRules) -> Option<Found> {
+pub(crate) fn assess_activity(activity: &Activity, _: &WatchRules) -> Option<Found> {
     if activity.kind != ActivityKind::Event || &*activity.deed.name != "Transfer" {
         return None;
     }

@@ -27,8 +27,8 @@ mod vesting;
 
 pub(crate) use names::*;
 pub use names::{BUILTINS, Builtin};
-pub use trouble::trouble;
-pub(crate) use trouble::{suffix_words, unreadable};
+pub use trouble::decoding_finding;
+pub(crate) use trouble::{suffix_words, undecodable_finding};
 
 use super::rule::WatchRules;
 use crate::model::activity::Note;
@@ -52,14 +52,15 @@ pub struct DefaultFinding {
 
 /// The built-in that vouches for `activity`, if one does.
 #[must_use]
-pub fn vouches(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
-    let name = candidate(activity, rules)?;
+pub fn vouching_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
+    let name = candidate_builtin(activity, rules)?;
     (!rules.builtins_off.contains(name)).then_some(name)
 }
 
-fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
+fn candidate_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let deed = &activity.deed;
-    let public = || table::of(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
+    let public =
+        || table::table_for_kind(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
     match activity.kind {
         ActivityKind::Call if activity.operation == Operation::Create => None,
         // The account pays for it, whatever it does, and its key signed it.
@@ -156,32 +157,32 @@ pub(crate) fn is_upgrade(activity: &Activity) -> bool {
 /// Returns the default finding for `activity` when no rule vouches for it: that of the first built-in that recognizes
 /// it and is not switched off.
 #[must_use]
-pub fn cost(activity: &Activity, rules: &WatchRules) -> DefaultFinding {
+pub fn default_finding(activity: &Activity, rules: &WatchRules) -> DefaultFinding {
     let recognized = match activity.kind {
-        ActivityKind::Act => act(activity, rules),
-        ActivityKind::Call => call(activity, rules),
-        ActivityKind::Event => event(activity, rules),
-        ActivityKind::Move => value::movement(activity, rules, false),
-        ActivityKind::State => vec![state::cost(activity)],
+        ActivityKind::Act => act_findings(activity, rules),
+        ActivityKind::Call => call_findings(activity, rules),
+        ActivityKind::Event => event_findings(activity, rules),
+        ActivityKind::Move => value::movement_findings(activity, rules, false),
+        ActivityKind::State => vec![state::state_change_finding(activity)],
     };
-    loudest(recognized, activity, rules)
+    first_enabled_finding(recognized, activity, rules)
 }
 
 /// Returns the default finding for a movement of a token that the subject is remembered to use.
 #[must_use]
 pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> DefaultFinding {
-    loudest(value::movement(activity, rules, true), activity, rules)
+    first_enabled_finding(value::movement_findings(activity, rules, true), activity, rules)
 }
 
 /// Returns the first of `recognized` that is not switched off. Findings about unreadable data take precedence.
-fn loudest(recognized: Vec<DefaultFinding>, activity: &Activity, rules: &WatchRules) -> DefaultFinding {
+fn first_enabled_finding(recognized: Vec<DefaultFinding>, activity: &Activity, rules: &WatchRules) -> DefaultFinding {
     let on = |cost: &DefaultFinding| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
         (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,
         _ => Severity::High,
     };
     let unvouched = DefaultFinding { name: UNVOUCHED, severity, reason: None };
-    trouble(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
+    decoding_finding(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
 }
 
 /// Returns whether `activity` is judged as an attempt: it reverted, or it is only claimed.
@@ -199,16 +200,16 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
     if activity.fate != Fate::Reverted {
         return None;
     }
-    if let Some((severity, what)) = table::function(activity, rules)
+    if let Some((severity, what)) = table::assess_function(activity, rules)
         && severity >= Severity::High
     {
         return Some(format!("the transaction reverted, and was an attempt at this: {what}"));
     }
-    let gates = table::of(rules.kind).map_or(&[] as &[&str], |table| table.gates);
+    let gates = table::table_for_kind(rules.kind).map_or(&[] as &[&str], |table| table.gates);
     let gated = activity.kind == ActivityKind::Call && gates.contains(&&*activity.deed.name);
     // Without a registry every owner of a multisig is a stranger.
     let unknown = rules.kind != Kind::Multisig || rules.owners.is_some();
-    (gated && unknown && !rules.familiar.knows(&activity.from)).then(|| {
+    (gated && unknown && !rules.familiar.is_named(&activity.from)).then(|| {
         format!(
             "the transaction reverted: {}, whom nothing here names, tried what is for those in charge",
             activity.from
@@ -220,15 +221,15 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
 ///
 /// Setting up a contract that was created in the same transaction takes control from no one.
 pub(crate) fn changes_control(activity: &Activity, rules: &WatchRules) -> bool {
-    !activity.notes.contains(&Note::Newborn) && table::function(activity, rules).is_some()
+    !activity.notes.contains(&Note::Newborn) && table::assess_function(activity, rules).is_some()
 }
 
 /// Returns whether `event` reports a change of control that `act` does not request, although their arguments agree.
 pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event
-        && table::change(event, rules).is_some()
-        && table::function(act, rules).is_none()
-        && stem(&event.deed.name) != stem(&act.deed.name)
+        && table::assess_control_event(event, rules).is_some()
+        && table::assess_function(act, rules).is_none()
+        && name_stem(&event.deed.name) != name_stem(&act.deed.name)
 }
 
 /// What `activity` is, where no rule about `*` vouches for it and a rule has to name it: a change of who or what rules, and whatever hands over
@@ -240,12 +241,11 @@ pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<St
             Some("it hands over the account itself".to_owned())
         }
         ActivityKind::Act if activity.notes.contains(&Note::Newborn) => None,
-        ActivityKind::Act => table::function(activity, rules).and_then(loud),
+        ActivityKind::Act => table::assess_function(activity, rules).and_then(loud),
         ActivityKind::Call => asked_change(activity, rules).and_then(loud),
-        ActivityKind::Event => by_whom(table::change(activity, rules), activity, rules).and_then(loud),
-        ActivityKind::State => {
-            (state::cost(activity).severity >= Severity::High).then(|| "it is a change of control".to_owned())
-        }
+        ActivityKind::Event => by_whom(table::assess_control_event(activity, rules), activity, rules).and_then(loud),
+        ActivityKind::State => (state::state_change_finding(activity).severity >= Severity::High)
+            .then(|| "it is a change of control".to_owned()),
         ActivityKind::Move => None,
     }
 }
@@ -257,20 +257,20 @@ pub(crate) fn may_change_control(name: &str) -> bool {
 
 /// Returns whether an event reports a change of control.
 pub(crate) fn is_change(event: &Activity, rules: &WatchRules) -> bool {
-    event.kind == ActivityKind::Event && table::change(event, rules).is_some()
+    event.kind == ActivityKind::Event && table::assess_control_event(event, rules).is_some()
 }
 
 /// Returns the common stem of a name: `pause`, `Paused` and `Pause` have the same one.
-fn stem(name: &str) -> String {
+fn name_stem(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
 }
 
-pub(crate) fn because(name: &'static str, severity: Severity, reason: String) -> DefaultFinding {
+pub(crate) fn finding_with_reason(name: &'static str, severity: Severity, reason: String) -> DefaultFinding {
     DefaultFinding { name, severity, reason: Some(reason) }
 }
 
-fn act(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
+fn act_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let to = activity.to.unwrap_or_default();
     let mut costs = Vec::new();
     if activity.notes.contains(&Note::Delegation) {
@@ -279,7 +279,7 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
         } else {
             format!("from now on the account runs the code of {to}")
         };
-        costs.push(because(DELEGATION, Severity::Critical, why));
+        costs.push(finding_with_reason(DELEGATION, Severity::Critical, why));
     }
     if activity.operation == Operation::Delegatecall {
         let why = activity.notes.iter().find_map(|note| match note {
@@ -291,32 +291,34 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
         let why = why.unwrap_or_else(|| {
             format!("delegatecall to {to}, which is no known library: it can do anything in the subject's name")
         });
-        costs.push(because(DELEGATECALL, Severity::Critical, why));
+        costs.push(finding_with_reason(DELEGATECALL, Severity::Critical, why));
     }
     if activity.notes.contains(&Note::Destroyed) {
         let why = format!("it destroys itself, and what it held goes to {to}");
-        costs.push(because(CONTROL, Severity::Critical, why));
+        costs.push(finding_with_reason(CONTROL, Severity::Critical, why));
     }
-    let changes = table::function(activity, rules).filter(|_| !activity.notes.contains(&Note::Newborn));
+    let changes = table::assess_function(activity, rules).filter(|_| !activity.notes.contains(&Note::Newborn));
     let (loud, quiet): (Vec<_>, Vec<_>) = changes
-        .map(|(severity, why)| because(CONTROL, severity, why))
+        .map(|(severity, why)| finding_with_reason(CONTROL, severity, why))
         .into_iter()
         .partition(|cost| cost.severity == Severity::Critical);
     costs.extend(loud);
-    costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    costs.extend(
+        value::unlimited_allowance_reason(activity).map(|why| finding_with_reason(APPROVAL, Severity::Critical, why)),
+    );
     costs.extend(value::drained(activity));
     if activity.operation == Operation::Create {
-        costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
+        costs.push(finding_with_reason(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
     costs.extend(quiet);
     // A call outside of any envelope also has no signature, but no module made it.
     let by_module =
         || activity.via.iter().any(|around| around.at == rules.address && around.function.starts_with(FROM_MODULE));
     // A transaction in a queue may have no signature yet.
-    let unsigned = activity.signers.as_deref() == Some(&[]) && activity.progress().is_none();
+    let unsigned = activity.signers.as_deref() == Some(&[]) && activity.proposal_progress().is_none();
     if rules.kind == Kind::Safe && unsigned && by_module() {
         let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
-        costs.push(because(MODULE, Severity::Critical, why));
+        costs.push(finding_with_reason(MODULE, Severity::Critical, why));
     }
     costs
 }
@@ -331,14 +333,14 @@ const fn has_holders(kind: Kind) -> bool {
 
 /// A change of who or what rules that a call asks for.
 fn asked_change(activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
-    by_whom(table::function(activity, rules), activity, rules)
+    by_whom(table::assess_function(activity, rules), activity, rules)
 }
 
 /// The same change, high at least where nothing in the configuration names whoever brings it about: the caller, or of a log the sender of the
 /// transaction and whoever stands in the log.
 fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
     let (severity, what) = found?;
-    let knows = |who: Address| who != rules.address && rules.familiar.knows(&who);
+    let knows = |who: Address| who != rules.address && rules.familiar.is_named(&who);
     let mut named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
     let (known, who) = match activity.kind {
         ActivityKind::Call => (knows(activity.from), activity.from),
@@ -350,36 +352,40 @@ fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules)
     Some((Severity::High, format!("{what}, and nothing here names {who}, who did it")))
 }
 
-fn call(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
+fn call_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let mut costs = Vec::new();
     if activity.notes.contains(&Note::Controller) {
         let why = "the token's controller moves somebody's tokens, and needs no allowance for it".to_owned();
-        costs.push(because(CONTROL, Severity::Critical, why));
+        costs.push(finding_with_reason(CONTROL, Severity::Critical, why));
     }
     if activity.operation == Operation::Create {
         let why = "a contract is made at the watched address: from now on its code is what stands there".to_owned();
-        costs.push(because(CREATION, Severity::Critical, why));
+        costs.push(finding_with_reason(CREATION, Severity::Critical, why));
     }
-    costs.extend(asked_change(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    costs.extend(asked_change(activity, rules).map(|(severity, why)| finding_with_reason(CONTROL, severity, why)));
     if activity.notes.contains(&Note::Charged) && costs.is_empty() {
         let why = "the account pays for an operation, and no rule vouches for what that does".to_owned();
-        costs.push(because(UNVOUCHED, Severity::High, why));
+        costs.push(finding_with_reason(UNVOUCHED, Severity::High, why));
     }
     costs
 }
 
-fn event(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
+fn event_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let deed = &activity.deed;
-    let told = by_whom(table::event(activity, rules), activity, rules);
+    let told = by_whom(table::assess_event(activity, rules), activity, rules);
     let mut costs: Vec<DefaultFinding> = told
         .map(|(severity, what)| {
-            because(CONTROL, severity, format!("{what}: {} is logged and no judged call explains it", deed.name))
+            finding_with_reason(
+                CONTROL,
+                severity,
+                format!("{what}: {} is logged and no judged call explains it", deed.name),
+            )
         })
         .into_iter()
         .collect();
     if activity.notes.contains(&Note::FreshVotes) {
         let why = "a vote by power that its voter did not have a day before the proposal's snapshot".to_owned();
-        costs.push(because(FRESH_VOTES, Severity::Critical, why));
+        costs.push(finding_with_reason(FRESH_VOTES, Severity::Critical, why));
     }
     match &*deed.name {
         // A watched wallet executed, and no visible call asked for it.
@@ -387,14 +393,14 @@ fn event(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
             if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
         {
             let why = format!("{} is logged and no call that could be seen explains it", deed.name);
-            costs.push(because(OUTFLOW, Severity::Critical, why));
+            costs.push(finding_with_reason(OUTFLOW, Severity::Critical, why));
         }
         "ExecutionFailure" | "ExecutionFromModuleFailure" => {
-            costs.push(because(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name)));
+            costs.push(finding_with_reason(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name)));
         }
         "Submission" => {
             let why = "a submission arrived through a contract: what it would do could not be seen".to_owned();
-            costs.push(because(UNREAD, Severity::Critical, why));
+            costs.push(finding_with_reason(UNREAD, Severity::Critical, why));
         }
         _ => {}
     }

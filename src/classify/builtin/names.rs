@@ -20,73 +20,97 @@ pub struct Builtin {
 
 /// All of them.
 pub const BUILTINS: &[Builtin] = &[
-    vouching(INBOUND, "ether or tokens received, unless the watch says `inbound = \"judge\"`"),
-    vouching(VIEW, "a call of a view whose trace, logs and watched state show no change"),
-    vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
-    vouching(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
-    vouching(PUBLIC, "what anybody may do and nobody decides: a vote, a release, a renewal"),
-    vouching(TEXT, "a proposal that calls nothing"),
-    vouching(IMPLEMENTATION, "new code that `registry.implementations` lists, once in a transaction"),
-    raising(UNVOUCHED, "no rule vouches for it"),
-    raising(
+    new_vouching_builtin(INBOUND, "ether or tokens received, unless the watch says `inbound = \"judge\"`"),
+    new_vouching_builtin(VIEW, "a call of a view whose trace, logs and watched state show no change"),
+    new_vouching_builtin(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
+    new_vouching_builtin(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
+    new_vouching_builtin(PUBLIC, "what anybody may do and nobody decides: a vote, a release, a renewal"),
+    new_vouching_builtin(TEXT, "a proposal that calls nothing"),
+    new_vouching_builtin(IMPLEMENTATION, "new code that `registry.implementations` lists, once in a transaction"),
+    new_raising_builtin(UNVOUCHED, "no rule vouches for it"),
+    new_raising_builtin(
         UNDECODABLE,
         "bytes that cannot be decoded, are not encoded as an honest encoder would, or name an unknown function",
     ),
-    raising(BUDGET, "more nested calls or values than are followed in one transaction"),
-    raising(UNREAD, "what it does had to be read from the node and could not be"),
-    raising(
+    new_raising_builtin(BUDGET, "more nested calls or values than are followed in one transaction"),
+    new_raising_builtin(UNREAD, "what it does had to be read from the node and could not be"),
+    new_raising_builtin(
         ATTEMPT,
         "a transaction that reverted; high at a control function, and from the fourth in ten minutes on; one page an hour",
     ),
-    raising(
+    new_raising_builtin(
         UNCONFIRMED,
         "a wrapper claims it, and no log of the subject confirms it; critical where the subject surely was called",
     ),
-    raising(DELEGATECALL, "foreign code run with the subject's storage and money"),
-    raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
-    raising(APPROVAL, "an allowance without limit, or above the supply"),
-    raising(OUTFLOW, "value left and no judged act explains it"),
-    raising(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
-    raising(STATE, "watched state changed, and no judged act explains it"),
-    raising(DRIFT, "watched state, a token's decimals or the kind of a watch is not what the configuration says"),
-    raising(POSTURE, "what is weak as it stands, and the registry does not say that it is meant; told once"),
-    raising(
+    new_raising_builtin(DELEGATECALL, "foreign code run with the subject's storage and money"),
+    new_raising_builtin(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
+    new_raising_builtin(APPROVAL, "an allowance without limit, or above the supply"),
+    new_raising_builtin(OUTFLOW, "value left and no judged act explains it"),
+    new_raising_builtin(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
+    new_raising_builtin(STATE, "watched state changed, and no judged act explains it"),
+    new_raising_builtin(
+        DRIFT,
+        "watched state, a token's decimals or the kind of a watch is not what the configuration says",
+    ),
+    new_raising_builtin(
+        POSTURE,
+        "what is weak as it stands, and the registry does not say that it is meant; told once",
+    ),
+    new_raising_builtin(
         POISONING,
         "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
     ),
-    raising(LOOK_ALIKE, "the subject pays or allows an address that only looks like one it knows"),
-    raising(TEST_THEN_DRAIN, "a first small payment to an unknown address, and within a day ten times as much"),
-    raising(SWEEP, "three different assets leave for one unknown address within an hour"),
-    raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
-    raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
-    raising(REFUND, "a Safe pays for its execution"),
-    raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
-    raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
-    raising(STALE, "a confirmation of a submission older than 30 days"),
-    raising(HASTY, "a confirmation less than a minute after the submission, too soon for anybody to have read it"),
-    raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
-    raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
-    raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
-    raising(CHANGED_TARGET, "what is carried out runs other code than stood there when it was scheduled or proposed"),
-    raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
-    raising(
+    new_raising_builtin(LOOK_ALIKE, "the subject pays or allows an address that only looks like one it knows"),
+    new_raising_builtin(
+        TEST_THEN_DRAIN,
+        "a first small payment to an unknown address, and within a day ten times as much",
+    ),
+    new_raising_builtin(SWEEP, "three different assets leave for one unknown address within an hour"),
+    new_raising_builtin(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
+    new_raising_builtin(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
+    new_raising_builtin(REFUND, "a Safe pays for its execution"),
+    new_raising_builtin(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
+    new_raising_builtin(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
+    new_raising_builtin(STALE, "a confirmation of a submission older than 30 days"),
+    new_raising_builtin(
+        HASTY,
+        "a confirmation less than a minute after the submission, too soon for anybody to have read it",
+    ),
+    new_raising_builtin(HASH, "a Safe logs a transaction hash that its fields do not give"),
+    new_raising_builtin(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
+    new_raising_builtin(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
+    new_raising_builtin(
+        CHANGED_TARGET,
+        "what is carried out runs other code than stood there when it was scheduled or proposed",
+    ),
+    new_raising_builtin(
+        FRESH_VOTES,
+        "a vote by power that its voter did not have a day before; a quarter of the quorum or more",
+    ),
+    new_raising_builtin(
         TIP,
         "an account pays ten times what is usual for being included, and 0.02 ether at least; or 0.1 ether beyond what it sends",
     ),
-    raising(
+    new_raising_builtin(
         REPLACED,
         "a pending act of an account that a rule vouched for is displaced by something else, for the same nonce",
     ),
-    raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
-    raising(CREATION, "an account creates a contract"),
-    raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
-    raising(QUEUE_HASH, "a queued Safe transaction under a hash that its fields do not give"),
-    raising(QUEUE_PROPOSER, "a queued Safe transaction by nobody among the owners and `registry.delegates`"),
-    raising(QUEUE_REPLACED, "a second queued Safe transaction for one nonce, unless it rejects the first"),
-    raising(QUEUE_GAP, "a queued Safe transaction behind a nonce that nothing is queued for"),
-    raising(QUEUE_STALE, "a queued Safe transaction that was agreed to long ago and could be executed next"),
-    raising(QUEUE_APPROVAL, "an approval on chain of a hash that is not in the Safe's queue"),
-    raising(QUEUE_UNPROPOSED, "an execution that was never in the Safe's queue"),
+    new_raising_builtin(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
+    new_raising_builtin(CREATION, "an account creates a contract"),
+    new_raising_builtin(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
+    new_raising_builtin(QUEUE_HASH, "a queued Safe transaction under a hash that its fields do not give"),
+    new_raising_builtin(
+        QUEUE_PROPOSER,
+        "a queued Safe transaction by nobody among the owners and `registry.delegates`",
+    ),
+    new_raising_builtin(QUEUE_REPLACED, "a second queued Safe transaction for one nonce, unless it rejects the first"),
+    new_raising_builtin(QUEUE_GAP, "a queued Safe transaction behind a nonce that nothing is queued for"),
+    new_raising_builtin(
+        QUEUE_STALE,
+        "a queued Safe transaction that was agreed to long ago and could be executed next",
+    ),
+    new_raising_builtin(QUEUE_APPROVAL, "an approval on chain of a hash that is not in the Safe's queue"),
+    new_raising_builtin(QUEUE_UNPROPOSED, "an execution that was never in the Safe's queue"),
 ];
 
 pub(crate) const INBOUND: &str = "builtin/inbound";
@@ -137,10 +161,10 @@ pub(crate) const QUEUE_STALE: &str = "builtin/queue-stale";
 pub(crate) const QUEUE_APPROVAL: &str = "builtin/queue-approval";
 pub(crate) const QUEUE_UNPROPOSED: &str = "builtin/queue-unproposed";
 
-const fn vouching(name: &'static str, about: &'static str) -> Builtin {
+const fn new_vouching_builtin(name: &'static str, about: &'static str) -> Builtin {
     Builtin { name, vouches: true, about }
 }
 
-const fn raising(name: &'static str, about: &'static str) -> Builtin {
+const fn new_raising_builtin(name: &'static str, about: &'static str) -> Builtin {
     Builtin { name, vouches: false, about }
 }

@@ -4,31 +4,31 @@
 //! change by confirmed operations of its own functions. Calls of `init…` emptied and calls of `kill` froze the wallets
 //! of 2017.
 
-use super::table::{Table, critical, names_say_all, warning};
+use super::table::{Table, critical_row, names_say_all, warning_row};
 use crate::model::{Kind, Severity};
 
 pub(crate) static TABLE: Table = Table {
     kind: Kind::ParityMultisig,
     unreadable: Severity::Critical,
     functions: &[
-        critical("initWallet", "a live wallet is initialized again: whoever does it owns it"),
-        critical("initMultiowned", "a live wallet's owners are set anew"),
-        critical("initDaylimit", "a live wallet's daily limit is set anew"),
-        critical("kill", "the wallet is destroyed and its ether sent away"),
-        critical("changeOwner", "an owner is replaced"),
-        critical("addOwner", "an owner is added"),
-        critical("removeOwner", "an owner is removed"),
-        critical("changeRequirement", "the number of confirmations required changes"),
-        critical("setDailyLimit", "the daily limit changes"),
-        critical("resetSpentToday", "what was spent today is forgotten"),
-        warning("revoke", "a confirmation is taken back"),
+        critical_row("initWallet", "a live wallet is initialized again: whoever does it owns it"),
+        critical_row("initMultiowned", "a live wallet's owners are set anew"),
+        critical_row("initDaylimit", "a live wallet's daily limit is set anew"),
+        critical_row("kill", "the wallet is destroyed and its ether sent away"),
+        critical_row("changeOwner", "an owner is replaced"),
+        critical_row("addOwner", "an owner is added"),
+        critical_row("removeOwner", "an owner is removed"),
+        critical_row("changeRequirement", "the number of confirmations required changes"),
+        critical_row("setDailyLimit", "the daily limit changes"),
+        critical_row("resetSpentToday", "what was spent today is forgotten"),
+        warning_row("revoke", "a confirmation is taken back"),
     ],
     events: &[
-        critical("OwnerChanged", "an owner was replaced"),
-        critical("OwnerAdded", "an owner was added"),
-        critical("OwnerRemoved", "an owner was removed"),
-        critical("RequirementChanged", "the number of confirmations required changed"),
-        warning("Revoke", "a confirmation was taken back"),
+        critical_row("OwnerChanged", "an owner was replaced"),
+        critical_row("OwnerAdded", "an owner was added"),
+        critical_row("OwnerRemoved", "an owner was removed"),
+        critical_row("RequirementChanged", "the number of confirmations required changed"),
+        warning_row("Revoke", "a confirmation was taken back"),
     ],
     public: &[],
     gates: &[],

@@ -1,7 +1,7 @@
 //! Default findings for changes of state, and the changes that are harmless.
 
 use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
-use super::{DefaultFinding, because};
+use super::{DefaultFinding, finding_with_reason};
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, UNSAID};
@@ -15,12 +15,12 @@ const HIGH: &[&str] =
 
 /// Returns whether it is a balance larger than the observed movements explain.
 pub(super) fn is_surplus(activity: &Activity) -> bool {
-    let positive = |name| sum(activity, name).is_some_and(|amount| !amount.is_zero());
+    let positive = |name| uint_argument(activity, name).is_some_and(|amount| !amount.is_zero());
     &*activity.deed.name == "balance" && positive("surplus") && !positive("missing")
 }
 
 /// Returns the default finding for a change that nothing explains, or for a value that the registry does not list.
-pub(super) fn cost(activity: &Activity) -> DefaultFinding {
+pub(super) fn state_change_finding(activity: &Activity) -> DefaultFinding {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
         let why = match name {
@@ -28,33 +28,39 @@ pub(super) fn cost(activity: &Activity) -> DefaultFinding {
             DECIMALS => "the configuration says otherwise",
             _ => "the registry says otherwise",
         };
-        return because(DRIFT, severity(activity), why.to_owned());
+        return finding_with_reason(DRIFT, state_change_severity(activity), why.to_owned());
     }
     if activity.notes.contains(&Note::Posture) && name == RELEASED_EARLY {
         let why = "more was released than its own schedule says is vested";
-        return because(STATE, Severity::Critical, why.to_owned());
+        return finding_with_reason(STATE, Severity::Critical, why.to_owned());
     }
     if activity.notes.contains(&Note::Posture) {
-        return because(POSTURE, Severity::Warning, weakness(name).to_owned());
+        return finding_with_reason(POSTURE, Severity::Warning, describe_misconfiguration(name).to_owned());
     }
     if name == "balance" && !is_surplus(activity) {
-        let why =
-            format!("there is less than what was seen to move leaves, and no judged act explains it{}", when(activity));
+        let why = format!(
+            "there is less than what was seen to move leaves, and no judged act explains it{}",
+            describe_block_range(activity)
+        );
         let fee = activity.notes.iter().find_map(|note| match note {
             Note::FeeBound { lacks, allowed } => Some(format!(
                 "; the node does not say {lacks}, and {} were allowed for it",
-                Unit::ether().show(*allowed)
+                Unit::ether().format_amount(*allowed)
             )),
             _ => None,
         });
-        return because(OUTFLOW, Severity::Critical, format!("{why}{}", fee.unwrap_or_default()));
+        return finding_with_reason(OUTFLOW, Severity::Critical, format!("{why}{}", fee.unwrap_or_default()));
     }
-    because(STATE, severity(activity), format!("it changed, and no judged act explains it{}", when(activity)))
+    finding_with_reason(
+        STATE,
+        state_change_severity(activity),
+        format!("it changed, and no judged act explains it{}", describe_block_range(activity)),
+    )
 }
 
 /// Returns the range of blocks in which the change may have happened, if it may have been before the block that showed
 /// it.
-fn when(activity: &Activity) -> String {
+fn describe_block_range(activity: &Activity) -> String {
     let within =
         activity.notes.iter().find_map(|note| if let Note::Within(blocks) = note { Some(*blocks) } else { None });
     match within.filter(|blocks| *blocks > 1) {
@@ -64,7 +70,7 @@ fn when(activity: &Activity) -> String {
 }
 
 /// Returns the reason why the item is weak, and the setting that accepts it.
-fn weakness(name: &str) -> &'static str {
+fn describe_misconfiguration(name: &str) -> &'static str {
     match name {
         "threshold" | "required" => {
             "whoever has one key has everything, unless registry.threshold says that this is meant"
@@ -79,10 +85,10 @@ fn weakness(name: &str) -> &'static str {
     }
 }
 
-fn severity(activity: &Activity) -> Severity {
+fn state_change_severity(activity: &Activity) -> Severity {
     let name = &*activity.deed.name;
-    let after = arg(activity, "after");
-    let lower = || arg(activity, "before").and_then(Value::as_uint) > after.and_then(Value::as_uint);
+    let after = argument_by_name(activity, "after");
+    let lower = || argument_by_name(activity, "before").and_then(Value::as_uint) > after.and_then(Value::as_uint);
     match name {
         // More signatures or one module fewer protects rather than harms.
         "threshold" | "required" if !lower() => Severity::High,
@@ -95,10 +101,10 @@ fn severity(activity: &Activity) -> Severity {
     }
 }
 
-fn sum(activity: &Activity, name: &str) -> Option<U256> {
-    arg(activity, name)?.as_uint()
+fn uint_argument(activity: &Activity, name: &str) -> Option<U256> {
+    argument_by_name(activity, name)?.as_uint()
 }
 
-fn arg<'a>(activity: &'a Activity, name: &str) -> Option<&'a Value> {
+fn argument_by_name<'a>(activity: &'a Activity, name: &str) -> Option<&'a Value> {
     activity.deed.args.iter().find(|arg| &*arg.name == name).map(|arg| &arg.value)
 }

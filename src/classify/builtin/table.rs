@@ -55,15 +55,15 @@ pub(crate) struct Row {
     pub(crate) what: &'static str,
 }
 
-pub(crate) const fn critical(name: &'static str, what: &'static str) -> Row {
+pub(crate) const fn critical_row(name: &'static str, what: &'static str) -> Row {
     Row { name, severity: Severity::Critical, what }
 }
 
-pub(crate) const fn high(name: &'static str, what: &'static str) -> Row {
+pub(crate) const fn high_row(name: &'static str, what: &'static str) -> Row {
     Row { name, severity: Severity::High, what }
 }
 
-pub(crate) const fn warning(name: &'static str, what: &'static str) -> Row {
+pub(crate) const fn warning_row(name: &'static str, what: &'static str) -> Row {
     Row { name, severity: Severity::Warning, what }
 }
 
@@ -73,15 +73,15 @@ pub(crate) fn names_say_all(_: &Activity, _: &WatchRules) -> Option<Found> {
 }
 
 /// The table of a kind, if it has one.
-pub(crate) fn of(kind: Kind) -> Option<&'static Table> {
+pub(crate) fn table_for_kind(kind: Kind) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.kind == kind).copied()
 }
 
 /// Returns the severity and the meaning of a call or act that changes control: by the subject's own table if it is
 /// about the subject, otherwise by the meaning of the name on any contract.
-pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+pub(crate) fn assess_function(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let here = activity.to == Some(rules.address);
-    let own = of(rules.kind).filter(|_| here);
+    let own = table_for_kind(rules.kind).filter(|_| here);
     if let Some(found) = own.and_then(|table| (table.weigh)(activity, rules)) {
         return Some(found);
     }
@@ -92,7 +92,7 @@ pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found>
         let found = ELSEWHERE.iter().find_map(|table| named_in(table.functions, &activity.deed.name));
         found.filter(|(severity, _)| !here && activity.kind == ActivityKind::Act && *severity >= Severity::High)
     };
-    named_here.or_else(|| any::weigh(activity, rules)).or_else(named).or_else(elsewhere)
+    named_here.or_else(|| any::assess_activity(activity, rules)).or_else(named).or_else(elsewhere)
 }
 
 /// Kinds whose functions mean the same wherever the subject calls them, watched or not.
@@ -106,16 +106,18 @@ pub(crate) fn is_anywhere(name: &str) -> bool {
 }
 
 /// Returns the severity and the meaning of an event that reports a change of control, or tokens minted or burned.
-pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
-    of(rules.kind).and_then(|table| (table.weigh)(activity, rules)).or_else(|| change(activity, rules))
+pub(crate) fn assess_event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    table_for_kind(rules.kind)
+        .and_then(|table| (table.weigh)(activity, rules))
+        .or_else(|| assess_control_event(activity, rules))
 }
 
 /// Returns the severity and the meaning of an event that reports a change of control.
-pub(crate) fn change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+pub(crate) fn assess_control_event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let name = &*activity.deed.name;
-    let named_here = of(rules.kind).and_then(|table| named_in(table.events, name));
+    let named_here = table_for_kind(rules.kind).and_then(|table| named_in(table.events, name));
     let named = || named_in(any::EVENTS, name).filter(|_| any::is_meant(activity, rules));
-    named_here.or_else(|| any::weigh(activity, rules)).or_else(named)
+    named_here.or_else(|| any::assess_activity(activity, rules)).or_else(named)
 }
 
 fn named_in(rows: &[Row], name: &str) -> Option<Found> {

@@ -1,7 +1,7 @@
 //! Data that could not be read, or not completely.
 
 use super::names::{BUDGET, HASH, UNCONFIRMED, UNDECODABLE, UNREAD};
-use super::{DefaultFinding, because, table};
+use super::{DefaultFinding, finding_with_reason, table};
 use crate::abi::attributed_codes;
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
@@ -12,18 +12,18 @@ use alloy_primitives::Bytes;
 /// Returns the cost of bytes that could not be read, or not to their end. No rule vouches for those, except for bytes
 /// after the arguments of a call that the rule names (see `unreadable`).
 #[must_use]
-pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
+pub fn decoding_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let suffixed = || match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => {
-            let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
+            let loud = table::table_for_kind(rules.kind).map_or(Severity::High, |table| table.unreadable);
             let word = if attributed_codes(bytes).is_some() { "erc8021" } else { "any" };
             let why =
                 format!("the calldata ends in {}; `suffix = \"{word}\"` in a rule lets it be", suffix_words(bytes));
-            Some(because(UNDECODABLE, loud, why))
+            Some(finding_with_reason(UNDECODABLE, loud, why))
         }
         _ => None,
     };
-    unreadable(activity, rules).or_else(suffixed)
+    undecodable_finding(activity, rules).or_else(suffixed)
 }
 
 /// Describes the bytes behind the arguments of a call.
@@ -37,20 +37,20 @@ pub(crate) fn suffix_words(bytes: &Bytes) -> String {
 
 /// Returns the part of [`trouble`] that no rule can vouch for.
 #[must_use]
-pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
-    let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
+pub(crate) fn undecodable_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
+    let loud = table::table_for_kind(rules.kind).map_or(Severity::High, |table| table.unreadable);
     for note in &activity.notes {
         match note {
-            Note::BudgetReached(why) => return Some(because(BUDGET, loud, why.clone())),
-            Note::Unread(why) => return Some(because(UNREAD, loud, why.clone())),
+            Note::BudgetReached(why) => return Some(finding_with_reason(BUDGET, loud, why.clone())),
+            Note::Unread(why) => return Some(finding_with_reason(UNREAD, loud, why.clone())),
             Note::Unlogged if activity.kind == ActivityKind::Call => {
                 let why =
                     "the subject was called and logged nothing of what it always logs: it is not the wallet it was";
-                return Some(because(UNCONFIRMED, Severity::Critical, why.to_owned()));
+                return Some(finding_with_reason(UNCONFIRMED, Severity::Critical, why.to_owned()));
             }
             Note::HashMismatch => {
                 let why = "the Safe logged a transaction hash that the executed fields do not give";
-                return Some(because(HASH, Severity::Critical, why.to_owned()));
+                return Some(finding_with_reason(HASH, Severity::Critical, why.to_owned()));
             }
             _ => {}
         }
@@ -60,13 +60,13 @@ pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<Defa
     match &activity.deed.decoding {
         Decoding::Clean | Decoding::Ether | Decoding::Suffixed(_) => None,
         Decoding::Opaque(_) if delegated => None,
-        Decoding::Opaque(why) => Some(because(UNDECODABLE, loud, why.clone())),
+        Decoding::Opaque(why) => Some(finding_with_reason(UNDECODABLE, loud, why.clone())),
         Decoding::Flawed(flaws) => {
             let why = format!("the encoding is not one that an honest encoder writes: {}", flaws.join("; "));
-            Some(because(UNDECODABLE, loud, why))
+            Some(finding_with_reason(UNDECODABLE, loud, why))
         }
         Decoding::Ambiguous(several) => {
-            Some(because(UNDECODABLE, loud, format!("several functions fit: {}", several.join(", "))))
+            Some(finding_with_reason(UNDECODABLE, loud, format!("several functions fit: {}", several.join(", "))))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Value that moves without a judged act, and allowances.
 
 use super::names::{APPROVAL, OUTFLOW, POISONING};
-use super::{DefaultFinding, because};
+use super::{DefaultFinding, finding_with_reason};
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
@@ -13,27 +13,27 @@ use alloy_primitives::{Address, U256};
 ///
 /// Returns the cost of a movement. A token that neither the configuration knows nor the subject uses can log anything,
 /// so its movements never cost more than a warning.
-pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<DefaultFinding> {
+pub(super) fn movement_findings(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<DefaultFinding> {
     let amount = amount_of(activity);
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     let known = rules.known_tokens.contains(&token);
-    let close = known || used || activity.holding().is_some_and(|holding| holding.tie != Tie::Stranger);
+    let close = known || used || activity.token_holding().is_some_and(|holding| holding.tie != Tie::Stranger);
     let cost = if &*activity.deed.name == "approval" {
         if amount.is_zero() || activity.to == Some(Address::ZERO) {
             let why = "an allowance is set to nothing and no judged act explains it";
-            because(POISONING, Severity::Info, why.to_owned())
+            finding_with_reason(POISONING, Severity::Info, why.to_owned())
         } else if close {
-            allowance(activity, amount, known)
+            allowance_finding(activity, amount, known)
         } else {
             stranger_allowance(activity, token)
         }
     } else if activity.from != rules.address {
-        return arrival(activity, token, close).into_iter().collect();
+        return unbacked_arrival_finding(activity, token, close).into_iter().collect();
     } else if amount.is_zero() {
         let why = "nothing moves: anyone can log a transfer of zero from anybody";
-        because(POISONING, Severity::Info, why.to_owned())
+        finding_with_reason(POISONING, Severity::Info, why.to_owned())
     } else if close {
-        outflow(activity, rules, known)
+        outflow_finding(activity, rules, known)
     } else {
         stranger_outflow(activity, token)
     };
@@ -41,48 +41,48 @@ pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> V
 }
 
 /// Returns the cost of an allowance of a token that the configuration knows or the subject uses.
-fn allowance(activity: &Activity, amount: U256, known: bool) -> DefaultFinding {
-    if let Some(Said::Allowance(U256::ZERO)) = activity.holding().map(|holding| &holding.said)
+fn allowance_finding(activity: &Activity, amount: U256, known: bool) -> DefaultFinding {
+    if let Some(Said::Allowance(U256::ZERO)) = activity.token_holding().map(|holding| &holding.said)
         && !known
     {
         let why = "an allowance is logged, and the token says that there is none after the block";
-        return because(POISONING, Severity::Warning, why.to_owned());
+        return finding_with_reason(POISONING, Severity::Warning, why.to_owned());
     }
     if is_unlimited(amount) {
         let why = "an allowance without limit, and no judged act explains it";
-        return because(APPROVAL, Severity::Critical, why.to_owned());
+        return finding_with_reason(APPROVAL, Severity::Critical, why.to_owned());
     }
-    because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
+    finding_with_reason(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
 }
 
 /// Returns the cost of an allowance of a token that the subject never used.
 fn stranger_allowance(activity: &Activity, token: Address) -> DefaultFinding {
-    let holding = activity.holding();
+    let holding = activity.token_holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
         Some(Said::Allowance(U256::ZERO)) => (Severity::Info, "says that there is none after the block".to_owned()),
         Some(Said::Allowance(_)) => (Severity::Warning, "says that it stands".to_owned()),
-        said => unseen(said),
+        said => assess_unverified_balance(said),
     };
     let severity = if holding.is_some_and(|holding| !holding.first) { Severity::Info } else { severity };
     let why = format!(
         "an allowance of {token}, which is not listed and which the subject {}; the token {what}",
-        past(holding)
+        describe_token_history(holding)
     );
-    because(POISONING, severity, why)
+    finding_with_reason(POISONING, severity, why)
 }
 
 /// Returns the cost of an outflow of a token that the configuration knows or the subject uses.
-fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> DefaultFinding {
-    let holding = activity.holding();
+fn outflow_finding(activity: &Activity, rules: &WatchRules, known: bool) -> DefaultFinding {
+    let holding = activity.token_holding();
     if holding.is_some_and(Holding::is_denied) && !known {
         let why = "the token logs that it left, and the balance did not change";
-        return because(POISONING, Severity::Warning, why.to_owned());
+        return finding_with_reason(POISONING, Severity::Warning, why.to_owned());
     }
     let mostly = holding.is_some_and(Holding::is_mostly_gone);
     let severity = if mostly || known && rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
     let told = match holding.map(|holding| &holding.said) {
         Some(Said::Balance { before, after, .. }) if after < before => {
-            format!("; {} of the holding left in this block", share(*before, *after))
+            format!("; {} of the holding left in this block", percent_of_holding(*before, *after))
         }
         Some(Said::Balance { before, after, .. }) if before == after => "; the balance did not change".to_owned(),
         Some(Said::Unread) => "; the balance could not be read".to_owned(),
@@ -91,57 +91,60 @@ fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> DefaultFindi
         }
         _ => String::new(),
     };
-    because(OUTFLOW, severity, format!("it left, and no judged act explains it{told}"))
+    finding_with_reason(OUTFLOW, severity, format!("it left, and no judged act explains it{told}"))
 }
 
 /// An act inside of a call to the subject by which most of a holding leaves. A smaller part costs what the act does.
 pub(super) fn drained(activity: &Activity) -> Option<DefaultFinding> {
-    let holding = activity.holding().filter(|holding| holding.is_mostly_gone())?;
+    let holding = activity.token_holding().filter(|holding| holding.is_mostly_gone())?;
     let Said::Balance { before, after, .. } = &holding.said else { return None };
-    let why = format!("{} of the holding left in this block, and no rule vouches for this act", share(*before, *after));
-    Some(because(OUTFLOW, Severity::Critical, why))
+    let why = format!(
+        "{} of the holding left in this block, and no rule vouches for this act",
+        percent_of_holding(*before, *after)
+    );
+    Some(finding_with_reason(OUTFLOW, Severity::Critical, why))
 }
 
 /// Returns the cost of an outflow logged by a token that the subject never used.
 fn stranger_outflow(activity: &Activity, token: Address) -> DefaultFinding {
-    let holding = activity.holding();
+    let holding = activity.token_holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
         Some(Said::Balance { before, after, .. }) if after < before => {
-            (Severity::Warning, format!("says that the balance fell by {}", share(*before, *after)))
+            (Severity::Warning, format!("says that the balance fell by {}", percent_of_holding(*before, *after)))
         }
         Some(Said::Balance { .. }) => (Severity::Info, "says that the balance did not fall".to_owned()),
-        said => unseen(said),
+        said => assess_unverified_balance(said),
     };
     let severity = if holding.is_some_and(|holding| !holding.first) { Severity::Info } else { severity };
-    let past = past(holding);
+    let past = describe_token_history(holding);
     let why = format!("{token}, which is not listed and which the subject {past}, logs that it left; the token {what}");
-    because(POISONING, severity, why)
+    finding_with_reason(POISONING, severity, why)
 }
 
 /// Describes the known past of the subject with a token.
-fn past(holding: Option<&Holding>) -> &'static str {
+fn describe_token_history(holding: Option<&Holding>) -> &'static str {
     if holding.is_some_and(|holding| holding.searched) { "never used" } else { "was not seen to use" }
 }
 
 /// Returns the cost of an arrival that a token logs while the balance does not change. Any other arrival costs nothing.
-fn arrival(activity: &Activity, token: Address, close: bool) -> Option<DefaultFinding> {
+fn unbacked_arrival_finding(activity: &Activity, token: Address, close: bool) -> Option<DefaultFinding> {
     let denied = is_denied_arrival(activity);
     let severity = if close { Severity::Warning } else { Severity::Info };
     denied.then(|| {
         let why = format!("{token} logs that it arrived, and the balance did not change");
-        because(POISONING, severity, why)
+        finding_with_reason(POISONING, severity, why)
     })
 }
 
 /// Returns whether a token logs an arrival that its own views deny.
 pub(super) fn is_denied_arrival(activity: &Activity) -> bool {
     let transfer = activity.kind == ActivityKind::Move && &*activity.deed.name == "transfer";
-    transfer && activity.holding().is_some_and(Holding::is_denied)
+    transfer && activity.token_holding().is_some_and(Holding::is_denied)
 }
 
 /// Returns the severity and the text for a token without ties to the subject that was not queried, or could not be
 /// queried.
-fn unseen(said: Option<&Said>) -> (Severity, String) {
+fn assess_unverified_balance(said: Option<&Said>) -> (Severity, String) {
     match said {
         Some(Said::Unread) => (Severity::Warning, "could not be asked about the holding".to_owned()),
         Some(Said::BeyondBound(n)) => {
@@ -154,7 +157,7 @@ fn unseen(said: Option<&Said>) -> (Severity, String) {
 }
 
 /// Returns the part of a holding that left, in whole percent and at least 1.
-fn share(before: U256, after: U256) -> String {
+fn percent_of_holding(before: U256, after: U256) -> String {
     let (gone, hundred) = (before.saturating_sub(after), U256::from(100));
     // For a number this large, dividing by a hundredth of it is exact enough.
     let percent = gone.checked_mul(hundred).map_or_else(|| gone / (before / hundred), |gone| gone / before);
@@ -171,7 +174,7 @@ fn is_unlimited(amount: U256) -> bool {
 }
 
 /// Returns the reason why an allowance is unlimited, if it is.
-pub(super) fn unlimited(activity: &Activity) -> Option<String> {
+pub(super) fn unlimited_allowance_reason(activity: &Activity) -> Option<String> {
     let deed = &activity.deed;
     let allows =
         matches!(&*deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "permit" | "increaseApproval");

@@ -4,7 +4,7 @@
 
 use super::Evaluator;
 use crate::classify::builtin::{self, DefaultFinding};
-use crate::classify::finding::{finding, repeat};
+use crate::classify::finding::{abnormal_verdict, repeated_verdict};
 use crate::classify::rule::{Rule, WatchRules};
 use crate::classify::trial::RuleResult;
 use crate::model::{Activity, Fate, Severity, Verdict};
@@ -35,12 +35,13 @@ impl Evaluator<'_> {
         }
         self.attempts.insert(key, index);
         let cost = self.count_attempt(rules);
-        (cost.severity >= Severity::High).then(|| self.hushed(finding(&cost, &[], rules), rules))
+        (cost.severity >= Severity::High)
+            .then(|| self.hush_repeated_attempt(abnormal_verdict(&cost, &[], rules), rules))
     }
 
     /// Returns the verdict of a reverted or unconfirmed call. There is one finding for each transaction and watch, plus
     /// one for a part with a higher severity than the first.
-    pub(super) fn attempt(
+    pub(super) fn judge_attempt(
         &mut self,
         index: usize,
         activity: &Activity,
@@ -58,13 +59,13 @@ impl Evaluator<'_> {
             && let Some(Some(verdict @ Verdict::Abnormal(abnormal))) = self.verdicts.get(first)
             && (control.is_none() || abnormal.severity >= Severity::High)
         {
-            return repeat(verdict, first);
+            return repeated_verdict(verdict, first);
         }
         self.attempts.insert(key, index);
         if activity.fate == Fate::Unconfirmed {
             let why = "a wrapper claims it, and no log of the subject confirms that it ran".to_owned();
             let cost = DefaultFinding { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
-            return finding(&cost, trials, rules);
+            return abnormal_verdict(&cost, trials, rules);
         }
         let cost = match (known, control) {
             (Some(_), Some(control)) => control,
@@ -73,14 +74,14 @@ impl Evaluator<'_> {
                 control.unwrap_or(counted)
             }
         };
-        self.hushed(finding(&cost, trials, rules), rules)
+        self.hush_repeated_attempt(abnormal_verdict(&cost, trials, rules), rules)
     }
 
     /// Counts an attempt, and returns the finding for their number.
     fn count_attempt(&mut self, rules: &WatchRules) -> DefaultFinding {
         let window: Arc<str> = Arc::from(builtin::ATTEMPT);
         self.add(rules, window.clone(), U256::ONE);
-        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
+        let count = self.windows.sum_in_window(rules.address, &window, ATTEMPTS_WINDOW);
         let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
             (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
         } else {
@@ -91,10 +92,10 @@ impl Evaluator<'_> {
 
     /// Returns the same finding, marked not to page if another attempt at the same watch may have paged within the
     /// hour.
-    fn hushed(&mut self, verdict: Verdict, rules: &WatchRules) -> Verdict {
+    fn hush_repeated_attempt(&mut self, verdict: Verdict, rules: &WatchRules) -> Verdict {
         let Verdict::Abnormal(mut abnormal) = verdict else { return verdict };
         if abnormal.severity >= Severity::High {
-            abnormal.hushed = !self.windows.sum(rules.address, &PAGED, PAGES_WINDOW).is_zero();
+            abnormal.hushed = !self.windows.sum_in_window(rules.address, &PAGED, PAGES_WINDOW).is_zero();
             if !abnormal.hushed {
                 self.add(rules, Arc::clone(&PAGED), U256::ONE);
             }

@@ -2,9 +2,9 @@
 
 use super::Evaluator;
 use crate::classify::builtin::{self, DefaultFinding};
-use crate::classify::finding::{finding, repeat};
+use crate::classify::finding::{abnormal_verdict, repeated_verdict};
 use crate::classify::history::MET_MAX;
-use crate::classify::noise::{as_amount, lasting};
+use crate::classify::noise::{as_amount, lasting_window_name};
 use crate::classify::rule::WatchRules;
 use crate::classify::trial::Windows;
 use crate::model::activity::Note;
@@ -13,7 +13,7 @@ use alloy_primitives::{Address, U256};
 use std::sync::{Arc, LazyLock};
 
 /// Code that a rule vouched for when it was installed, although the registry does not list it.
-static VOUCHED: LazyLock<Arc<str>> = LazyLock::new(|| lasting("implementation"));
+static VOUCHED: LazyLock<Arc<str>> = LazyLock::new(|| lasting_window_name("implementation"));
 
 /// Items of the state that hold the address of the running code.
 const ITEMS: &[&str] = &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation"];
@@ -23,22 +23,28 @@ impl Evaluator<'_> {
     ///
     /// There is one finding for each block, so that a busy proxy does not cause a flood. An activity with a higher
     /// severity than the first gets its own finding.
-    pub(super) fn foreign(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+    pub(super) fn judge_unlisted_code(
+        &mut self,
+        index: usize,
+        activity: &Activity,
+        rules: &WatchRules,
+    ) -> Option<Verdict> {
         let code = foreign_code(activity, rules, &self.windows)?;
-        let own = builtin::cost(activity, rules);
+        let own = builtin::default_finding(activity, rules);
         let severity = own.severity.max(Severity::High);
         let key = (activity.watch.0, code);
         if let Some(first) = self.foreign.get(&key).copied()
             && let Some(Some(verdict @ Verdict::Abnormal(known))) = self.verdicts.get(first)
             && known.severity >= severity
         {
-            return Some(repeat(verdict, first));
+            return Some(repeated_verdict(verdict, first));
         }
         self.foreign.insert(key, index);
         let why = format!(
             "it runs the code of {code}, which registry.implementations does not list: what it does may not be what it is called"
         );
-        let mut verdict = finding(&DefaultFinding { name: builtin::FOREIGN, severity, reason: Some(why) }, &[], rules);
+        let mut verdict =
+            abnormal_verdict(&DefaultFinding { name: builtin::FOREIGN, severity, reason: Some(why) }, &[], rules);
         if let Verdict::Abnormal(abnormal) = &mut verdict
             && let Some(reason) = own.reason
         {
@@ -60,11 +66,11 @@ pub(super) fn foreign_code(activity: &Activity, rules: &WatchRules, windows: &Wi
         Note::Runs { implementation, listed: false, .. } => Some(*implementation),
         _ => None,
     })?;
-    (!windows.knows(rules.address, &VOUCHED, as_amount(&code))).then_some(code)
+    (!windows.has_entry(rules.address, &VOUCHED, as_amount(&code))).then_some(code)
 }
 
 /// Records new code that a rule vouched for. Its calls are judged like any other from then on.
-pub(super) fn lesson(
+pub(super) fn vouched_code_entry(
     activity: &Activity,
     verdict: &Verdict,
     rules: &WatchRules,
@@ -82,6 +88,6 @@ pub(super) fn lesson(
     };
     let code = argument?.value.as_address().filter(|code| !listed.members.contains(code))?;
     let (key, amount) = (&VOUCHED, as_amount(&code));
-    let room = windows.len(rules.address, key) < MET_MAX && !windows.knows(rules.address, key, amount);
+    let room = windows.len(rules.address, key) < MET_MAX && !windows.has_entry(rules.address, key, amount);
     room.then(|| (Arc::clone(key), amount))
 }

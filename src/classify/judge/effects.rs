@@ -8,8 +8,8 @@
 use super::raised::Unraised;
 use super::{Evaluator, code};
 use crate::classify::builtin;
-use crate::classify::finding::{finding, repeat, unjudged};
-use crate::classify::outward::{ends, goes_out, is_token_act, issues, reaches_out};
+use crate::classify::finding::{abnormal_verdict, repeated_verdict, unjudged_verdict};
+use crate::classify::outward::{goes_out, is_self_destruct, is_token_act, issues_own_tokens, reaches_out};
 use crate::classify::rule::{CallMatch, Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
@@ -31,21 +31,21 @@ enum Reach {
 
 impl Evaluator<'_> {
     /// Returns the verdict of an activity that `of` explains, or that happened inside of it.
-    pub(super) fn effect(&mut self, index: usize, of: usize) -> Verdict {
+    pub(super) fn judge_effect(&mut self, index: usize, of: usize) -> Verdict {
         // A log that could not be read is judged as a finding of its own, and so is one that an abnormal rule is about.
         // A log of a change of control counts as an effect only of a call that asks for this change, however well its
         // arguments match another call: permission to move tokens is not permission to transfer control of the
         // contract.
-        let Some(event) = self.all.get(index) else { return unjudged() };
-        let Some(rules) = self.of(event) else { return unjudged() };
-        self.raised(event, rules, |court| court.explained(index, of, rules))
+        let Some(event) = self.all.get(index) else { return unjudged_verdict() };
+        let Some(rules) = self.rules_for(event) else { return unjudged_verdict() };
+        self.judge_with_raising_rules(event, rules, |court| court.explained(index, of, rules))
     }
 
     /// Judges an effect without abnormal rules.
     fn explained(&mut self, index: usize, of: usize, rules: &WatchRules) -> Verdict {
-        let (Some(event), Some(cause)) = (self.all.get(index), self.all.get(of)) else { return unjudged() };
+        let (Some(event), Some(cause)) = (self.all.get(index), self.all.get(of)) else { return unjudged_verdict() };
         if let Some(cost) = self.replaced_twice(event, rules) {
-            return finding(&cost, &[], rules);
+            return abnormal_verdict(&cost, &[], rules);
         }
         let foreign = code::foreign_code(event, rules, &self.windows).is_some();
         let abnormal = matches!(self.plain(of), Some(Verdict::Abnormal(_)));
@@ -56,42 +56,44 @@ impl Evaluator<'_> {
         }
         match self.plain(of) {
             Some(verdict @ Verdict::Abnormal(abnormal)) => {
-                let told = repeat(verdict, of);
+                let told = repeated_verdict(verdict, of);
                 if !self.stands_alone(event, cause, abnormal, rules) {
                     return told;
                 }
                 let own = self.by_itself(index, event, rules);
-                because(own, || format!("it happened inside {}, which is a finding itself", cause.deed.signature))
+                prepend_reason(own, || {
+                    format!("it happened inside {}, which is a finding itself", cause.deed.signature)
+                })
             }
             // A difference that the registry must follow is reported even if a rule vouched for the change.
             Some(Verdict::Normal { .. }) if event.notes.contains(&Note::Drift) => self.by_itself(index, event, rules),
             Some(Verdict::Normal { .. }) => {
-                if self.covers(of, event, rules) {
+                if self.is_effect_vouched(of, event, rules) {
                     // What is part of something that a rule raises is told with that.
                     let normal = Verdict::Normal { by: Voucher::EffectOf(cause.position.clone()) };
                     let Some(Some(raised @ Verdict::Abnormal(_))) = self.verdicts.get(of) else { return normal };
-                    let told = repeat(raised, of);
+                    let told = repeated_verdict(raised, of);
                     let on_trial = self.plain.get(&of).is_some_and(|unraised| unraised.on_trial);
                     self.unraised = Some(Unraised { verdict: normal, on_trial });
                     return told;
                 }
-                self.outgoing(index, of, event, rules)
+                self.judge_outgoing_effect(index, of, event, rules)
             }
-            None => unjudged(),
+            None => unjudged_verdict(),
         }
     }
 
     /// Returns whether the verdict of `of`, which is normal, covers `event`.
-    fn covers(&self, of: usize, event: &Activity, rules: &WatchRules) -> bool {
+    fn is_effect_vouched(&self, of: usize, event: &Activity, rules: &WatchRules) -> bool {
         // A reverted activity moved nothing, and the cost of an operation belongs to the operation.
         let prefund = event.notes.contains(&Note::Prefund);
         if prefund || !matches!(event.fate, Fate::Executed | Fate::Waiting) {
             return true;
         }
-        let reach = self.reach(of, event, rules);
+        let reach = self.voucher_reach(of, event, rules);
         match event.kind {
             ActivityKind::Act => match reach {
-                Reach::Everything => !ends(event),
+                Reach::Everything => !is_self_destruct(event),
                 Reach::Explained | Reach::Kept => !goes_out(event, rules),
                 Reach::Nothing => !reaches_out(event, rules),
             },
@@ -100,14 +102,14 @@ impl Evaluator<'_> {
                 Reach::Kept | Reach::Nothing => !goes_out(event, rules),
             },
             ActivityKind::Event => match (reach, self.all.get(of)) {
-                (Reach::Kept | Reach::Nothing, Some(cause)) => !issues(event, cause, rules),
+                (Reach::Kept | Reach::Nothing, Some(cause)) => !issues_own_tokens(event, cause, rules),
                 _ => true,
             },
             ActivityKind::Call | ActivityKind::State => true,
         }
     }
 
-    fn reach(&self, of: usize, event: &Activity, rules: &WatchRules) -> Reach {
+    fn voucher_reach(&self, of: usize, event: &Activity, rules: &WatchRules) -> Reach {
         let (Some(cause), Some(Verdict::Normal { by })) = (self.all.get(of), self.plain(of)) else {
             return Reach::Nothing;
         };
@@ -130,14 +132,14 @@ impl Evaluator<'_> {
             Voucher::Envelope => Reach::Explained,
             Voucher::Builtin(_) => Reach::Nothing,
             Voucher::EffectOf(_) => match cause.role {
-                Role::Effect { of } if self.reach(of, event, rules) == Reach::Everything => Reach::Everything,
+                Role::Effect { of } if self.voucher_reach(of, event, rules) == Reach::Everything => Reach::Everything,
                 _ => Reach::Kept,
             },
         }
     }
 
     /// Judges an effect that leaves the subject inside of a normal call by the rules for that effect.
-    fn outgoing(&mut self, index: usize, of: usize, event: &Activity, rules: &WatchRules) -> Verdict {
+    fn judge_outgoing_effect(&mut self, index: usize, of: usize, event: &Activity, rules: &WatchRules) -> Verdict {
         if let Some(by) = self.vouched_as_moved(index, event, rules) {
             return Verdict::Normal { by: Voucher::Rule(by) };
         }
@@ -152,13 +154,13 @@ impl Evaluator<'_> {
             }
             _ => "and nothing vouches for it there".to_owned(),
         };
-        because(verdict, || format!("it happened inside {} of the subject, {vouched}", cause.deed.signature))
+        prepend_reason(verdict, || format!("it happened inside {} of the subject, {vouched}", cause.deed.signature))
     }
 
     /// Returns the rule for movements that vouches for an act on a token, where the token's logs show everything that
     /// the act did. Without traces, users write rules for movements; these rules must still work when traces are added.
     fn vouched_as_moved(&self, index: usize, act: &Activity, rules: &WatchRules) -> Option<Arc<str>> {
-        if act.kind != ActivityKind::Act || !is_token_act(act) || builtin::trouble(act, rules).is_some() {
+        if act.kind != ActivityKind::Act || !is_token_act(act) || builtin::decoding_finding(act, rules).is_some() {
             return None;
         }
         // A transfer of zero counts too: a rule that allows a payee any amount up to a bound allows it.
@@ -172,7 +174,7 @@ impl Evaluator<'_> {
         for moved in here.filter(own) {
             let mut normal =
                 rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.kind == ActivityKind::Move);
-            by = Some(normal.find(|rule| trial::holds(rule, moved, rules, &self.windows))?.name.clone());
+            by = Some(normal.find(|rule| trial::is_rule_match(rule, moved, rules, &self.windows))?.name.clone());
         }
         by
     }
@@ -192,7 +194,7 @@ impl Evaluator<'_> {
         let prefund = event.notes.contains(&Note::Prefund);
         let alone = if silent { reaches_out(event, rules) } else { !prefund && goes_out(event, rules) };
         let mut normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        alone && !normal.any(|rule| trial::holds(rule, event, rules, &self.windows))
+        alone && !normal.any(|rule| trial::is_rule_match(rule, event, rules, &self.windows))
     }
 
     /// Adds to an unexplained movement the act of the subject inside of which it happened, and the rule that vouched
@@ -201,7 +203,7 @@ impl Evaluator<'_> {
         if moved.kind != ActivityKind::Move {
             return verdict;
         }
-        let Some(calls) = moved.inside() else { return verdict };
+        let Some(calls) = moved.enclosing_calls() else { return verdict };
         // The innermost call made by the subject, or otherwise the innermost call made to it.
         let own = calls
             .iter()
@@ -218,7 +220,7 @@ impl Evaluator<'_> {
             _ => String::new(),
         };
         let whose = call.to.map_or_else(String::new, |to| format!(" of {to}"));
-        because(verdict, || {
+        prepend_reason(verdict, || {
             format!(
                 "it happened inside {}{whose}{vouched}: a rule for `move` may say so with `via = {{ call = … }}`",
                 call.function
@@ -239,12 +241,12 @@ fn is_unnamed(rule: &Rule, event: &Activity, rules: &WatchRules) -> bool {
 fn is_unread(event: &Activity, rules: &WatchRules) -> bool {
     match event.kind {
         ActivityKind::Act => event.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))),
-        _ => builtin::trouble(event, rules).is_some(),
+        _ => builtin::decoding_finding(event, rules).is_some(),
     }
 }
 
 /// Adds a reason to a finding that is not reported elsewhere, before those of rules.
-fn because(verdict: Verdict, why: impl FnOnce() -> String) -> Verdict {
+fn prepend_reason(verdict: Verdict, why: impl FnOnce() -> String) -> Verdict {
     match verdict {
         Verdict::Abnormal(abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
             Verdict::Abnormal(abnormal.with_reason(why()))

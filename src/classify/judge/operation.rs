@@ -9,7 +9,7 @@ use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::{Note, Usual};
 use crate::model::amount::Unit;
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{Abnormal, Activity, ActivityKind, Kind, Severity, Stage, Verdict};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ const TIP_HIGH: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// Returns, for a scheduled or proposed call, its id and the earliest time of execution, so that readers know how much
 /// time is left to stop it.
-pub(super) fn progress(activity: &Activity) -> Option<String> {
+pub(super) fn describe_operation_progress(activity: &Activity) -> Option<String> {
     if activity.stage != Stage::Proposed {
         return None;
     }
     activity.notes.iter().find_map(|note| match note {
         Note::Operation { id, delay: Some(delay) } => {
-            Some(format!("it may be carried out in {}, as operation {id}", lasting(*delay)))
+            Some(format!("it may be carried out in {}, as operation {id}", format_duration(*delay)))
         }
         Note::Operation { id, delay: None } => Some(format!("it waits to be carried out, as number {id}")),
         _ => None,
@@ -33,15 +33,15 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
 }
 
 /// Returns the default finding for an unusual payment of an account for inclusion.
-pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
+pub(super) fn priority_fee_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let (paid, why) = activity.notes.iter().find_map(|note| match note {
         Note::Tip { paid, per_gas, beside } => {
-            let show = |wei: u128| Unit::ether().show(U256::from(wei));
+            let show = |wei: u128| Unit::ether().format_amount(U256::from(wei));
             let beside = match beside {
                 Usual::Others(most) => format!("half of the others in its block offered {} at most", show(*most)),
                 Usual::BaseFee(fee) => format!("the base fee of its block is {}", show(*fee)),
             };
-            let shown = Unit::ether().show(*paid);
+            let shown = Unit::ether().format_amount(*paid);
             let why =
                 format!("it pays {shown} for being included, {} for each unit of gas, and {beside}", show(*per_gas));
             Some((*paid, why))
@@ -66,7 +66,7 @@ pub(super) fn with_tip(found: Verdict, tip: DefaultFinding) -> Verdict {
 
 impl Evaluator<'_> {
     /// Checks that a timelock or a governor recorded the operation long enough before, even if the call is vouched for.
-    pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
+    pub(super) fn operation_finding(&mut self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         if activity.kind != ActivityKind::Act || !matches!(rules.kind, Kind::Timelock | Kind::Governor) {
             return None;
         }
@@ -76,11 +76,12 @@ impl Evaluator<'_> {
         })?;
         let key: Arc<str> = Arc::from(format!("{SUBMISSIONS}{id}"));
         let changed = self.changed_target(id, activity, rules);
-        let first = self.windows.history.first(rules.address, &key);
+        let first = self.windows.history.first_entry_time(rules.address, &key);
         let here = self.windows.added.contains_key(&(rules.address, key.clone()));
         let floor = rules.delay.unwrap_or(0);
         let short = |had: u64, what: &str| {
-            let why = format!("{what} {}, and registry.delay asks for {}", lasting(had), lasting(floor));
+            let why =
+                format!("{what} {}, and registry.delay asks for {}", format_duration(had), format_duration(floor));
             (had < floor).then_some((builtin::SHORT_DELAY, why))
         };
         let (name, why) = match (activity.stage, first) {
@@ -123,7 +124,7 @@ impl Evaluator<'_> {
         }
         let was = was.filter(|was| *was != is && activity.stage == Stage::Included)?;
         let asks = |rule: &&Rule| rule.polarity == Polarity::Normal && rule.asks_code();
-        if rules.rules.iter().filter(asks).any(|rule| trial::holds(rule, activity, rules, &self.windows)) {
+        if rules.rules.iter().filter(asks).any(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
             return None;
         }
         let shown =

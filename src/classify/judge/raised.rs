@@ -26,17 +26,18 @@ impl Evaluator<'_> {
     }
 
     /// Returns the verdict of `judge`, or that of an abnormal rule with at least the same severity.
-    pub(super) fn raised(
+    pub(super) fn judge_with_raising_rules(
         &mut self,
         activity: &Activity,
         rules: &WatchRules,
         judge: impl FnOnce(&mut Self) -> Verdict,
     ) -> Verdict {
         let abnormal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Abnormal);
-        let holding: Vec<&Rule> = abnormal.filter(|rule| trial::holds(rule, activity, rules, &self.windows)).collect();
+        let holding: Vec<&Rule> =
+            abnormal.filter(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)).collect();
         let loudest = |observe: bool| {
             let these = holding.iter().copied().filter(|rule| rule.observe == observe);
-            these.rev().max_by_key(|rule| loudness(rule))
+            these.rev().max_by_key(|rule| finding_severity(rule))
         };
         let (raising, on_trial) = (loudest(false), loudest(true));
         // An activity that an abnormal rule raises adds nothing to the windows of a rule that would have vouched for
@@ -48,50 +49,52 @@ impl Evaluator<'_> {
             self.unraised = Some(Unraised { verdict: verdict.clone(), on_trial: raising.is_none() });
         }
         match (raising, on_trial) {
-            (Some(rule), _) => louder(verdict, rule, rules),
-            (None, Some(rule)) => beside(verdict, rule, rules),
+            (Some(rule), _) => keep_louder_finding(verdict, rule, rules),
+            (None, Some(rule)) => add_trial_reason(verdict, rule, rules),
             (None, None) => verdict,
         }
     }
 }
 
-fn loudness(rule: &Rule) -> Severity {
+fn finding_severity(rule: &Rule) -> Severity {
     rule.severity.unwrap_or(Severity::High)
 }
 
 /// Returns the rule's own finding, unless `verdict` is a finding with a higher severity.
-fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
-    let why = raises(rule);
+fn keep_louder_finding(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
+    let why = raising_reason(rule);
     match verdict {
-        Verdict::Abnormal(own) if tells(&own, rules) && own.severity > loudness(rule) => {
+        Verdict::Abnormal(own) if is_told_finding(&own, rules) && own.severity > finding_severity(rule) => {
             Verdict::Abnormal(own.with_reason(why))
         }
-        _ => found(rule, why, rules),
+        _ => raised_finding(rule, why, rules),
     }
 }
 
 /// Returns an existing finding with a reason of the rule on trial, or otherwise the rule's own finding, which is
 /// observed.
-fn beside(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
+fn add_trial_reason(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     match verdict {
-        Verdict::Abnormal(own) => Verdict::Abnormal(own.with_reason(format!("{}; the rule is on trial", raises(rule)))),
-        Verdict::Normal { .. } => found(rule, raises(rule), rules),
+        Verdict::Abnormal(own) => {
+            Verdict::Abnormal(own.with_reason(format!("{}; the rule is on trial", raising_reason(rule))))
+        }
+        Verdict::Normal { .. } => raised_finding(rule, raising_reason(rule), rules),
     }
 }
 
-fn raises(rule: &Rule) -> String {
+fn raising_reason(rule: &Rule) -> String {
     format!("{}: this is what the rule raises", rule.name)
 }
 
 /// Returns whether a finding is separate and is reported, as far as the watch allows reports.
-fn tells(own: &Abnormal, rules: &WatchRules) -> bool {
+fn is_told_finding(own: &Abnormal, rules: &WatchRules) -> bool {
     own.repeats.is_none() && (!own.observe || rules.observe)
 }
 
-fn found(rule: &Rule, why: String, rules: &WatchRules) -> Verdict {
+fn raised_finding(rule: &Rule, why: String, rules: &WatchRules) -> Verdict {
     Verdict::Abnormal(Abnormal {
         rule: rule.name.clone(),
-        severity: loudness(rule),
+        severity: finding_severity(rule),
         reasons: vec![why],
         near: 1,
         observe: rules.observe || rule.observe,

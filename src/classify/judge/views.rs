@@ -21,7 +21,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Collects changes, only if the block has a call that its name could vouch for.
-    pub(super) fn of(all: &[Activity], rules: &Rules) -> Self {
+    pub(super) fn from_activities(all: &[Activity], rules: &Rules) -> Self {
         let left = |one: &Activity, rules: &Rules| {
             rules.watches.get(one.watch.index()).is_some_and(|rules| goes_out(one, rules))
         };

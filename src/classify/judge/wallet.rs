@@ -3,7 +3,7 @@
 
 use super::{Evaluator, Polarity};
 use crate::classify::builtin::{self, DefaultFinding};
-use crate::classify::finding::finding;
+use crate::classify::finding::abnormal_verdict;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Rule, WatchRules};
 use crate::classify::trial;
@@ -58,7 +58,7 @@ impl Evaluator<'_> {
                     }
                 }
                 Note::Submission(id) => {
-                    if let Some(cost) = self.confirmation(*id, activity, rules) {
+                    if let Some(cost) = self.confirmation_finding(*id, activity, rules) {
                         return Some(cost);
                     }
                 }
@@ -69,7 +69,7 @@ impl Evaluator<'_> {
         // transaction is not known yet.
         let by_module = activity.notes.iter().any(|note| matches!(note, Note::Module(_)));
         if let Some(executors) = &rules.executors
-            && activity.progress().is_none()
+            && activity.proposal_progress().is_none()
             && !by_module
             && !executors.members.contains(&from)
         {
@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         None
     }
 
-    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
+    fn confirmation_finding(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         let on = |name| !rules.builtins_off.contains(name);
         if let Some(owners) = rules.owners.as_ref().filter(|_| on(builtin::CONFIRMER))
             && !owners.members.contains(&activity.from)
@@ -94,7 +94,7 @@ impl Evaluator<'_> {
             let why = format!("{} confirms and is not in {}", activity.from, owners.name);
             return Some(DefaultFinding { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
         }
-        let age = self.windows.now.saturating_sub(self.submitted(id, rules)?);
+        let age = self.windows.now.saturating_sub(self.submission_time(id, rules)?);
         (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| DefaultFinding {
             name: builtin::STALE,
             severity: Severity::High,
@@ -104,8 +104,8 @@ impl Evaluator<'_> {
 
     /// Records the time of a submission, so that a late confirmation is recognized.
     pub(super) fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
-        let Some(id) = submission(activity) else { return };
-        let known = self.submitted(id, rules).is_some();
+        let Some(id) = submission_id(activity) else { return };
+        let known = self.submission_time(id, rules).is_some();
         if !known && &*activity.deed.name == "submitTransaction" && activity.fate == Fate::Executed {
             self.add(rules, submission_key(id), U256::ONE);
         }
@@ -113,21 +113,21 @@ impl Evaluator<'_> {
 
     /// Returns a finding for a confirmation that comes too soon for its sender to have read the submission. A rule
     /// about the call can vouch for expected ones, such as those of a bot; it does not vouch for the confirmed call.
-    pub(super) fn haste(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+    pub(super) fn judge_hasty_confirmation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
         // The submission counts as a confirmation by its author.
         let off = rules.builtins_off.contains(builtin::HASTY);
         // The age of a submission at its confirmation is known only in the block with the confirmation.
         if &*activity.deed.name != "confirmTransaction" || off || activity.stage == Stage::Pending {
             return None;
         }
-        let id = submission(activity)?;
-        let age = self.windows.now.saturating_sub(self.submitted(id, rules)?);
+        let id = submission_id(activity)?;
+        let age = self.windows.now.saturating_sub(self.submission_time(id, rules)?);
         if age >= SUBMISSION_YOUNG {
             return None;
         }
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
-            self.count(rule, activity, rules);
+        if let Some(rule) = normal().find(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
+            self.record_rule_usage(rule, activity, rules);
             return None;
         }
         let why = match age {
@@ -136,21 +136,21 @@ impl Evaluator<'_> {
         };
         let cost = DefaultFinding { name: builtin::HASTY, severity: Severity::High, reason: Some(why) };
         let trials: Vec<(&Rule, trial::RuleResult)> =
-            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
-        Some(finding(&cost, &trials, rules))
+            normal().map(|rule| (rule, trial::evaluate_rule(rule, activity, rules, &self.windows))).collect();
+        Some(abnormal_verdict(&cost, &trials, rules))
     }
 
     /// Returns the time at which submission `id` was recorded, as far as that was seen.
-    fn submitted(&self, id: U256, rules: &WatchRules) -> Option<u64> {
+    fn submission_time(&self, id: U256, rules: &WatchRules) -> Option<u64> {
         let key = submission_key(id);
-        let before = self.windows.history.first(rules.address, &key);
+        let before = self.windows.history.first_entry_time(rules.address, &key);
         let here = || self.windows.added.contains_key(&(rules.address, Arc::clone(&key))).then_some(self.windows.now);
         before.or_else(here)
     }
 }
 
 /// The id of the submission that an envelope is about.
-fn submission(activity: &Activity) -> Option<U256> {
+fn submission_id(activity: &Activity) -> Option<U256> {
     activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
 }
 

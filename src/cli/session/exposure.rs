@@ -34,7 +34,7 @@ pub(crate) struct Exposure<'b> {
 
 /// Returns the standing allowances of the watches of a chain, and the watches whose allowances could not be listed,
 /// with the reason. `used` returns tokens that a watch has used, in addition to those that the configuration lists.
-pub(crate) async fn exposures<'b>(
+pub(crate) async fn find_exposures<'b>(
     book: &'b Config,
     chain: &ChainBook,
     used: impl Fn(Address) -> Vec<Address>,
@@ -43,11 +43,11 @@ pub(crate) async fn exposures<'b>(
     let (mut found, mut unlisted) = (Vec::new(), Vec::new());
     let watches = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id && watch.kind != Kind::EnsName);
     for watch in watches {
-        let mut tokens = listed(&chain.subjects);
+        let mut tokens = counted_tokens(&chain.subjects);
         tokens.extend(used(watch.address));
         tokens.sort_unstable();
         tokens.dedup();
-        match of(watch, &tokens, pool).await {
+        match find_watch_exposures(watch, &tokens, pool).await {
             Ok(standing) => found.extend(standing),
             Err(why) => unlisted.push((watch, why)),
         }
@@ -55,17 +55,21 @@ pub(crate) async fn exposures<'b>(
     (found, unlisted)
 }
 
-fn listed(subjects: &Subjects) -> Vec<Address> {
-    subjects.counted().iter().map(|counted| counted.token).collect()
+fn counted_tokens(subjects: &Subjects) -> Vec<Address> {
+    subjects.counted_tokens().iter().map(|counted| counted.token).collect()
 }
 
-async fn of<'b>(watch: &'b WatchInfo, tokens: &[Address], pool: &Pool) -> Result<Vec<Exposure<'b>>, String> {
+async fn find_watch_exposures<'b>(
+    watch: &'b WatchInfo,
+    tokens: &[Address],
+    pool: &Pool,
+) -> Result<Vec<Exposure<'b>>, String> {
     if tokens.is_empty() {
         return Ok(vec![]);
     }
-    let head = pool.newest().await.map_err(|error| error.to_string())?;
+    let head = pool.fetch_newest_head().await.map_err(|error| error.to_string())?;
     let Some(head) = head else { return Ok(vec![]) };
-    let given = pool.spenders(watch.address, tokens, head.at.number).await.map_err(|error| error.to_string())?;
+    let given = pool.fetch_spenders(watch.address, tokens, head.at.number).await.map_err(|error| error.to_string())?;
     let mut pairs: Vec<(Address, Address)> = Vec::new();
     for pair in given.into_iter().rev() {
         if !pairs.contains(&pair) && pairs.len() < ALLOWANCES_MAX {
@@ -78,10 +82,10 @@ async fn of<'b>(watch: &'b WatchInfo, tokens: &[Address], pool: &Pool) -> Result
         Read::Call { to: *token, data: Bytes::from(data) }
     };
     let reads: Vec<Read> = pairs.iter().flat_map(|pair| VIEWS.map(|selector| view(selector, pair))).collect();
-    let answers = pool.read(head.at, &reads).await;
+    let answers = pool.answer_reads(head.at, &reads).await;
     let mut standing = Vec::new();
     for ((token, spender), answers) in pairs.into_iter().zip(answers.chunks_exact(VIEWS.len())) {
-        let number = |answer: &Answer| answer.number().unwrap_or_default();
+        let number = |answer: &Answer| answer.as_number().unwrap_or_default();
         if answers.iter().all(|answer| matches!(answer, Answer::Unavailable)) {
             return Err(format!("no endpoint says what {spender} may take of {token}"));
         }
@@ -99,38 +103,43 @@ impl Exposure<'_> {
     pub(crate) fn sentence(&self, book: &Config) -> String {
         let names: &AddressNames = &book.roster.names;
         let (chain, label) = (self.watch.chain.id, &self.watch.label);
-        format!("{label} lets {} take {}", names.show(chain, self.spender), self.worth(book))
+        format!("{label} lets {} take {}", names.display_name(chain, self.spender), self.amount_text(book))
     }
 
-    fn worth(&self, book: &Config) -> String {
+    fn amount_text(&self, book: &Config) -> String {
         let chain = self.watch.chain.id;
         let unit = book.roster.tokens.get(&(chain, self.token));
-        let name = book.roster.names.show(chain, self.token);
+        let name = book.roster.names.display_name(chain, self.token);
         match unit {
             _ if self.amount >= U256::ONE << 128 => format!("any amount of {name}"),
-            Some(unit) => unit.show(self.amount),
-            None => format!("{} units of {name}", Unit::none().show(self.amount)),
+            Some(unit) => unit.format_amount(self.amount),
+            None => format!("{} units of {name}", Unit::bare_number().format_amount(self.amount)),
         }
     }
 
     /// For programs.
-    pub(crate) fn record(&self, book: &Config) -> Value {
+    pub(crate) fn json_record(&self, book: &Config) -> Value {
         json!({
             "type": "exposure", "chain": &*self.watch.chain.name, "watch": &*self.watch.label,
             "address": self.watch.address.to_checksum(None), "token": self.token.to_checksum(None),
             "spender": self.spender.to_checksum(None), "amount": self.amount.to_string(),
-            "amount_human": self.worth(book),
+            "amount_human": self.amount_text(book),
         })
     }
 }
 
 impl App {
     /// Reports the standing allowances of a chain's watches.
-    pub(super) async fn expose(&self, chain: &ChainBook, used: impl Fn(Address) -> Vec<Address>, pool: &Pool) {
-        let (found, unlisted) = exposures(&self.book, chain, used, pool).await;
+    pub(super) async fn report_exposures(
+        &self,
+        chain: &ChainBook,
+        used: impl Fn(Address) -> Vec<Address>,
+        pool: &Pool,
+    ) {
+        let (found, unlisted) = find_exposures(&self.book, chain, used, pool).await;
         for exposure in &found {
             if self.printer.is_json() {
-                self.printer.json(&exposure.record(&self.book));
+                self.printer.json(&exposure.json_record(&self.book));
             } else {
                 self.printer.progress(&format!("exposure: {}", exposure.sentence(&self.book)));
             }

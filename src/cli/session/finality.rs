@@ -36,12 +36,12 @@ impl OverrideGate {
     }
 
     /// Records a new phase of the source.
-    pub(super) fn phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         self.waits = phase == Phase::Quarantine;
     }
 
     /// Waits until the next check, or for ever while the source does not wait for a decision.
-    pub(super) async fn pause(&mut self) {
+    pub(super) async fn wait_until_due(&mut self) {
         if self.waits {
             self.every.tick().await;
         } else {
@@ -52,23 +52,23 @@ impl OverrideGate {
 
 impl App {
     /// Restores the finality that an earlier process recorded; it holds until the chain reports more.
-    pub(super) fn settled(&self, chain: &ChainBook, settled: Settled) {
+    pub(super) fn restore_finality(&self, chain: &ChainBook, settled: Settled) {
         if let Some(at) = settled.safe {
-            self.signs.metrics.safe(&chain.info.name, at.number);
+            self.signs.metrics.record_safe_block(&chain.info.name, at.number);
         }
         if let Some(at) = settled.finalized {
-            self.signs.metrics.finalized(&chain.info.name, at.number);
+            self.signs.metrics.record_finalized_block(&chain.info.name, at.number);
         }
     }
 
     /// Records that blocks up to `at` have reached the finality `level`.
-    pub(super) async fn promoted(&self, chain: &ChainBook, level: Finality, at: BlockRef) {
+    pub(super) async fn record_finality(&self, chain: &ChainBook, level: Finality, at: BlockRef) {
         let name = &*chain.info.name;
-        match self.store.promote(chain.info.id, level, at).await {
+        match self.store.promote_finality(chain.info.id, level, at).await {
             Ok(Some(gained)) => {
                 let finalized = (level == Finality::Finalized).then_some(at);
                 let safe = (level == Finality::Safe).then_some(at);
-                self.settled(chain, Settled { safe, finalized });
+                self.restore_finality(chain, Settled { safe, finalized });
                 self.told_footing(chain, at, Some(level), None, &gained);
             }
             Ok(None) => {}
@@ -78,8 +78,8 @@ impl App {
     }
 
     /// Records that this many endpoints hold `at`.
-    pub(super) async fn confirmed(&self, chain: &ChainBook, at: BlockRef, sources: u32) {
-        match self.store.confirm(chain.info.id, at, sources).await {
+    pub(super) async fn record_confirmations(&self, chain: &ChainBook, at: BlockRef, sources: u32) {
+        match self.store.confirm_block(chain.info.id, at, sources).await {
             // Every block is confirmed sooner or later; readers of the record only need the findings.
             Ok(Some(gained)) if !gained.findings.is_empty() => {
                 self.told_footing(chain, at, None, Some(sources), &gained);
@@ -91,7 +91,7 @@ impl App {
 
     /// Records retracted blocks that endpoints still hold. The record is written before the step that retracts them,
     /// however long the store rejects writes; returns false if a stop was requested first.
-    pub(super) async fn contested(
+    pub(super) async fn record_contested_blocks(
         &self,
         chain: &ChainBook,
         blocks: Vec<(BlockRef, Vec<Arc<str>>)>,
@@ -102,7 +102,7 @@ impl App {
         let blocks: Vec<Contested> =
             blocks.into_iter().map(|(block, by)| Contested { chain: id, block, by: named(by) }).collect();
         loop {
-            match self.store.contest(id, blocks.clone()).await {
+            match self.store.replace_contested(id, blocks.clone()).await {
                 Ok(()) => return Ok(true),
                 Err(error) => {
                     if !patience.wait(error.into()).await? {
@@ -122,7 +122,7 @@ impl App {
         watcher: &mut Watcher,
     ) {
         let name = &chain.info.name;
-        let open = match self.store.allowance(chain.info.id).await {
+        let open = match self.store.open_reorg_override(chain.info.id).await {
             Ok(open) => open,
             Err(error) => return warn!("cannot read whether a reorg of {name} is allowed: {error}"),
         };
@@ -136,8 +136,8 @@ impl App {
         }
         gate.passed = block;
         // No block has the hash zero, so that it allows nothing.
-        watcher.allow(block.unwrap_or_default());
-        source.allow(block.unwrap_or_default()).await;
+        watcher.allow_reorg(block.unwrap_or_default());
+        source.allow_reorg(block.unwrap_or_default()).await;
     }
 
     fn told_footing(

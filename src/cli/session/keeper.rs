@@ -13,9 +13,9 @@ use crate::cli::Printer;
 use crate::deliver::{SendError, send_directly};
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Delivery, Incident};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
-use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, error_chain, instant};
+use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, error_chain, monotonic_now};
 use crate::store::{Filter, Store, StoreError, WriteRefusal};
 use crate::watchlist::Config;
 use jiff::Timestamp;
@@ -87,28 +87,28 @@ impl StoreWatchdog {
     }
 
     /// Records that the store rejects a step of a chain.
-    fn hold(&self, chain: ChainId) {
-        self.held().insert(chain);
+    fn hold_chain(&self, chain: ChainId) {
+        self.held_chains().insert(chain);
     }
 
     /// Records that a chain is at its head with everything committed.
-    pub(super) fn release(&self, chain: ChainId) {
-        self.held().remove(&chain);
+    pub(super) fn release_chain(&self, chain: ChainId) {
+        self.held_chains().remove(&chain);
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeSet<ChainId>> {
+    fn held_chains(&self) -> MutexGuard<'_, BTreeSet<ChainId>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches `store` until a stop is requested.
-    pub(super) async fn watch(&self, store: &Store, nudge: &Notify, stop: &Stop) {
-        self.remember(store).await;
+    pub(super) async fn watch_store(&self, store: &Store, nudge: &Notify, stop: &Stop) {
+        self.restore_outage(store).await;
         let check = TaskName::StoreWatchdog.check();
         while !stop.is_cancelled() {
             self.signs.checks.renew(&check);
-            match store.refusal() {
-                Some(refusal) => self.refused(Some(store), &refusal, nudge).await,
-                None => self.works(store, nudge).await,
+            match store.write_failure() {
+                Some(refusal) => self.record_write_failure(Some(store), &refusal, nudge).await,
+                None => self.record_write_success(store, nudge).await,
             }
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK) => {} }
         }
@@ -116,13 +116,14 @@ impl StoreWatchdog {
 
     /// Sends directly that the store cannot be opened, while there is no store to use.
     pub(crate) async fn cannot_open(&self, since: Instant, why: &StoreError) {
-        let refusal = WriteRefusal { since, why: why.to_string(), ways: why.ways() };
-        self.refused(None, &refusal, &Notify::new()).await;
+        let refusal = WriteRefusal { since, why: why.to_string(), ways: why.recovery_commands() };
+        self.record_write_failure(None, &refusal, &Notify::new()).await;
     }
 
     /// Loads the incident about the store that an earlier process recorded and that is still open.
-    async fn remember(&self, store: &Store) {
-        let known = store.incidents(Filter { chain: Some(ChainId(0)), ..Filter::live() }).await.unwrap_or_default();
+    async fn restore_outage(&self, store: &Store) {
+        let known =
+            store.list_incidents(Filter { chain: Some(ChainId(0)), ..Filter::live_only() }).await.unwrap_or_default();
         let Some(incident) = known.into_iter().find(|incident| is_of_store(incident) && escalate::is_dark(incident))
         else {
             return;
@@ -132,57 +133,58 @@ impl StoreWatchdog {
             told.warned = true;
         } else if told.incident.is_none() {
             // Every chain may have been delayed.
-            self.held().extend(self.book.chains.iter().map(|chain| chain.info.id));
+            self.held_chains().extend(self.book.chains.iter().map(|chain| chain.info.id));
             told.incident = Some(incident);
         }
     }
 
     /// Handles a store that rejects writes.
-    async fn refused(&self, store: Option<&Store>, refusal: &WriteRefusal, nudge: &Notify) {
-        let lasts = instant().duration_since(refusal.since);
+    async fn record_write_failure(&self, store: Option<&Store>, refusal: &WriteRefusal, nudge: &Notify) {
+        let lasts = monotonic_now().duration_since(refusal.since);
         let mut told = self.told.lock().await;
         if lasts < TELL_AFTER && !told.refusing {
             return;
         }
         let now = self.clock.now();
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::steady_millis(&*self.clock);
         if !told.refusing {
             let since = now.checked_sub(lasts).unwrap_or(now);
             error!("the store refuses since {since}: {}", refusal.why);
             if let Some(store) = store.filter(|store| store.is_gone()) {
-                self.rescue(store).await;
+                self.rescue_unlinked_store(store).await;
             }
-            self.tally.blind(ChainId(0), true);
+            self.tally.set_outage(ChainId(0), true);
             let ways = refusal.ways.clone();
-            let trouble = HealthIssue { ways, ..trouble(Severity::High, since, refusal.why.clone()) };
+            let trouble = HealthIssue { ways, ..store_issue(Severity::High, since, refusal.why.clone()) };
             let known = match store {
-                Some(store) => self.known(store).await,
+                Some(store) => self.known_incidents(store).await,
                 None => Vec::new(),
             };
-            let plan = escalate::blind(&trouble, None, None, &known, &self.book.roster, now_ms);
+            let plan = escalate::open_outage(&trouble, None, None, &known, &self.book.roster, now_ms);
             (told.refusing, told.unwritten) = (true, true);
-            self.say(&mut told, plan);
-        } else if told.told_at.is_some_and(|at| instant().duration_since(at) >= REMIND)
+            self.announce_change_set(&mut told, plan);
+        } else if told.told_at.is_some_and(|at| monotonic_now().duration_since(at) >= REMIND)
             && let Some(incident) = &told.incident
         {
-            let what = format!("Nothing has been written down for {}: {}", lasting(lasts.as_secs()), refusal.why);
+            let what =
+                format!("Nothing has been written down for {}: {}", format_duration(lasts.as_secs()), refusal.why);
             error!("{what}");
-            let plan = escalate::remind(incident, &what, now_ms);
+            let plan = escalate::remind_first_step(incident, &what, now_ms);
             told.unwritten = true;
-            self.say(&mut told, plan);
+            self.announce_change_set(&mut told, plan);
         }
-        self.send(&mut told, now_ms).await;
+        self.send_undelivered(&mut told, now_ms).await;
         if let Some(store) = store
-            && told.wrote_at.is_none_or(|at| instant().duration_since(at) >= RETRY)
+            && told.wrote_at.is_none_or(|at| monotonic_now().duration_since(at) >= RETRY)
         {
-            told.wrote_at = Some(instant());
-            let _ = self.write(&mut told, store, nudge).await;
+            told.wrote_at = Some(monotonic_now());
+            let _ = self.write_incident(&mut told, store, nudge).await;
         }
     }
 
     /// Copies a store whose file was moved or deleted to a path beside the original one.
-    pub(super) async fn rescue(&self, store: &Store) {
-        match store.rescue().await {
+    pub(super) async fn rescue_unlinked_store(&self, store: &Store) {
+        match store.rescue_copy().await {
             Ok(copy) => {
                 self.printer.progress(&format!("what was committed so far is in {}", copy.display()));
             }
@@ -191,49 +193,57 @@ impl StoreWatchdog {
     }
 
     /// Handles a store that accepts writes.
-    async fn works(&self, store: &Store, nudge: &Notify) {
+    async fn record_write_success(&self, store: &Store, nudge: &Notify) {
         let mut told = self.told.lock().await;
         if told.incident.is_some() {
-            let now_ms = runtime::millis(&*self.clock);
-            self.send(&mut told, now_ms).await;
-            let written = self.write(&mut told, store, nudge).await.is_ok();
+            let now_ms = runtime::steady_millis(&*self.clock);
+            self.send_undelivered(&mut told, now_ms).await;
+            let written = self.write_incident(&mut told, store, nudge).await.is_ok();
             // The incident ends when all delayed steps are committed, not when the first one is.
-            if written && self.held().is_empty() && self.end(store, nudge).await {
+            if written && self.held_chains().is_empty() && self.end_outage(store, nudge).await {
                 info!("the store takes writes again");
-                self.tally.blind(ChainId(0), false);
+                self.tally.set_outage(ChainId(0), false);
                 *told = ReportedFailure::default();
             }
             return;
         }
         told.refusing = false;
-        if told.looked_at.is_none_or(|at| instant().duration_since(at) >= ROOM_EVERY) {
-            told.looked_at = Some(instant());
+        if told.looked_at.is_none_or(|at| monotonic_now().duration_since(at) >= ROOM_EVERY) {
+            told.looked_at = Some(monotonic_now());
             self.look_for_room(&mut told, store, nudge).await;
         }
     }
 
     /// Stores the incident as it was sent, if it was sent directly. Must run before delayed steps are retried, so that
     /// their blocks count as late.
-    pub(super) async fn record(&self, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
+    pub(super) async fn persist_incident(&self, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
         let mut told = self.told.lock().await;
-        self.write(&mut told, store, nudge).await
+        self.write_incident(&mut told, store, nudge).await
     }
 
-    async fn write(&self, told: &mut ReportedFailure, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
+    async fn write_incident(
+        &self,
+        told: &mut ReportedFailure,
+        store: &Store,
+        nudge: &Notify,
+    ) -> Result<(), StoreError> {
         let Some(incident) = told.incident.clone().filter(|_| told.unwritten) else { return Ok(()) };
-        let now_ms = runtime::millis(&*self.clock);
-        store.change(now_ms, move |_| escalate::record(&incident, now_ms)).await?;
+        let now_ms = runtime::steady_millis(&*self.clock);
+        store.commit_change(now_ms, move |_| escalate::record_direct_incident(&incident, now_ms)).await?;
         told.unwritten = false;
         nudge.notify_one();
         Ok(())
     }
 
     /// Reports the end through the outbox, and returns whether that could be stored.
-    async fn end(&self, store: &Store, nudge: &Notify) -> bool {
-        let (now, now_ms) = (self.clock.now(), runtime::millis(&*self.clock));
-        match store.sight(ChainId(0), now_ms, move |known| escalate::sighted(None, now, known, now_ms)).await {
+    async fn end_outage(&self, store: &Store, nudge: &Notify) -> bool {
+        let (now, now_ms) = (self.clock.now(), runtime::steady_millis(&*self.clock));
+        match store
+            .commit_visibility(ChainId(0), now_ms, move |known| escalate::complete_catch_up(None, now, known, now_ms))
+            .await
+        {
             Ok(plan) => {
-                self.print(&plan);
+                self.print_change_set(&plan);
                 nudge.notify_one();
                 true
             }
@@ -246,50 +256,56 @@ impl StoreWatchdog {
 
     /// Reports little free space through the outbox, while the store still works.
     async fn look_for_room(&self, told: &mut ReportedFailure, store: &Store, nudge: &Notify) {
-        let Some(room) = store.space() else { return };
-        let now_ms = runtime::millis(&*self.clock);
+        let Some(room) = store.disk_space() else { return };
+        let now_ms = runtime::steady_millis(&*self.clock);
         let now = self.clock.now();
         let plan = if room.is_little() && !told.warned {
-            let why = format!("{} are left on the store's disk", megabytes(room.free));
+            let why = format!("{} are left on the store's disk", format_mebibytes(room.free));
             warn!("{why}");
-            let (trouble, roster) = (trouble(Severity::Warning, now, why), self.book.roster.clone());
+            let (trouble, roster) = (store_issue(Severity::Warning, now, why), self.book.roster.clone());
             store
-                .sight(ChainId(0), now_ms, move |known| escalate::blind(&trouble, None, None, known, &roster, now_ms))
+                .commit_visibility(ChainId(0), now_ms, move |known| {
+                    escalate::open_outage(&trouble, None, None, known, &roster, now_ms)
+                })
                 .await
         } else if told.warned && room.is_enough() {
-            store.sight(ChainId(0), now_ms, move |known| escalate::sighted(None, now, known, now_ms)).await
+            store
+                .commit_visibility(ChainId(0), now_ms, move |known| {
+                    escalate::complete_catch_up(None, now, known, now_ms)
+                })
+                .await
         } else {
             return;
         };
         // The loop that checks for rejected writes handles this failure.
         if let Ok(plan) = plan {
             told.warned = room.is_little();
-            self.print(&plan);
+            self.print_change_set(&plan);
             nudge.notify_one();
         }
     }
 
     /// Returns incidents that the new one may continue. Reads work on a full disk.
-    async fn known(&self, store: &Store) -> Vec<Incident> {
+    async fn known_incidents(&self, store: &Store) -> Vec<Incident> {
         let of_store = Filter { chain: Some(ChainId(0)), limit: Some(64), ..Filter::default() };
-        let mut known = store.incidents(Filter::live()).await.unwrap_or_default();
-        let closed = store.incidents(of_store).await.unwrap_or_default();
+        let mut known = store.list_incidents(Filter::live_only()).await.unwrap_or_default();
+        let closed = store.list_incidents(of_store).await.unwrap_or_default();
         known.extend(closed.into_iter().filter(|incident| !incident.state.is_live()));
         known
     }
 
     /// Takes over a plan whose messages are to be sent directly.
-    fn say(&self, told: &mut ReportedFailure, plan: ChangeSet) {
-        self.print(&plan);
+    fn announce_change_set(&self, told: &mut ReportedFailure, plan: ChangeSet) {
+        self.print_change_set(&plan);
         told.incident = plan.incidents.into_iter().find(is_of_store).or(told.incident.take());
         told.waiting = plan.deliveries;
         told.attempt = 0;
-        (told.told_at, told.sent_at) = (Some(instant()), None);
+        (told.told_at, told.sent_at) = (Some(monotonic_now()), None);
     }
 
     /// Sends the undelivered messages again at intervals.
-    async fn send(&self, told: &mut ReportedFailure, now_ms: u64) {
-        let due = told.sent_at.is_none_or(|at| instant().duration_since(at) >= RETRY);
+    async fn send_undelivered(&self, told: &mut ReportedFailure, now_ms: u64) {
+        let due = told.sent_at.is_none_or(|at| monotonic_now().duration_since(at) >= RETRY);
         if told.waiting.is_empty() || !due {
             return;
         }
@@ -316,7 +332,7 @@ impl StoreWatchdog {
                 }
             }
         }
-        told.sent_at = Some(instant());
+        told.sent_at = Some(monotonic_now());
         // No escalation comes to the others while nothing can be written down.
         if let (Some(message), Some(incident), false, true) = (refused, &mut told.incident, is_told, left.is_empty()) {
             left = escalate::pass_on(incident, &message, &told.refused, &self.book.roster);
@@ -325,12 +341,12 @@ impl StoreWatchdog {
         told.waiting = left;
     }
 
-    fn print(&self, plan: &ChangeSet) {
+    fn print_change_set(&self, plan: &ChangeSet) {
         for line in &plan.lines {
             self.printer.line(line);
         }
-        self.signs.plan(plan);
-        self.tally.plan(plan);
+        self.signs.record_change_set(plan);
+        self.tally.count_change_set(plan);
     }
 }
 
@@ -370,7 +386,7 @@ impl<'a> Retry<'a> {
         self.keeper.signs.checks.renew(&self.check);
         let refused = error.downcast_ref::<StoreError>().is_some_and(StoreError::is_refusal);
         let attempt = if refused {
-            self.keeper.hold(self.chain);
+            self.keeper.hold_chain(self.chain);
             self.refusals = self.refusals.saturating_add(1);
             self.refusals
         } else {
@@ -380,7 +396,7 @@ impl<'a> Retry<'a> {
             }
             self.failures
         };
-        let pause = BACKOFF.wait(attempt, &mut self.rng);
+        let pause = BACKOFF.jittered_delay(attempt, &mut self.rng);
         warn!("{}; trying again in {pause:?}", error_chain(&error));
         tokio::select! {
             biased;
@@ -389,13 +405,13 @@ impl<'a> Retry<'a> {
         }
         if refused {
             // A failure here is covered by the retry that follows.
-            let _ = self.keeper.record(self.store, self.nudge).await;
+            let _ = self.keeper.persist_incident(self.store, self.nudge).await;
         }
         Ok(true)
     }
 }
 
-fn trouble(severity: Severity, since: Timestamp, why: String) -> HealthIssue {
+fn store_issue(severity: Severity, since: Timestamp, why: String) -> HealthIssue {
     HealthIssue {
         kind: BlindnessKind::StoreRefuses,
         endpoint: None,
@@ -411,6 +427,6 @@ fn is_of_store(incident: &Incident) -> bool {
     incident.blindness.as_ref().is_some_and(|blindness| blindness.kind == BlindnessKind::StoreRefuses)
 }
 
-fn megabytes(bytes: u64) -> String {
+fn format_mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }

@@ -10,10 +10,10 @@ use super::supervisor::TaskName;
 use crate::decode::StateSight;
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Incident};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{BlindnessKind, HealthIssue, Severity, WatchId};
 use crate::pipeline::{Took, Traced};
-use crate::runtime::{Stop, instant};
+use crate::runtime::{Stop, monotonic_now};
 use crate::source::Phase;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
@@ -97,7 +97,7 @@ impl MissedHeads {
 impl GracePeriods {
     /// Returns the limits for a slot time. Chains with short slots get some seconds as a minimum, because a provider
     /// that switches nodes is not an outage.
-    fn of(slot: Duration) -> Self {
+    fn for_slot(slot: Duration) -> Self {
         let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         Self {
             warn: signed(slot * 2 + slot / 2).max(SignedDuration::from_secs(10)),
@@ -110,7 +110,7 @@ impl GracePeriods {
     }
 
     /// Returns the severity of a newest block of this age; `None` while the age is within bounds.
-    fn stale(&self, age: SignedDuration) -> Option<Severity> {
+    fn stale_severity(&self, age: SignedDuration) -> Option<Severity> {
         let warns = (age > self.warn).then_some(Severity::Warning);
         if age > self.page { Some(Severity::High) } else { warns }
     }
@@ -125,18 +125,18 @@ impl<'a> Visibility<'a> {
         stop: &'a Stop,
     ) -> anyhow::Result<Self> {
         let now = session.clock.now();
-        let window = session.store.window(chain.info.id).await.context("failed to read the last blocks")?;
+        let window = session.store.recent_blocks(chain.info.id).await.context("failed to read the last blocks")?;
         let mut lookout = Self {
             session,
             chain,
             nudge,
             stop,
-            patience: GracePeriods::of(chain.slot),
+            patience: GracePeriods::for_slot(chain.slot),
             phase: Phase::Boot,
             standing: BTreeMap::new(),
             earlier: Vec::new(),
             dark: None,
-            newest: window.last().and_then(|tip| second(tip.time)),
+            newest: window.last().and_then(|tip| timestamp_from_seconds(tip.time)),
             moved_at: now,
             opened_at: now,
             pace: PaceMeter::default(),
@@ -145,8 +145,8 @@ impl<'a> Visibility<'a> {
             unread_for: MissedHeads::default(),
             unread: BTreeMap::new(),
         };
-        let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
-        let live = session.store.incidents(filter).await.context("failed to read whether we were blind")?;
+        let filter = Filter { chain: Some(chain.info.id), ..Filter::live_only() };
+        let live = session.store.list_incidents(filter).await.context("failed to read whether we were blind")?;
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             match &incident.blindness {
                 // The task that reads the service handles these.
@@ -157,71 +157,71 @@ impl<'a> Visibility<'a> {
                 _ => lookout.dark = lookout.dark.max(Some(incident.severity)),
             }
         }
-        lookout.count();
+        lookout.update_summary();
         Ok(lookout)
     }
 
     /// Reports the time in which no process of ours ran, if it was long. It is over already, so it pages no one;
     /// findings from that time do.
-    pub(super) async fn woke(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn report_downtime(&mut self) -> anyhow::Result<()> {
         let Some(newest) = self.newest.filter(|_| self.by_wall()) else { return Ok(()) };
         let away = self.opened_at.duration_since(newest);
         if away <= self.patience.down {
             return Ok(());
         }
-        let why = format!("Watchfire did not run, or not here, for {}", lasting(away.as_secs().unsigned_abs()));
+        let why = format!("Watchfire did not run, or not here, for {}", format_duration(away.as_secs().unsigned_abs()));
         let trouble = self.of_chain(BlindnessKind::NotRunning, Severity::Warning, newest, why);
         self.dark = self.dark.max(Some(trouble.severity));
-        self.tell(trouble, None).await
+        self.open_outage(trouble, None).await
     }
 
     /// Records that a block with this time was committed just now.
-    pub(super) async fn block(&mut self, time: u64) -> anyhow::Result<()> {
+    pub(super) async fn record_block(&mut self, time: u64) -> anyhow::Result<()> {
         let (signs, chain) = (&self.session.signs, &self.chain.info.name);
-        signs.block(chain);
+        signs.record_block(chain);
         self.moved_at = self.session.clock.now();
-        self.newest = second(time).or(self.newest);
-        let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| -self.age(newest));
+        self.newest = timestamp_from_seconds(time).or(self.newest);
+        let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| -self.block_age(newest));
         if self.by_wall() {
             signs.metrics.clock_skew(chain, Duration::try_from(ahead).unwrap_or_default());
         }
         if self.by_wall() && ahead > self.patience.ahead {
-            let said = lasting(ahead.as_secs().unsigned_abs());
+            let said = format_duration(ahead.as_secs().unsigned_abs());
             let why = format!("the newest block is {said} ahead of our clock, which tells of silence as much too late");
             let trouble = self.of_chain(BlindnessKind::ClockSkew, Severity::Warning, self.moved_at, why);
-            self.troubled(trouble).await
+            self.record_issue(trouble).await
         } else {
-            self.cleared(BlindnessKind::ClockSkew, None, self.moved_at).await
+            self.clear_issue(BlindnessKind::ClockSkew, None, self.moved_at).await
         }
     }
 
     /// Records a new phase of the source.
-    pub(super) fn phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
     /// Checks whether blocks still come and whether everything is seen again. Must be called only when no event of the
     /// source is pending.
-    pub(super) async fn look(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn check_visibility(&mut self) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         let stale = self.watch_head().await?;
         let hidden = self.standing.keys().any(|(kind, _)| kind.is_total());
         if self.phase != Phase::Live || hidden || stale {
             return Ok(());
         }
-        self.session.keeper.release(self.chain.info.id);
+        self.session.keeper.release_chain(self.chain.info.id);
         if self.dark.take().is_some() {
             info!("sighted again on {}", self.chain.info.name);
             let info = self.chain.info.clone();
-            self.write("failed to write down that the chain is seen again", move |known, now_ms| {
-                escalate::sighted(Some(&info), now, known, now_ms)
+            self.write_outage_changes("failed to write down that the chain is seen again", move |known, now_ms| {
+                escalate::complete_catch_up(Some(&info), now, known, now_ms)
             })
             .await?;
-            self.count();
+            self.update_summary();
         }
         if now.duration_since(self.opened_at) > EARLIER_MAX {
             for (kind, endpoint) in std::mem::take(&mut self.earlier) {
-                self.lift(kind, endpoint.map(Into::into), now).await?;
+                self.lift_outage(kind, endpoint.map(Into::into), now).await?;
             }
         }
         Ok(())
@@ -235,27 +235,27 @@ impl<'a> Visibility<'a> {
 
     /// Records whether the newest blocks could be traced. If no block ever could, that was reported at the start and is
     /// no health issue.
-    pub(super) async fn traced(&mut self, traced: &Traced) -> anyhow::Result<()> {
+    pub(super) async fn record_tracing(&mut self, traced: &Traced) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         match traced {
             Traced::Seen => {
                 self.has_traces = true;
                 self.untraced = MissedHeads::default();
-                self.cleared(BlindnessKind::AbilityLost, None, now).await
+                self.clear_issue(BlindnessKind::AbilityLost, None, now).await
             }
             Traced::Missing(_) if !self.has_traces => Ok(()),
             Traced::Missing(why) | Traced::False(why) => {
                 let missed = self.untraced.once_more();
                 let severity = if matches!(traced, Traced::False(_)) { Severity::High } else { missed };
                 let why = format!("what runs inside transactions is not seen: {why}");
-                self.troubled(self.of_chain(BlindnessKind::AbilityLost, severity, now, why)).await
+                self.record_issue(self.of_chain(BlindnessKind::AbilityLost, severity, now, why)).await
             }
         }
     }
 
     /// Records whether the state of some watches could be read lately. Watches whose state cannot be read share one
     /// health issue.
-    pub(super) async fn read(&mut self, sights: &[(WatchId, StateSight)]) -> anyhow::Result<()> {
+    pub(super) async fn record_state_reads(&mut self, sights: &[(WatchId, StateSight)]) -> anyhow::Result<()> {
         for (watch, sight) in sights {
             match sight {
                 StateSight::Read => self.unread.remove(watch),
@@ -265,7 +265,7 @@ impl<'a> Visibility<'a> {
         let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
         let Some((first, sight)) = self.unread.first_key_value() else {
             self.unread_for = MissedHeads::default();
-            return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
+            return if sights.is_empty() { Ok(()) } else { self.clear_issue(kind, None, now).await };
         };
         let severity = self.unread_for.once_more();
         let label = self.session.book.watch(*first).map_or("a watch", |watch| &*watch.label);
@@ -277,11 +277,11 @@ impl<'a> Visibility<'a> {
             StateSight::Unlisted => format!("no endpoint lists to its end who has a say in {label}{more}"),
             _ => format!("no endpoint reads the state of {label}{more}: what changes silently is not seen"),
         };
-        self.troubled(self.of_chain(kind, severity, now, why)).await
+        self.record_issue(self.of_chain(kind, severity, now, why)).await
     }
 
     /// Reports a new health issue, or a higher severity of a known one.
-    pub(super) async fn troubled(&mut self, trouble: HealthIssue) -> anyhow::Result<()> {
+    pub(super) async fn record_issue(&mut self, trouble: HealthIssue) -> anyhow::Result<()> {
         let key = (trouble.kind, trouble.endpoint.clone());
         let louder = self.standing.get(&key).is_none_or(|known| trouble.severity > *known);
         if !louder && trouble.evidence.is_none() {
@@ -293,21 +293,21 @@ impl<'a> Visibility<'a> {
             "blind on {}{through}: {}: {}", self.chain.info.name, trouble.kind, trouble.why
         );
         self.standing.insert(key, trouble.severity);
-        self.session.signs.troubled(&self.chain.info.name, trouble.kind, trouble.severity, &trouble.why);
+        self.session.signs.record_issue(&self.chain.info.name, trouble.kind, trouble.severity, &trouble.why);
         self.earlier.retain(|(kind, of)| *kind != trouble.kind || of.as_deref() != trouble.endpoint.as_deref());
         if trouble.kind.is_total() {
             self.dark = self.dark.max(Some(trouble.severity));
         }
-        self.count();
+        self.update_summary();
         let evidence = match &trouble.evidence {
             Some(evidence) => self.session.keep_evidence(&self.chain.info.name, &trouble, evidence).await,
             None => None,
         };
-        self.tell(trouble, evidence).await
+        self.open_outage(trouble, evidence).await
     }
 
     /// Ends an outage whose cause is gone.
-    pub(super) async fn cleared(
+    pub(super) async fn clear_issue(
         &mut self,
         kind: BlindnessKind,
         endpoint: Option<Arc<str>>,
@@ -317,24 +317,24 @@ impl<'a> Visibility<'a> {
             return Ok(());
         }
         if self.standing.keys().all(|(other, _)| *other != kind) {
-            self.session.signs.cleared(&self.chain.info.name, kind);
+            self.session.signs.clear_issue(&self.chain.info.name, kind);
         }
-        self.count();
-        self.lift(kind, endpoint, until).await
+        self.update_summary();
+        self.lift_outage(kind, endpoint, until).await
     }
 
     /// Records that a step was committed after `waited` for the source; `behind` blocks are left.
-    pub(super) fn pace(&mut self, waited: Duration, took: Took, behind: u64) {
+    pub(super) fn record_pace(&mut self, waited: Duration, took: Took, behind: u64) {
         // At the head of a chain, waiting for the next block is not a delay.
         let waited = if self.pace.behind() > 0 { waited } else { Duration::ZERO };
-        self.pace.step(waited + took.reading, took.judging, took.committing, behind, instant());
+        self.pace.record_step(waited + took.reading, took.judging, took.committing, behind, monotonic_now());
     }
 
     /// Returns the age of a block of this time, by the clock of the machine that is nearer to it: a clock that was set
     /// wrong does not make a block old.
-    fn age(&self, newest: Timestamp) -> SignedDuration {
+    fn block_age(&self, newest: Timestamp) -> SignedDuration {
         let clock = &self.session.clock;
-        let ages = [clock.now(), clock.wall()].map(|now| now.duration_since(newest));
+        let ages = [clock.now(), clock.wall_time()].map(|now| now.duration_since(newest));
         if ages[0].abs() <= ages[1].abs() { ages[0] } else { ages[1] }
     }
 
@@ -354,17 +354,17 @@ impl<'a> Visibility<'a> {
         // A clock that was set back makes every block look new. The time since the last block does not depend on it.
         let silent = now.duration_since(self.moved_at);
         let (age, since) = match self.phase {
-            Phase::Live if self.age(newest) >= silent => (self.age(newest), newest),
+            Phase::Live if self.block_age(newest) >= silent => (self.block_age(newest), newest),
             Phase::Live => (silent, self.moved_at),
-            _ if self.age(newest) <= silent => (self.age(newest), newest),
+            _ if self.block_age(newest) <= silent => (self.block_age(newest), newest),
             _ => (silent, self.moved_at),
         };
-        let Some(severity) = self.patience.stale(age) else {
-            self.cleared(BlindnessKind::StaleHead, None, now).await?;
+        let Some(severity) = self.patience.stale_severity(age) else {
+            self.clear_issue(BlindnessKind::StaleHead, None, now).await?;
             return Ok(false);
         };
-        let said = lasting(age.as_secs().unsigned_abs());
-        let moves = self.patience.stale(now.duration_since(self.moved_at)).is_none();
+        let said = format_duration(age.as_secs().unsigned_abs());
+        let moves = self.patience.stale_severity(now.duration_since(self.moved_at)).is_none();
         let why = if moves && self.newest.is_some() && self.pace.behind() > 0 {
             let behind = self.pace.behind();
             format!("the newest judged block is {said} old and {behind} more wait to be judged: {}", self.pace)
@@ -373,37 +373,42 @@ impl<'a> Visibility<'a> {
         } else {
             format!("no new block for {said}")
         };
-        self.troubled(self.of_chain(BlindnessKind::StaleHead, severity, since, why)).await?;
+        self.record_issue(self.of_chain(BlindnessKind::StaleHead, severity, since, why)).await?;
         Ok(true)
     }
 
-    async fn tell(&self, trouble: HealthIssue, evidence: Option<String>) -> anyhow::Result<()> {
+    async fn open_outage(&self, trouble: HealthIssue, evidence: Option<String>) -> anyhow::Result<()> {
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
-        self.write("failed to write down that the chain is not seen", move |known, now_ms| {
-            escalate::blind(&trouble, Some(&info), evidence.as_deref(), known, &roster, now_ms)
+        self.write_outage_changes("failed to write down that the chain is not seen", move |known, now_ms| {
+            escalate::open_outage(&trouble, Some(&info), evidence.as_deref(), known, &roster, now_ms)
         })
         .await
     }
 
-    async fn lift(&self, kind: BlindnessKind, endpoint: Option<Arc<str>>, until: Timestamp) -> anyhow::Result<()> {
+    async fn lift_outage(
+        &self,
+        kind: BlindnessKind,
+        endpoint: Option<Arc<str>>,
+        until: Timestamp,
+    ) -> anyhow::Result<()> {
         let info = self.chain.info.clone();
-        self.write("failed to write down what is over", move |known, now_ms| {
-            escalate::lifted(kind, endpoint.as_deref(), Some(&info), until, known, now_ms)
+        self.write_outage_changes("failed to write down what is over", move |known, now_ms| {
+            escalate::lift_outage(kind, endpoint.as_deref(), Some(&info), until, known, now_ms)
         })
         .await
     }
 
-    async fn write<F>(&self, what: &'static str, engine: F) -> anyhow::Result<()>
+    async fn write_outage_changes<F>(&self, what: &'static str, engine: F) -> anyhow::Result<()>
     where
         F: Fn(&[Incident], u64) -> ChangeSet + Clone + Send + 'static,
     {
-        self.session.sight(self.chain.info.id, (self.nudge, self.stop), what, engine).await
+        self.session.write_outage_changes(self.chain.info.id, (self.nudge, self.stop), what, engine).await
     }
 
     /// Updates the summary: the exit code is "could not tell" if the run ends during an outage.
-    fn count(&self) {
+    fn update_summary(&self) {
         let loudest = self.standing.values().copied().max().max(self.dark);
-        self.session.tally.blind(self.chain.info.id, loudest >= Some(Severity::High));
+        self.session.tally.set_outage(self.chain.info.id, loudest >= Some(Severity::High));
     }
 
     /// Returns whether every endpoint serves another chain.
@@ -425,7 +430,7 @@ impl<'a> Visibility<'a> {
 }
 
 /// Converts Unix seconds to a time. Returns `None` for one outside the calendar, which only a hostile header holds.
-fn second(time: u64) -> Option<Timestamp> {
+fn timestamp_from_seconds(time: u64) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time).ok()?).ok()
 }
 
@@ -434,7 +439,7 @@ mod tests {
     use super::*;
 
     fn said(slot: Duration, age: i64) -> Option<Severity> {
-        GracePeriods::of(slot).stale(SignedDuration::from_secs(age))
+        GracePeriods::for_slot(slot).stale_severity(SignedDuration::from_secs(age))
     }
 
     #[test]

@@ -18,8 +18,8 @@ mod steps;
 mod supervisor;
 mod tally;
 
-pub(crate) use exposure::exposures;
-pub(crate) use follow::{checks_of, pool_of, stored};
+pub(crate) use exposure::find_exposures;
+pub(crate) use follow::{checks_of, pool_of, stored_window};
 pub(crate) use record::Recording;
 pub(crate) use signs::Observability;
 
@@ -27,11 +27,11 @@ use super::{Outcome, Printer};
 use crate::console::Console;
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Incident, OpenState};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{ChainId, Evidence, HealthIssue};
 use crate::pipeline::Committed;
 use crate::pulse;
-use crate::runtime::{self, Clock, Moment, Stop, instant};
+use crate::runtime::{self, Clock, Moment, Stop, monotonic_now};
 use crate::store::{EvidenceStore, Store, StoreError, StoreLock};
 use crate::watchlist::Config;
 use anyhow::Context as _;
@@ -71,12 +71,12 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(book: Arc<Config>, store: Store, printer: Printer) -> Self {
-        Self::with(book.clone(), store, StoreWatchdog::new(book, printer), None)
+        Self::with_store(book.clone(), store, StoreWatchdog::new(book, printer), None)
     }
 
-    fn with(book: Arc<Config>, store: Store, keeper: StoreWatchdog, drawer: Option<EvidenceStore>) -> Self {
+    fn with_store(book: Arc<Config>, store: Store, keeper: StoreWatchdog, drawer: Option<EvidenceStore>) -> Self {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
-        let store = store.measured(signs.metrics.clone());
+        let store = store.with_metrics(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
         Self { book, store, clock, signs, printer, tally, keeper, drawer, _lock: None, recording: None }
     }
@@ -85,9 +85,9 @@ impl App {
     /// Returns `None` if a stop was requested before the store could be opened.
     pub(crate) async fn open(book: Arc<Config>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
         let keeper = StoreWatchdog::new(book.clone(), printer);
-        let began = instant();
+        let began = monotonic_now();
         let (store, lock) = loop {
-            let error = match opened(&book.store, &*keeper.clock).await {
+            let error = match open_store(&book.store, &*keeper.clock).await {
                 Ok(opened) => break opened,
                 Err(error) => error,
             };
@@ -101,18 +101,18 @@ impl App {
                 () = tokio::time::sleep(OPEN_RETRY) => {}
             }
         };
-        let drawer = Some(EvidenceStore::beside(&book.store));
-        Ok(Some(Self { _lock: Some(lock), ..Self::with(book, store, keeper, drawer) }))
+        let drawer = Some(EvidenceStore::for_store(&book.store));
+        Ok(Some(Self { _lock: Some(lock), ..Self::with_store(book, store, keeper, drawer) }))
     }
 
     /// Patience with the store, for one job of a task of a chain.
-    fn patience<'a>(&'a self, of: (ChainId, &TaskName), nudge: &'a Notify, stop: &'a Stop) -> Retry<'a> {
+    fn retry_for<'a>(&'a self, of: (ChainId, &TaskName), nudge: &'a Notify, stop: &'a Stop) -> Retry<'a> {
         Retry::new(&self.keeper, &self.store, nudge, of, stop)
     }
 
     /// Stores the changes that `engine` makes to the outage incidents of a chain, however long the store rejects
     /// writes. Stores nothing if a stop was requested first.
-    async fn sight<F>(
+    async fn write_outage_changes<F>(
         &self,
         chain: ChainId,
         (nudge, stop): (&Notify, &Stop),
@@ -124,13 +124,13 @@ impl App {
     {
         let name = self.book.chains.iter().find(|known| known.info.id == chain).map(|chain| chain.info.name.clone());
         let task = TaskName::Chain(name.unwrap_or_else(|| "".into()));
-        let mut patience = self.patience((chain, &task), nudge, stop);
+        let mut patience = self.retry_for((chain, &task), nudge, stop);
         loop {
-            let (now_ms, engine) = (runtime::millis(&*self.clock), engine.clone());
-            let written = self.store.sight(chain, now_ms, move |known| engine(known, now_ms)).await;
+            let (now_ms, engine) = (runtime::steady_millis(&*self.clock), engine.clone());
+            let written = self.store.commit_visibility(chain, now_ms, move |known| engine(known, now_ms)).await;
             match written.context(what) {
                 Ok(plan) => {
-                    self.told(&plan);
+                    self.report_change_set(&plan);
                     nudge.notify_one();
                     return Ok(());
                 }
@@ -148,7 +148,7 @@ impl App {
         let drawer = self.drawer.clone()?;
         let endpoint = trouble.endpoint.as_deref().unwrap_or("unknown").to_owned();
         let (chain, evidence, now) = (chain.to_owned(), evidence.clone(), self.clock.now());
-        let keep = move || drawer.keep(now, &chain, &endpoint, &evidence);
+        let keep = move || drawer.save_evidence(now, &chain, &endpoint, &evidence);
         match tokio::task::spawn_blocking(keep).await.map_err(std::io::Error::other).flatten() {
             Ok(path) => Some(path.display().to_string()),
             Err(error) => {
@@ -159,17 +159,17 @@ impl App {
     }
 
     /// Follows every chain until a stop is requested, or until each chain has committed block `until`.
-    pub(crate) async fn live(
+    pub(crate) async fn follow_chains(
         self,
         console: Option<Console>,
         stop: &Stop,
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<Outcome> {
-        let worker = self.worker();
-        let nudge = worker.nudge();
+        let worker = self.delivery_worker();
+        let nudge = worker.wake_handle();
         let session = Arc::new(self);
-        session.signs.introduce(&session.book);
+        session.signs.register_config(&session.book);
         let mut supervisor = Supervisor::new(session.signs.checks.clone(), stop);
         supervisor.spawn(TaskName::Delivery, |stop| worker.run(stop));
         session.spawn_beside(&mut supervisor, &nudge, console);
@@ -177,31 +177,31 @@ impl App {
             let (session, chain, nudge) = (session.clone(), Arc::new(chain.clone()), nudge.clone());
             let name = chain.info.name.clone();
             supervisor.spawn(TaskName::Chain(name.clone()), |stop| async move {
-                Box::pin(session.follow(chain, nudge, &stop, from, until))
+                Box::pin(session.follow_chain(chain, nudge, &stop, from, until))
                     .await
                     .with_context(|| format!("failed to watch {name}"))
             });
         }
         let watched = supervisor.run(stop).await;
         let ended = supervisor.end_watching().await;
-        let drained = if supervisor.delivers() { session.drain().await } else { Ok(()) };
+        let drained = if supervisor.delivers() { session.drain_deliveries().await } else { Ok(()) };
         let delivered = drained.and(supervisor.end_delivery().await);
         if session.store.is_gone() {
-            session.keeper.rescue(&session.store).await;
+            session.keeper.rescue_unlinked_store(&session.store).await;
         }
-        watched.and(ended).and(delivered).map(|()| session.end())
+        watched.and(ended).and(delivered).map(|()| session.print_summary())
     }
 
     /// Starts every task that is neither delivery nor a chain's.
     fn spawn_beside(self: &Arc<Self>, supervisor: &mut Supervisor, nudge: &Arc<Notify>, console: Option<Console>) {
         let (session, wake) = (self.clone(), nudge.clone());
         supervisor.spawn(TaskName::EscalationClock, |stop| async move {
-            session.tick(wake, stop).await;
+            session.run_escalation_timers(wake, stop).await;
             Ok(())
         });
         let (session, wake) = (self.clone(), nudge.clone());
         supervisor.spawn(TaskName::StoreWatchdog, |stop| async move {
-            session.keeper.watch(&session.store, &wake, &stop).await;
+            session.keeper.watch_store(&session.store, &wake, &stop).await;
             Ok(())
         });
         if let Some(console) = console {
@@ -222,7 +222,7 @@ impl App {
             let (session, chain, wake) = (self.clone(), Arc::new(chain.clone()), nudge.clone());
             let name = chain.info.name.clone();
             supervisor.spawn(TaskName::Mempool(name.clone()), |stop| async move {
-                let listening = session.pending(chain, wake, stop);
+                let listening = session.watch_pending(chain, wake, stop);
                 listening.await.with_context(|| format!("listen to pending transactions of {name}"))
             });
         }
@@ -231,18 +231,21 @@ impl App {
             let (session, chain, wake) = (self.clone(), Arc::new(chain.clone()), nudge.clone());
             let (name, book) = (book.service.name.clone(), book.clone());
             supervisor.spawn(TaskName::Proposals(name.clone()), |stop| async move {
-                session.queues(book, chain, wake, stop).await.with_context(|| format!("poll {name} for proposals"))
+                session
+                    .watch_proposals(book, chain, wake, stop)
+                    .await
+                    .with_context(|| format!("poll {name} for proposals"))
             });
         }
     }
 
     /// Waits until nothing more is due, at most [`DRAIN_MAX`].
-    async fn drain(&self) -> anyhow::Result<()> {
+    async fn drain_deliveries(&self) -> anyhow::Result<()> {
         let names: Vec<String> = self.book.destinations.keys().cloned().collect();
         let drained = async {
             loop {
                 let due = self.store.next_due(names.clone()).await?;
-                let now = runtime::millis(&*self.clock);
+                let now = runtime::steady_millis(&*self.clock);
                 // Messages to be retried later stay in the store and are sent after the next start.
                 if due.is_none_or(|due| due > now + 1_000) {
                     return anyhow::Ok(());
@@ -253,7 +256,7 @@ impl App {
         tokio::time::timeout(DRAIN_MAX, drained).await.unwrap_or(Ok(()))
     }
 
-    pub(crate) fn worker(&self) -> crate::deliver::Worker {
+    pub(crate) fn delivery_worker(&self) -> crate::deliver::Worker {
         let (printer, tally) = (self.printer.clone(), self.tally.clone());
         crate::deliver::Worker::new(
             self.store.clone(),
@@ -261,9 +264,9 @@ impl App {
             self.book.roster.clone(),
             self.clock.clone(),
         )
-        .measured(self.signs.metrics.clone(), self.signs.checks.clone())
-        .listener(Arc::new(move |line| {
-            tally.delivery(line);
+        .with_metrics(self.signs.metrics.clone(), self.signs.checks.clone())
+        .with_listener(Arc::new(move |line| {
+            tally.count_delivery(line);
             if printer.is_json() {
                 printer.line(line);
             }
@@ -271,28 +274,28 @@ impl App {
     }
 
     /// Prints the results of a committed step, and counts them.
-    pub(crate) fn tell(&self, committed: &Committed) {
-        self.tally.blocks(committed.blocks.len());
-        self.told(&committed.plan);
-        self.told(&committed.reopened);
+    pub(crate) fn report_committed(&self, committed: &Committed) {
+        self.tally.count_blocks(committed.blocks.len());
+        self.report_change_set(&committed.plan);
+        self.report_change_set(&committed.reopened);
     }
 
     /// Prints the changes made by a timer or an outage.
-    fn told(&self, plan: &ChangeSet) {
+    fn report_change_set(&self, plan: &ChangeSet) {
         for line in &plan.lines {
             self.printer.line(line);
         }
-        self.signs.plan(plan);
-        self.tally.plan(plan);
+        self.signs.record_change_set(plan);
+        self.tally.count_change_set(plan);
     }
 
     /// Returns the number of active findings.
-    pub(crate) fn found(&self) -> u64 {
+    pub(crate) fn finding_count(&self) -> u64 {
         self.tally.summary().findings
     }
 
     /// Prints the summary and returns the outcome.
-    pub(crate) fn end(&self) -> Outcome {
+    pub(crate) fn print_summary(&self) -> Outcome {
         let summary = self.tally.summary();
         for unseen in &summary.unseen {
             self.printer.progress(&format!("not seen: {unseen}"));
@@ -300,7 +303,7 @@ impl App {
         self.printer.line(&crate::model::record::Line::Summary(summary));
         if self.tally.is_blind() {
             Outcome::Unknown
-        } else if self.found() > 0 {
+        } else if self.finding_count() > 0 {
             Outcome::Findings
         } else {
             Outcome::Calm
@@ -308,8 +311,8 @@ impl App {
     }
 
     /// Notifies the next steps of paths when they are due, and pages again when an acknowledgement expires.
-    async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
-        let (mut last, mut looked, mut fails) = (instant(), None, false);
+    async fn run_escalation_timers(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
+        let (mut last, mut looked, mut fails) = (monotonic_now(), None, false);
         let mut steps = steps::ClockSteps::default();
         let check = TaskName::EscalationClock.check();
         loop {
@@ -319,24 +322,24 @@ impl App {
                 () = tokio::time::sleep(TICK) => {}
             }
             self.signs.checks.renew(&check);
-            let now = runtime::millis(&*self.clock);
+            let now = runtime::steady_millis(&*self.clock);
             let metrics = self.signs.metrics.clone();
             let engine = move |standing: &OpenState| {
-                signs::count(&metrics, &standing.incidents);
-                escalate::tick(standing, now)
+                signs::count_live_incidents(&metrics, &standing.incidents);
+                escalate::advance_timers(standing, now)
             };
-            let written = self.store.change(now, engine).await;
+            let written = self.store.commit_change(now, engine).await;
             // A tick without a change writes nothing and therefore succeeds on a full disk.
-            let refusal = self.store.refusal().map(|refusal| refusal.why);
-            self.signs.tick(
+            let refusal = self.store.write_failure().map(|refusal| refusal.why);
+            self.signs.record_tick(
                 last.elapsed(),
                 refusal.map_or_else(|| written.as_ref().map(|_| ()).map_err(ToString::to_string), Err),
             );
-            last = instant();
+            last = monotonic_now();
             let failed = written.is_err();
             match written {
                 Ok(plan) if !plan.deliveries.is_empty() => {
-                    self.signs.plan(&plan);
+                    self.signs.record_change_set(&plan);
                     nudge.notify_one();
                 }
                 Ok(_) => {}
@@ -349,7 +352,7 @@ impl App {
             let _ = self.watch_clock(&mut steps, &nudge).await;
             if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
                 looked = Some(last);
-                if let Err(error) = self.signs.look(&self.store, &self.book).await {
+                if let Err(error) = self.signs.measure_store(&self.store, &self.book).await {
                     warn!("what waits could not be counted: {error}");
                 }
             }
@@ -358,18 +361,18 @@ impl App {
 }
 
 /// Opens the store and takes over the messages in flight of an earlier process.
-async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
+async fn open_store(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
     // Check the store before its lock: a lock without a store means that there was one.
     if Store::is_first_start(path) {
         Store::open(path).await?;
     }
-    let lock = StoreLock::take(path)?;
+    let lock = StoreLock::acquire_lock(path)?;
     let store = Store::open(path).await?;
-    if let Some(moved_ms) = store.rebase(Moment::now()).await? {
+    if let Some(moved_ms) = store.rebase_deadlines(Moment::now()).await? {
         let way = if moved_ms < 0 { "back" } else { "forward" };
-        let moved = lasting(moved_ms.unsigned_abs() / 1_000);
+        let moved = format_duration(moved_ms.unsigned_abs() / 1_000);
         warn!("the wall clock was set {way} by {moved} since the last start: deadlines were moved with it");
     }
-    store.end_leases(runtime::millis(clock)).await?;
+    store.end_leases(runtime::steady_millis(clock)).await?;
     Ok((store, lock))
 }

@@ -43,7 +43,14 @@ impl SlowPart {
 impl PaceMeter {
     /// Records a committed step: `node` is the time of waiting for the node, followed by `judging` and `store`;
     /// `behind` blocks are left.
-    pub(super) fn step(&mut self, node: Duration, judging: Duration, store: Duration, behind: u64, now: Instant) {
+    pub(super) fn record_step(
+        &mut self,
+        node: Duration,
+        judging: Duration,
+        store: Duration,
+        behind: u64,
+        now: Instant,
+    ) {
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) >= HALF_LIFE {
             self.parts = self.parts.map(|part| part / 2);
@@ -84,7 +91,7 @@ mod tests {
     #[test]
     fn the_part_that_takes_longest_is_named() {
         let [short, long] = [Duration::from_millis(20), Duration::from_millis(160)];
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         for (times, named) in [
             ([long, short, short], "the node is slow (node 80 %, judging 10 %, store 10 % of the time)"),
             ([short, long, short], "judging is slow (node 10 %, judging 80 %, store 10 % of the time)"),
@@ -92,18 +99,18 @@ mod tests {
         ] {
             let mut pace = PaceMeter::default();
             let [node, judging, store] = times;
-            pace.step(node, judging, store, 369, now);
+            pace.record_step(node, judging, store, 369, now);
             assert_eq!((pace.to_string().as_str(), pace.behind()), (named, 369));
         }
     }
 
     #[test]
     fn what_was_slow_long_ago_is_forgotten() {
-        let (now, mut pace) = (crate::runtime::instant(), PaceMeter::default());
-        pace.step(Duration::from_secs(60), Duration::ZERO, Duration::ZERO, 1, now);
+        let (now, mut pace) = (crate::runtime::monotonic_now(), PaceMeter::default());
+        pace.record_step(Duration::from_secs(60), Duration::ZERO, Duration::ZERO, 1, now);
         for n in 1..=10 {
             let took = Duration::from_secs(5);
-            pace.step(Duration::ZERO, Duration::ZERO, took, 1, now + HALF_LIFE * n);
+            pace.record_step(Duration::ZERO, Duration::ZERO, took, 1, now + HALF_LIFE * n);
         }
         assert_eq!(pace.slowest(), SlowPart::Store);
     }

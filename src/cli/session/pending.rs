@@ -23,7 +23,7 @@ impl App {
     ///
     /// # Errors
     /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
-    pub(super) async fn pending(
+    pub(super) async fn watch_pending(
         self: Arc<Self>,
         chain: Arc<ChainBook>,
         nudge: Arc<Notify>,
@@ -32,18 +32,18 @@ impl App {
         let metrics = &self.signs.metrics;
         let pool = pool_of(&chain, metrics)?;
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
-        let mut pendings = PendingWatcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        let mut pendings = PendingWatcher::resume_from_store(book, chain.clone(), store, clock, nudge.clone()).await?;
         let task = TaskName::Mempool(chain.info.name.clone());
         let check = task.check();
         // Rules are applied at the newest block, so nothing can be judged before there is one.
-        while self.store.tip(chain.info.id).await.context("failed to read the newest block")?.is_none() {
+        while self.store.chain_tip(chain.info.id).await.context("failed to read the newest block")?.is_none() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(TICK) => self.signs.checks.renew(&check),
             }
         }
-        let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
+        let mut mempool = Mempool::spawn_listeners(&pool, &pendings.mempool_interest(), &stop);
         let name = &chain.info.name;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -59,11 +59,11 @@ impl App {
                 "nobody reads the announcements of {name} any more"
             );
             self.signs.checks.renew(&check);
-            let mut patience = self.patience((chain.info.id, &task), &nudge, &stop);
+            let mut patience = self.retry_for((chain.info.id, &task), &nudge, &stop);
             let plan = loop {
                 let done = match &heard {
-                    Some(txs) => pendings.hear(txs, &pool).await,
-                    None => pendings.look(&pool).await,
+                    Some(txs) => pendings.judge_announced(txs, &pool).await,
+                    None => pendings.update_pending(&pool).await,
                 };
                 match done {
                     Ok(plan) => break plan,
@@ -74,10 +74,10 @@ impl App {
                     }
                 }
             };
-            self.told(&plan);
-            metrics.queue(name, "announced", mempool.waiting().0, BACKLOG_MAX);
-            metrics.queue(name, "pending", pendings.waiting(), crate::pipeline::WAITING_MAX);
-            metrics.dropped(name, "announced", mempool.dropped());
+            self.report_change_set(&plan);
+            metrics.record_queue_depth(name, "announced", mempool.queue_depth().0, BACKLOG_MAX);
+            metrics.record_queue_depth(name, "pending", pendings.pending_count(), crate::pipeline::WAITING_MAX);
+            metrics.record_dropped(name, "announced", mempool.dropped_count());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Catch-up progress of a chain that was missed for a while, for the terminal.
 
-use crate::cli::printer::count;
+use crate::cli::printer::format_count;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ impl Progress {
         let Some((began, before)) = self.lines.front().copied() else {
             if behind >= BEHIND_MIN {
                 self.lines.push_back((now, self.done));
-                return Some(format!("{} behind, catching up", count(behind, "block", "blocks")));
+                return Some(format!("{} behind, catching up", format_count(behind, "block", "blocks")));
             }
             self.done = 0;
             return None;
@@ -39,10 +39,15 @@ impl Progress {
         }
         let rate = (self.done - before) as f64 / now.duration_since(began).as_secs_f64().max(0.001);
         let line = if finished {
-            format!("caught up: {}", count(self.done, "block", "blocks"))
+            format!("caught up: {}", format_count(self.done, "block", "blocks"))
         } else {
             let left = Duration::from_secs((behind as f64 / rate.max(0.001)).min(1e9) as u64);
-            format!("{} of {} blocks, {rate:.0} a second, about {} left", self.done, self.done + behind, show(left))
+            format!(
+                "{} of {} blocks, {rate:.0} a second, about {} left",
+                self.done,
+                self.done + behind,
+                format_remaining_time(left)
+            )
         };
         if finished {
             *self = Self::default();
@@ -57,7 +62,7 @@ impl Progress {
 }
 
 /// `42 s`, `12 min`, `3 h 20 min`.
-fn show(time: Duration) -> String {
+fn format_remaining_time(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..=99 => format!("{seconds} s"),
         seconds @ 100..=5_999 => format!("{} min", seconds / 60),
@@ -71,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_long_way_is_told_with_its_pace_and_what_is_left_of_it() {
-        let start = crate::runtime::instant();
+        let start = crate::runtime::monotonic_now();
         let mut progress = Progress::default();
         assert_eq!(progress.line(1, 3, start), None, "a few blocks are no way");
         assert_eq!(progress.line(1, 2_000, start).as_deref(), Some("2000 blocks behind, catching up"));
@@ -84,7 +89,7 @@ mod tests {
 
     #[test]
     fn times_are_shown_as_people_say_them() {
-        let shown = [5, 100, 7_300].map(|seconds| show(Duration::from_secs(seconds)));
+        let shown = [5, 100, 7_300].map(|seconds| format_remaining_time(Duration::from_secs(seconds)));
         assert_eq!(shown, ["5 s", "1 min", "2 h 1 min"]);
     }
 }

@@ -10,11 +10,11 @@ use crate::classify::queue::Lookup;
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Incident};
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{BlindnessKind, HealthIssue, Severity, WatchInfo};
 use crate::pipeline::{Answered, Concluded, Prepared, Queues};
 use crate::queue::{Client, Schedule, ServiceError};
-use crate::runtime::{self, Stop, error_chain, instant};
+use crate::runtime::{self, Stop, error_chain, monotonic_now};
 use crate::source::Pool;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, QueueBook};
@@ -39,7 +39,7 @@ impl App {
     ///
     /// # Errors
     /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
-    pub(super) async fn queues(
+    pub(super) async fn watch_proposals(
         self: Arc<Self>,
         book: QueueBook,
         chain: Arc<ChainBook>,
@@ -50,17 +50,17 @@ impl App {
         let service = book.service.clone();
         let (clock, metrics) = (self.clock.clone(), self.signs.metrics.clone());
         let (name, store) = (chain.info.name.clone(), self.store.clone());
-        let client = Client::open(service.clone(), name, clock.clone(), metrics.clone(), store).await;
+        let client = Client::with_stored_quota(service.clone(), name, clock.clone(), metrics.clone(), store).await;
         let client = client.context("failed to read how much of a service's quota is spent")?;
         let (whole, store, at) = (self.book.clone(), self.store.clone(), chain.clone());
-        let queues = Queues::new(whole, at, store, clock, nudge.clone(), service.stale_after).measured(metrics);
+        let queues = Queues::new(whole, at, store, clock, nudge.clone(), service.stale_after).with_metrics(metrics);
         let safes: BTreeMap<Address, WatchInfo> = book
             .safes
             .iter()
             .filter_map(|id| self.book.watch(*id))
             .map(|watch| (watch.address, watch.clone()))
             .collect();
-        let schedule = Schedule::new(safes.keys().copied(), service.hot, service.cold, &client.budget, instant());
+        let schedule = Schedule::new(safes.keys().copied(), service.hot, service.cold, &client.budget, monotonic_now());
         let sight = QueueVisibility::open(&self, &book, &chain).await?;
         let rounds = ProposalRounds {
             session: &self,
@@ -118,8 +118,8 @@ impl ProposalRounds<'_> {
     async fn run(mut self, book: &QueueBook) -> anyhow::Result<()> {
         let mut rng = fastrand::Rng::new();
         let addresses: Vec<Address> = self.safes.keys().copied().collect();
-        if self.schedule.cold() > book.service.cold {
-            let (name, cold) = (&book.service.name, self.schedule.cold());
+        if self.schedule.idle_interval() > book.service.cold {
+            let (name, cold) = (&book.service.name, self.schedule.idle_interval());
             warn!(
                 "the quota of {name} lets each quiet queue be looked at every {cold:?}, not every {:?}",
                 book.service.cold
@@ -133,47 +133,51 @@ impl ProposalRounds<'_> {
                 () = tokio::time::sleep(TICK) => {}
             }
             self.session.signs.checks.renew(&check);
-            if let Err(error) = self.client.turn().await {
+            if let Err(error) = self.client.roll_over_month().await {
                 warn!("cannot see whether the month's quota begins anew: {error}");
             }
-            match self.session.store.stirred(self.chain.info.id, addresses.clone()).await {
-                Ok(stirred) => self.schedule.stirred(&stirred, instant()),
+            match self.session.store.touched_since(self.chain.info.id, addresses.clone()).await {
+                Ok(stirred) => self.schedule.mark_touched(&stirred, monotonic_now()),
                 Err(error) => warn!("cannot see which Safes did something: {error}"),
             }
             // Each queue is read at most once before the clock is checked again, however short its period is.
             for _ in 0..self.safes.len() {
-                let Some(safe) = self.schedule.due(&self.client.budget, instant()) else { break };
+                let Some(safe) = self.schedule.next_due(&self.client.budget, monotonic_now()) else { break };
                 let Some(watch) = self.safes.get(&safe).cloned() else { break };
                 let (stop, began) = (self.stop.clone(), self.session.clock.now());
                 let looked = tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(()),
-                    looked = self.look(&watch) => looked,
+                    looked = self.check_proposals(&watch) => looked,
                 };
                 self.session.signs.checks.renew(&check);
                 let failed = looked.is_err();
-                self.conclude(safe, looked, began, &mut rng);
+                self.conclude_check(safe, looked, began, &mut rng);
                 if failed {
                     // Each look may take as long as a request timeout, so a failure is reported before the next one
                     // starts.
                     break;
                 }
             }
-            self.overdue(book);
-            self.tell().await?;
+            self.record_overdue(book);
+            self.report_outages().await?;
         }
     }
 
     /// Looks at one queue. If it is cancelled halfway, the next look finds the same.
-    async fn look(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), RoundError> {
-        let prepared =
-            self.queues.prepare(watch, &self.pool).await.map_err(RoundError::Store)?.ok_or(RoundError::Unread)?;
+    async fn check_proposals(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), RoundError> {
+        let prepared = self
+            .queues
+            .read_safe_state(watch, &self.pool)
+            .await
+            .map_err(RoundError::Store)?
+            .ok_or(RoundError::Unread)?;
         let safe = watch.address;
-        let nonce = self.agreed(safe, &prepared).await?;
-        let listing = self.client.queue(safe, prepared.state.nonce).await?;
+        let nonce = self.agreed_nonce(safe, &prepared).await?;
+        let listing = self.client.fetch_proposals(safe, prepared.state.nonce).await?;
         let mut lookups = HashMap::new();
-        for hash in prepared.unknown(&listing.queued).into_iter().take(LOOKUPS_MAX) {
-            let lookup = self.lookup(safe, hash, nonce, &prepared).await?;
+        for hash in prepared.unlisted_hashes(&listing.queued).into_iter().take(LOOKUPS_MAX) {
+            let lookup = self.look_up_transaction(safe, hash, nonce, &prepared).await?;
             lookups.insert(hash, lookup);
             // Later hashes wait for one whose lookup is still open.
             if lookup == Lookup::Unknown {
@@ -182,7 +186,7 @@ impl ProposalRounds<'_> {
         }
         let answered = Answered { queued: listing.queued, nonce, lookups };
         let concluded =
-            self.queues.conclude(watch, &prepared, &answered, &self.pool).await.map_err(RoundError::Store)?;
+            self.queues.judge_and_commit(watch, &prepared, &answered, &self.pool).await.map_err(RoundError::Store)?;
         self.waiting.insert(safe, concluded.waiting);
         let mut flaws = listing.flaws;
         if concluded.misnamed > 0 {
@@ -193,12 +197,12 @@ impl ProposalRounds<'_> {
 
     /// Returns the nonce of the Safe according to the service. The service is asked when the chain's nonce has changed
     /// since they agreed.
-    async fn agreed(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, RoundError> {
+    async fn agreed_nonce(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, RoundError> {
         let nonce = prepared.state.nonce;
         if self.matched.get(&safe) == Some(&nonce) {
             return Ok(nonce);
         }
-        let Some(account) = self.client.account(safe).await? else {
+        let Some(account) = self.client.fetch_account(safe).await? else {
             return Err(ServiceError::Lies(format!("it does not know {safe}, which is on this chain")).into());
         };
         let owners = |list: &[Address]| list.iter().copied().collect::<BTreeSet<_>>();
@@ -206,27 +210,27 @@ impl ProposalRounds<'_> {
         let now = self.session.clock.now();
         if same {
             self.matched.insert(safe, nonce);
-            self.sight.works(BlindnessKind::ServiceStale, safe);
+            self.sight.record_success(BlindnessKind::ServiceStale, safe);
         } else {
             let why = if account.nonce < nonce {
                 format!("it has {safe} at nonce {}, the chain at {nonce}", account.nonce)
             } else {
                 format!("it names other owners of {safe} than the chain does")
             };
-            self.sight.fails(BlindnessKind::ServiceStale, safe, why, false, now);
+            self.sight.record_failure(BlindnessKind::ServiceStale, safe, why, false, now);
         }
         Ok(account.nonce)
     }
 
     /// Looks up in the service a hash that the Safe logged, where the service can know it already.
-    async fn lookup(
+    async fn look_up_transaction(
         &mut self,
         safe: Address,
         hash: B256,
         nonce: U256,
         prepared: &Prepared,
     ) -> Result<Lookup, RoundError> {
-        let known = self.client.known(safe, hash).await?;
+        let known = self.client.fetch_proposal(safe, hash).await?;
         if known.as_ref().is_some_and(|known| decode::queued::hash(known, &prepared.state) != hash) {
             return Err(ServiceError::Lies(format!("the fields it gives of {hash} do not give that hash")).into());
         }
@@ -247,7 +251,7 @@ impl ProposalRounds<'_> {
         })
     }
 
-    fn conclude(
+    fn conclude_check(
         &mut self,
         safe: Address,
         looked: Result<(Concluded, Vec<String>), RoundError>,
@@ -257,22 +261,29 @@ impl ProposalRounds<'_> {
         let from_service = matches!(&looked, Err(RoundError::Service(_)));
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
-                self.session.told(&concluded.plan);
-                self.schedule.looked(safe, concluded.stirs, concluded.waiting > 0, instant());
-                self.sight.works(BlindnessKind::ServiceDown, safe);
+                self.session.report_change_set(&concluded.plan);
+                self.schedule.record_success(safe, concluded.stirs, concluded.waiting > 0, monotonic_now());
+                self.sight.record_success(BlindnessKind::ServiceDown, safe);
                 self.sight.seen.insert(safe);
                 match flaws.first() {
-                    Some(flaw) => self.sight.fails(BlindnessKind::ServiceLies, safe, flaw.clone(), true, began),
-                    None => self.sight.works(BlindnessKind::ServiceLies, safe),
+                    Some(flaw) => {
+                        self.sight.record_failure(BlindnessKind::ServiceLies, safe, flaw.clone(), true, began);
+                    }
+                    None => self.sight.record_success(BlindnessKind::ServiceLies, safe),
                 }
                 let waiting = self.waiting.values().sum();
-                let now_s = runtime::millis(&*self.session.clock) as f64 / 1_000.0;
-                self.session.signs.metrics.queues(&self.chain.info.name, &self.sight.service, now_s, waiting);
+                let now_s = runtime::steady_millis(&*self.session.clock) as f64 / 1_000.0;
+                self.session.signs.metrics.record_service_poll(
+                    &self.chain.info.name,
+                    &self.sight.service,
+                    now_s,
+                    waiting,
+                );
                 return;
             }
             Err(RoundError::Service(ServiceError::Unkept(why))) => {
                 warn!("the queue of {safe} is not asked for: {why}");
-                return self.schedule.failed(safe, instant(), rng);
+                return self.schedule.record_failure(safe, monotonic_now(), rng);
             }
             Err(RoundError::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
             Err(RoundError::Service(error)) => (error.to_string(), BlindnessKind::ServiceDown),
@@ -283,60 +294,64 @@ impl ProposalRounds<'_> {
             Err(RoundError::Store(error)) => {
                 // The store watchdog reports a store that rejects writes.
                 warn!("failed to write down what is queued for {safe}: {}", error_chain(&error));
-                return self.schedule.failed(safe, instant(), rng);
+                return self.schedule.record_failure(safe, monotonic_now(), rng);
             }
         };
         info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
         if from_service {
-            self.schedule.refused(safe, instant(), rng);
+            self.schedule.record_service_failure(safe, monotonic_now(), rng);
         } else {
-            self.schedule.failed(safe, instant(), rng);
+            self.schedule.record_failure(safe, monotonic_now(), rng);
         }
-        self.sight.fails(kind, safe, why, false, began);
+        self.sight.record_failure(kind, safe, why, false, began);
     }
 
     /// Reports a queue that was not read for too long: the quota is too small for the configured queues.
-    fn overdue(&mut self, book: &QueueBook) {
-        let (late, bound) = (self.schedule.oldest(instant()), self.schedule.late(book.service.patience));
+    fn record_overdue(&mut self, book: &QueueBook) {
+        let (late, bound) =
+            (self.schedule.oldest_poll_age(monotonic_now()), self.schedule.overdue_after(book.service.patience));
         let quota = book.service.requests_per_month;
         let late = (late > bound).then(|| {
-            format!("a queue was not looked at for {}; {quota} requests a month may be sent", lasting(late.as_secs()))
+            format!(
+                "a queue was not looked at for {}; {quota} requests a month may be sent",
+                format_duration(late.as_secs())
+            )
         });
         let used_up = self.client.budget.is_used_up().then(|| ServiceError::UsedUp(quota).to_string());
         let now = self.session.clock.now();
         match (used_up, late) {
             (Some(why), late) => {
-                self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, late.is_some(), now);
+                self.sight.record_failure(BlindnessKind::ServiceDown, Address::ZERO, why, late.is_some(), now);
             }
-            (None, Some(why)) => self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, true, now),
-            (None, None) => self.sight.works(BlindnessKind::ServiceDown, Address::ZERO),
+            (None, Some(why)) => self.sight.record_failure(BlindnessKind::ServiceDown, Address::ZERO, why, true, now),
+            (None, None) => self.sight.record_success(BlindnessKind::ServiceDown, Address::ZERO),
         }
     }
 
     /// Reports issues that have lasted long enough, and issues that are over.
-    async fn tell(&mut self) -> anyhow::Result<()> {
+    async fn report_outages(&mut self) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         let (info, roster) = (self.chain.info.clone(), self.session.book.roster.clone());
         for kind in BlindnessKind::OF_SERVICES {
-            match self.sight.verdict(kind, self.safes.len(), now) {
+            match self.sight.outage_change(kind, self.safes.len(), now) {
                 Some(ReportedOutage::Troubled(trouble)) => {
                     warn!(
                         kind = kind.name(),
                         "blind for queues on {} through {}: {}", info.name, self.sight.service, trouble.why
                     );
-                    self.session.signs.troubled(&info.name, kind, trouble.severity, &trouble.why);
+                    self.session.signs.record_issue(&info.name, kind, trouble.severity, &trouble.why);
                     let (info, roster) = (info.clone(), roster.clone());
-                    self.write(move |known, now_ms| {
-                        escalate::blind(&trouble, Some(&info), None, known, &roster, now_ms)
+                    self.write_outage_changes(move |known, now_ms| {
+                        escalate::open_outage(&trouble, Some(&info), None, known, &roster, now_ms)
                     })
                     .await?;
                 }
                 Some(ReportedOutage::Over) => {
                     info!(kind = kind.name(), "queues on {} are seen again through {}", info.name, self.sight.service);
-                    self.session.signs.cleared(&info.name, kind);
+                    self.session.signs.clear_issue(&info.name, kind);
                     let (info, service) = (info.clone(), self.sight.service.clone());
-                    self.write(move |known, now_ms| {
-                        escalate::lifted(kind, Some(&service), Some(&info), now, known, now_ms)
+                    self.write_outage_changes(move |known, now_ms| {
+                        escalate::lift_outage(kind, Some(&service), Some(&info), now, known, now_ms)
                     })
                     .await?;
                 }
@@ -346,12 +361,14 @@ impl ProposalRounds<'_> {
         Ok(())
     }
 
-    async fn write<F>(&self, engine: F) -> anyhow::Result<()>
+    async fn write_outage_changes<F>(&self, engine: F) -> anyhow::Result<()>
     where
         F: Fn(&[Incident], u64) -> ChangeSet + Clone + Send + 'static,
     {
         let by = (self.nudge, self.stop);
-        self.session.sight(self.chain.info.id, by, "failed to write down whether queues are seen", engine).await
+        self.session
+            .write_outage_changes(self.chain.info.id, by, "failed to write down whether queues are seen", engine)
+            .await
     }
 }
 
@@ -380,8 +397,8 @@ enum ReportedOutage {
 impl QueueVisibility {
     /// Starts with the outages that the store has recorded.
     async fn open(session: &App, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
-        let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
-        let live = session.store.incidents(filter).await.context("failed to read whether queues were seen")?;
+        let filter = Filter { chain: Some(chain.info.id), ..Filter::live_only() };
+        let live = session.store.list_incidents(filter).await.context("failed to read whether queues were seen")?;
         let mut told = BTreeMap::new();
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             if let Some(blindness) = &incident.blindness
@@ -396,19 +413,19 @@ impl QueueVisibility {
         Ok(Self { service, patience, failing: BTreeMap::new(), told, seen: BTreeSet::new() })
     }
 
-    fn fails(&mut self, kind: BlindnessKind, safe: Address, why: String, at_once: bool, now: Timestamp) {
+    fn record_failure(&mut self, kind: BlindnessKind, safe: Address, why: String, at_once: bool, now: Timestamp) {
         let failing =
             self.failing.entry((kind, safe)).or_insert(FailingQueue { since: now, why: String::new(), at_once });
         (failing.why, failing.at_once) = (why, failing.at_once || at_once);
     }
 
-    fn works(&mut self, kind: BlindnessKind, safe: Address) {
+    fn record_success(&mut self, kind: BlindnessKind, safe: Address) {
         self.failing.remove(&(kind, safe));
     }
 
     /// Returns the notification due for one kind: the outage has lasted long enough, its severity has risen, or it is
     /// over.
-    fn verdict(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<ReportedOutage> {
+    fn outage_change(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<ReportedOutage> {
         let of_kind = self.failing.iter().filter(|((of, _), _)| *of == kind).map(|(_, failing)| failing);
         let lasts = |failing: &FailingQueue| now.duration_since(failing.since);
         let ripe = of_kind.filter(|failing| failing.at_once || lasts(failing) >= self.patience);

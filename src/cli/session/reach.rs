@@ -3,7 +3,7 @@
 //! A run that ends by its time limit or by a stop request has seen a chain if it was at the newest head shortly before
 //! the end. A run up to a block has seen it once that block is committed.
 
-use crate::cli::printer::count;
+use crate::cli::printer::format_count;
 use crate::source::Phase;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,12 +30,12 @@ impl Coverage {
     }
 
     /// Records a new phase of the source.
-    pub(super) fn phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
     /// Records that a block of this number was committed; `None` if blocks were only retracted.
-    pub(super) fn judged(&mut self, number: Option<u64>) {
+    pub(super) fn record_judged_block(&mut self, number: Option<u64>) {
         self.judged = number.or(self.judged);
     }
 
@@ -45,14 +45,14 @@ impl Coverage {
     }
 
     /// Notes how many blocks were left to judge at `now`.
-    pub(super) fn look(&mut self, behind: u64, now: Instant) {
+    pub(super) fn record_backlog(&mut self, behind: u64, now: Instant) {
         if self.phase == Phase::Live && behind == 0 {
             self.caught_up = Some(now);
         }
     }
 
     /// Returns the part that was not seen when the run ended at `now`, as text for a person.
-    pub(super) fn missing(&self, behind: u64, now: Instant) -> Option<String> {
+    pub(super) fn describe_missing(&self, behind: u64, now: Instant) -> Option<String> {
         let judged = match self.judged {
             Some(number) => format!("block {number} is the last that was judged"),
             None => "no block was judged".to_owned(),
@@ -68,7 +68,7 @@ impl Coverage {
         }
         let why = match behind {
             0 => "no endpoint could be followed".to_owned(),
-            behind => format!("{} behind the newest head", count(behind, "block", "blocks")),
+            behind => format!("{} behind the newest head", format_count(behind, "block", "blocks")),
         };
         Some(format!("{why}, {judged}"))
     }
@@ -77,11 +77,11 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::instant;
+    use crate::runtime::monotonic_now;
 
     #[test]
     fn a_run_has_seen_what_it_was_asked_for_or_says_what_is_missing() {
-        let began = instant();
+        let began = monotonic_now();
         let at = |seconds| began + Duration::from_secs(seconds);
         // Until; steps of (second, phase, blocks behind, block committed); the end; what is missing.
         type Step = (u64, Phase, u64, Option<u64>);
@@ -122,11 +122,11 @@ mod tests {
             let mut left = 0;
             for (second, phase, behind, number) in steps {
                 left = *behind;
-                reach.judged(*number);
-                reach.phase(*phase);
-                reach.look(*behind, at(*second));
+                reach.record_judged_block(*number);
+                reach.set_phase(*phase);
+                reach.record_backlog(*behind, at(*second));
             }
-            assert_eq!(reach.missing(left, at(end)).as_deref(), expected, "{until:?} {steps:?}");
+            assert_eq!(reach.describe_missing(left, at(end)).as_deref(), expected, "{until:?} {steps:?}");
         }
     }
 }

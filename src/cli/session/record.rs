@@ -20,18 +20,18 @@ pub(crate) struct Recording {
 
 impl App {
     /// Records each chain's watch from now on.
-    pub(crate) fn recorded(mut self, recording: Option<Recording>) -> Self {
+    pub(crate) fn with_recording(mut self, recording: Option<Recording>) -> Self {
         self.recording = recording;
         self
     }
 
     /// Returns the recorder of this chain, if there is one.
-    pub(super) fn recorder(&self, chain: &ChainBook) -> anyhow::Result<Option<Recorder>> {
+    pub(super) fn open_recorder(&self, chain: &ChainBook) -> anyhow::Result<Option<Recorder>> {
         let Some(recording) = &self.recording else { return Ok(None) };
         let file = file_of(&recording.file, &self.book, chain);
         let note = format!("what `watchfire run` saw of {}", chain.info.name);
         let head = Head { chain: chain.info.id, note, began: Some(self.clock.now()) };
-        let reel = match Rotation::rolling(&file, head, recording.bytes_max) {
+        let reel = match Rotation::with_rotation(&file, head, recording.bytes_max) {
             Ok(reel) => reel,
             // A full disk is no reason to stop the watch; an invalid file name is one.
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
@@ -45,12 +45,12 @@ impl App {
             true => pool_of(chain, &self.signs.metrics)?.nodes().cloned().collect(),
             false => Vec::new(),
         };
-        Recorder::start(reel, tracing, Backpressure::LeavesOut).context("failed to start to record").map(Some)
+        Recorder::start_recording(reel, tracing, Backpressure::LeavesOut).context("failed to start to record").map(Some)
     }
 }
 
 /// Ends the tape of a watch. Errors are logged and have no other effect.
-pub(super) async fn finish(recorder: Option<Recorder>) {
+pub(super) async fn finish_recording(recorder: Option<Recorder>) {
     let Some(recorder) = recorder else { return };
     if let Err(failure) = recorder.finish().await {
         error!("the tape is not whole: {failure}");
@@ -58,10 +58,10 @@ pub(super) async fn finish(recorder: Option<Recorder>) {
 }
 
 /// Writes a committed step to the tape, with the answers that were read for it.
-pub(super) async fn keep(recorder: &Recorder, taken: Taken, committed: &Committed) -> anyhow::Result<()> {
+pub(super) async fn record_step(recorder: &Recorder, taken: Taken, committed: &Committed) -> anyhow::Result<()> {
     let reads =
         committed.answers.iter().map(|told| told.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect());
-    recorder.step(taken, reads.collect()).await.context("failed to write to the tape")
+    recorder.record_step(taken, reads.collect()).await.context("failed to write to the tape")
 }
 
 /// Returns the path of a chain's tape, one for each chain: if there are several chains, the chain's name is inserted

@@ -43,56 +43,58 @@ impl Observability {
     }
 
     /// Exports the number of lines that wait in `outlet`.
-    pub(crate) fn outlet(&self, queue: &'static str, outlet: Outlet) {
+    pub(crate) fn register_outlet(&self, queue: &'static str, outlet: Outlet) {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner).push((queue, outlet));
     }
 
     /// Creates the series of everything that the book names, at zero, and its checks. A chain that should move fails
     /// its check until its first block, since it is not known yet whether it can be seen.
-    pub(super) fn introduce(&self, book: &Config) {
-        let now_s = runtime::millis(&*self.clock) as f64 / 1_000.0;
-        self.metrics.configured(&book.hash, book.watches.len(), now_s);
+    pub(super) fn register_config(&self, book: &Config) {
+        let now_s = runtime::steady_millis(&*self.clock) as f64 / 1_000.0;
+        self.metrics.record_config(&book.hash, book.watches.len(), now_s);
         for chain in &book.chains {
             let name = &*chain.info.name;
-            self.metrics.chain(name, chain.slot.as_secs_f64());
+            self.metrics.register_chain(name, chain.slot.as_secs_f64());
             for endpoint in &chain.endpoints {
-                self.metrics.endpoint(name, &endpoint.name);
+                self.metrics.register_endpoint(name, &endpoint.name);
             }
             match chain.clock {
-                ChainClock::Wall => self.checks.fails(&head(name), "no block was committed since the start"),
+                ChainClock::Wall => {
+                    self.checks.mark_failing(&head_check_name(name), "no block was committed since the start");
+                }
                 // Such a chain has no schedule: a block comes when one is made.
-                ChainClock::Chain => self.checks.ok(&head(name)),
+                ChainClock::Chain => self.checks.mark_passing(&head_check_name(name)),
             }
         }
         for name in book.destinations.keys() {
-            self.metrics.destination(name);
+            self.metrics.register_destination(name);
         }
         for path in book.roster.paths.values() {
-            self.metrics.path(&path.name, path.steps.len());
+            self.metrics.register_path(&path.name, path.steps.len());
         }
     }
 
     /// Records that a block was committed.
-    pub(super) fn block(&self, chain: &str) {
-        self.checks.ok(&head(chain));
+    pub(super) fn record_block(&self, chain: &str) {
+        self.checks.mark_passing(&head_check_name(chain));
     }
 
     /// Records that a kind of outage began, or that its reason changed. An outage that pages fails a check of its name.
-    pub(super) fn troubled(&self, chain: &str, kind: BlindnessKind, severity: Severity, why: &str) {
-        self.metrics.blind(chain, kind.name(), true);
+    pub(super) fn record_issue(&self, chain: &str, kind: BlindnessKind, severity: Severity, why: &str) {
+        self.metrics.record_outage(chain, kind.name(), true);
         if severity >= Severity::High {
-            self.checks.fails(&blindness(chain, kind), why);
+            self.checks.mark_failing(&outage_check_name(chain, kind), why);
         }
     }
 
     /// Records that the last health issue of this kind is over.
-    pub(super) fn cleared(&self, chain: &str, kind: BlindnessKind) {
-        self.metrics.blind(chain, kind.name(), false);
-        self.checks.remove(&blindness(chain, kind));
+    pub(super) fn clear_issue(&self, chain: &str, kind: BlindnessKind) {
+        self.metrics.record_outage(chain, kind.name(), false);
+        self.checks.remove_check(&outage_check_name(chain, kind));
     }
 
     /// Counts the results of a plan.
-    pub(super) fn plan(&self, plan: &ChangeSet) {
+    pub(super) fn record_change_set(&self, plan: &ChangeSet) {
         // An incident that is stored again only because late blocks were counted has no line.
         let named = |incident: &Incident| {
             plan.lines
@@ -107,41 +109,43 @@ impl Observability {
             if let Body::Page(page) = &delivery.body
                 && told.insert((&page.incident, page.cycle, page.step))
             {
-                self.metrics.escalated(&page.path, page.step);
+                self.metrics.record_escalation(&page.path, page.step);
             }
         }
     }
 
     /// Records that `passed` has elapsed since the last tick, with the result of a write to the store just now.
-    pub(super) fn tick(&self, passed: Duration, written: Result<(), String>) {
-        self.metrics.passed(passed);
-        self.checks.set(WRITES, written);
+    pub(super) fn record_tick(&self, passed: Duration, written: Result<(), String>) {
+        self.metrics.record_elapsed_time(passed);
+        self.checks.set_result(WRITES, written);
         for (queue, outlet) in self.outlets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            self.metrics.queue("", queue, outlet.waiting(), LINES_MAX);
-            self.metrics.dropped("", queue, outlet.dropped());
+            self.metrics.record_queue_depth("", queue, outlet.waiting_lines(), LINES_MAX);
+            self.metrics.record_dropped("", queue, outlet.dropped_lines());
         }
     }
 
     /// Reads the number of waiting messages and the free space of the store.
-    pub(super) async fn look(&self, store: &Store, book: &Config) -> Result<(), StoreError> {
-        let (waiting, room) = store.waiting();
-        self.metrics.queue("", "store", waiting, room);
-        if let Some(space) = store.space() {
+    pub(super) async fn measure_store(&self, store: &Store, book: &Config) -> Result<(), StoreError> {
+        let (waiting, room) = store.queue_depth();
+        self.metrics.record_queue_depth("", "store", waiting, room);
+        if let Some(space) = store.disk_space() {
             self.metrics.store_space(space.free, space.size);
             let mib = space.free >> 20;
             let enough = space.free >= FREE_BYTES_MIN;
-            self.checks
-                .set(SPACE, if enough { Ok(()) } else { Err(format!("{mib} MiB are left on the store's disk")) });
+            self.checks.set_result(
+                SPACE,
+                if enough { Ok(()) } else { Err(format!("{mib} MiB are left on the store's disk")) },
+            );
         }
-        let unfinished = store.unfinished().await?;
+        let unfinished = store.unfinished_messages().await?;
         self.metrics.dead_letters(unfinished.dead);
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::steady_millis(&*self.clock);
         let mut late = None;
         for name in book.destinations.keys() {
             let (messages, oldest) = unfinished.waiting.get(name).map_or((0, Duration::ZERO), |waiting| {
                 (waiting.messages, Duration::from_millis(now_ms.saturating_sub(waiting.oldest_ms)))
             });
-            self.metrics.outbox(name, messages, oldest);
+            self.metrics.record_outbox(name, messages, oldest);
             if oldest > WAITING_MAX {
                 late.get_or_insert(format!(
                     "delivery: a message to {name} waits for {} minutes",
@@ -149,13 +153,13 @@ impl Observability {
                 ));
             }
         }
-        self.checks.set(OUTBOX, late.map_or(Ok(()), Err));
+        self.checks.set_result(OUTBOX, late.map_or(Ok(()), Err));
         Ok(())
     }
 }
 
 /// Counts live incidents by severity and state.
-pub(super) fn count(metrics: &Metrics, live: &[Incident]) {
+pub(super) fn count_live_incidents(metrics: &Metrics, live: &[Incident]) {
     for severity in Severity::ALL {
         for state in [State::Open, State::Acknowledged] {
             let n = live.iter().filter(|incident| incident.severity == severity && incident.state == state).count();
@@ -165,11 +169,11 @@ pub(super) fn count(metrics: &Metrics, live: &[Incident]) {
 }
 
 /// The check that holds while blocks of a chain are committed.
-fn head(chain: &str) -> String {
+fn head_check_name(chain: &str) -> String {
     format!("chain/{chain}/head")
 }
 
 /// Returns the name of the check that fails during an outage of this kind. The check exists only then.
-fn blindness(chain: &str, kind: BlindnessKind) -> String {
+fn outage_check_name(chain: &str, kind: BlindnessKind) -> String {
     format!("chain/{chain}/{kind}")
 }

@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::escalate;
-use crate::model::span::lasting;
+use crate::model::span::format_duration;
 use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
 use crate::runtime;
 use crate::store::StoreError;
@@ -22,38 +22,38 @@ impl App {
     /// Compares the clocks, and reports when the wall clock was moved against steady time, or agrees again.
     pub(super) async fn watch_clock(&self, steps: &mut ClockSteps, nudge: &Notify) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let apart = self.clock.wall().duration_since(now);
+        let apart = self.clock.wall_time().duration_since(now);
         let before = steps.0;
         if before.is_some_and(|before| (apart - before).abs() < STEP_MIN) {
             return Ok(());
         }
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::steady_millis(&*self.clock);
         let plan = if apart.abs() < STEP_MIN {
             // At the first check, a step reported by an earlier process is over, since its deadlines were moved to this
             // clock.
             let engine =
-                move |known: &[_]| escalate::lifted(BlindnessKind::ClockStepped, None, None, now, known, now_ms);
-            self.store.sight(ChainId(0), now_ms, engine).await?
+                move |known: &[_]| escalate::lift_outage(BlindnessKind::ClockStepped, None, None, now, known, now_ms);
+            self.store.commit_visibility(ChainId(0), now_ms, engine).await?
         } else {
             let moved = apart - before.unwrap_or_default();
             let way = if moved.is_negative() { "back" } else { "forward" };
             let why = format!(
                 "the wall clock of this machine was set {way} by {}; deadlines do not follow it, and times are told as before until a restart",
-                lasting(moved.as_secs().unsigned_abs())
+                format_duration(moved.as_secs().unsigned_abs())
             );
             warn!("clock stepped: {why}");
             let (kind, severity) = (BlindnessKind::ClockStepped, Severity::Warning);
             let trouble =
                 HealthIssue { kind, endpoint: None, severity, since: now, why, evidence: None, ways: Vec::new() };
             let roster = self.book.roster.clone();
-            let engine = move |known: &[_]| escalate::blind(&trouble, None, None, known, &roster, now_ms);
-            self.store.sight(ChainId(0), now_ms, engine).await?
+            let engine = move |known: &[_]| escalate::open_outage(&trouble, None, None, known, &roster, now_ms);
+            self.store.commit_visibility(ChainId(0), now_ms, engine).await?
         };
         if before.is_some() && apart.abs() < STEP_MIN {
             info!("the wall clock agrees with steady time again");
         }
         steps.0 = Some(apart);
-        self.told(&plan);
+        self.report_change_set(&plan);
         nudge.notify_one();
         Ok(())
     }

@@ -208,7 +208,7 @@ impl Supervisor {
                 Some((name, ended)) = console.next_end() => (name, ended, console.stop.is_cancelled()),
                 else => break,
             };
-            checks.remove(&name.check());
+            checks.remove_check(&name.check());
             let ended =
                 ended.and_then(|()| if may_end { Ok(()) } else { Err(anyhow!("it ended before it was told to")) });
             if let Err(error) = ended.with_context(|| format!("the task {name} failed")) {

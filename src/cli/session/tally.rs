@@ -24,12 +24,12 @@ struct Counts {
 }
 
 impl RunSummary {
-    pub(super) fn blocks(&self, n: usize) {
-        self.counts().summary.blocks += n as u64;
+    pub(super) fn count_blocks(&self, n: usize) {
+        self.lock_counts().summary.blocks += n as u64;
     }
 
-    pub(super) fn plan(&self, plan: &ChangeSet) {
-        let mut counts = self.counts();
+    pub(super) fn count_change_set(&self, plan: &ChangeSet) {
+        let mut counts = self.lock_counts();
         for incident in &plan.incidents {
             // An incident from before this session has a higher revision, or is stored again without a line.
             if incident.revision <= 1 && counts.opened.insert(incident.id.clone()) {
@@ -37,13 +37,13 @@ impl RunSummary {
             }
         }
         for line in &plan.lines {
-            counts.line(line);
+            counts.count_line(line);
         }
     }
 
-    pub(super) fn delivery(&self, line: &Line) {
+    pub(super) fn count_delivery(&self, line: &Line) {
         if let Line::Delivery(delivery) = line {
-            let mut counts = self.counts();
+            let mut counts = self.lock_counts();
             match delivery.outcome.as_str() {
                 "sent" => counts.summary.deliveries += 1,
                 "dead" => counts.summary.dead += 1,
@@ -52,37 +52,37 @@ impl RunSummary {
         }
     }
 
-    pub(super) fn blind(&self, chain: ChainId, blind: bool) {
+    pub(super) fn set_outage(&self, chain: ChainId, blind: bool) {
         if blind {
-            self.counts().blind.insert(chain);
+            self.lock_counts().blind.insert(chain);
         } else {
-            self.counts().blind.remove(&chain);
+            self.lock_counts().blind.remove(&chain);
         }
     }
 
     /// Records a requested part that was not reached.
-    pub(super) fn unseen(&self, what: String) {
-        self.counts().unseen.insert(what);
+    pub(super) fn record_unreached(&self, what: String) {
+        self.lock_counts().unseen.insert(what);
     }
 
     /// Returns whether a part of the requested watch could not be seen.
     pub(super) fn is_blind(&self) -> bool {
-        let counts = self.counts();
+        let counts = self.lock_counts();
         !counts.blind.is_empty() || !counts.unseen.is_empty()
     }
 
     pub(super) fn summary(&self) -> SummaryLine {
-        let counts = self.counts();
+        let counts = self.lock_counts();
         SummaryLine { unseen: counts.unseen.iter().cloned().collect(), ..counts.summary.clone() }
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn lock_counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Counts {
-    fn line(&mut self, line: &Line) {
+    fn count_line(&mut self, line: &Line) {
         match line {
             Line::Verdict(verdict) => {
                 self.summary.activities += 1;

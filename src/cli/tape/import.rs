@@ -1,6 +1,6 @@
 //! `tape import`: makes a tape of blocks recorded by other tools.
 
-use crate::cli::printer::count;
+use crate::cli::printer::format_count;
 use crate::cli::{Outcome, Printer};
 use crate::model::ChainId;
 use crate::source::tape::{self, Head, ImportError, TapeCompression, Writer};
@@ -30,7 +30,7 @@ pub(crate) struct Import {
     unverified: bool,
 }
 
-pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) fn run_import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
     if args.file.exists() {
         bail!("{} is there already", args.file.display());
     }
@@ -38,7 +38,7 @@ pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome
     let mut part = args.file.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    let imported = write(args, &part);
+    let imported = write_tape(args, &part);
     if imported.is_err() {
         let _ = std::fs::remove_file(&part);
     }
@@ -55,8 +55,8 @@ pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome
     printer.progress(&format!(
         "wrote {}: {} in {}{traced}",
         args.file.display(),
-        count(imported.n_blocks, "block", "blocks"),
-        count(imported.n_stretches, "stretch", "stretches")
+        format_count(imported.n_blocks, "block", "blocks"),
+        format_count(imported.n_stretches, "stretch", "stretches")
     ));
     Ok(Outcome::Calm)
 }
@@ -67,15 +67,16 @@ enum Failure {
     Other(anyhow::Error),
 }
 
-fn write(args: &Import, part: &Path) -> Result<tape::Imported, Failure> {
+fn write_tape(args: &Import, part: &Path) -> Result<tape::Imported, Failure> {
     let file =
         File::create(part).with_context(|| format!("failed to create {}", part.display())).map_err(Failure::Other)?;
     let head = Head::new(ChainId(args.chain_id), args.note.clone());
     let tape =
         |error: tape::TapeError| Failure::Other(anyhow::Error::new(error).context("failed to write to the tape"));
-    let mut writer = Writer::packed(BufWriter::new(file), &head, TapeCompression::of(&args.file)).map_err(tape)?;
+    let mut writer =
+        Writer::with_compression(BufWriter::new(file), &head, TapeCompression::for_path(&args.file)).map_err(tape)?;
     let proven = !args.unverified && tape::is_provable(head.chain);
-    let imported = tape::import(&args.from, &mut writer, proven).map_err(|error| match error {
+    let imported = tape::import_files(&args.from, &mut writer, proven).map_err(|error| match error {
         ImportError::Tape(error) => tape(error),
         flaws @ ImportError::Flaws(_) => Failure::Flaws(flaws),
     })?;

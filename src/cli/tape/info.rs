@@ -1,6 +1,6 @@
 //! `tape info`: contents of a tape, and whether it is complete.
 
-use crate::cli::printer::count;
+use crate::cli::printer::format_count;
 use crate::cli::{Outcome, Printer};
 use crate::settings::show_duration;
 use crate::source::tape::{self, Inspection};
@@ -21,15 +21,16 @@ pub(crate) struct Info {
     unverified: bool,
 }
 
-pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) fn run_info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     let size = std::fs::metadata(&args.file).map(|file| file.len());
     let size = size.with_context(|| format!("failed to read {}", args.file.display()))?;
-    let survey =
-        Inspection::of(tape::open(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?);
+    let survey = Inspection::from_reader(
+        tape::open_tape(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?,
+    );
     if printer.is_json() {
-        printer.json(&line(&survey, size));
+        printer.json(&inspection_json(&survey, size));
     } else {
-        printer.text(&text(&survey, size));
+        printer.text(&inspection_text(&survey, size));
     }
     Ok(if survey.broken.is_some() || (!args.unverified && !survey.refused.is_empty()) {
         Outcome::Unknown
@@ -38,7 +39,7 @@ pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     })
 }
 
-fn line(survey: &Inspection, size: u64) -> Value {
+fn inspection_json(survey: &Inspection, size: u64) -> Value {
     let traces: Value = survey.traces.iter().map(|(method, n)| (method.name().to_owned(), Value::from(*n))).collect();
     let refused: Vec<Value> =
         survey.refused.blocks.iter().map(|(block, why)| json!({ "block": block, "why": why })).collect();
@@ -67,7 +68,7 @@ fn line(survey: &Inspection, size: u64) -> Value {
     line
 }
 
-fn text(survey: &Inspection, size: u64) -> String {
+fn inspection_text(survey: &Inspection, size: u64) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(format!("{name:<13}{value}"));
     row("tape", format!("version {}, chain {}", survey.version, survey.head.chain.0));
@@ -81,7 +82,11 @@ fn text(survey: &Inspection, size: u64) -> String {
     if let (Some((from, to)), Some(times)) = (survey.numbers, survey.times) {
         row(
             "blocks",
-            format!("{}, {from} to {to}, in {}", survey.n_blocks, count(survey.n_stretches, "stretch", "stretches")),
+            format!(
+                "{}, {from} to {to}, in {}",
+                survey.n_blocks,
+                format_count(survey.n_stretches, "stretch", "stretches")
+            ),
         );
         if let (Some(from), Some(to)) = (rfc_3339(times.0), rfc_3339(times.1)) {
             row("block times", format!("{from} to {to}"));
@@ -91,20 +96,24 @@ fn text(survey: &Inspection, size: u64) -> String {
     }
     row(
         "contents",
-        format!("{}, {}", count(survey.n_txs, "transaction", "transactions"), count(survey.n_logs, "log", "logs")),
+        format!(
+            "{}, {}",
+            format_count(survey.n_txs, "transaction", "transactions"),
+            format_count(survey.n_logs, "log", "logs")
+        ),
     );
     row(
         "reorgs",
         match survey.n_reorgs {
             0 => "none".to_owned(),
-            n => format!("{n}, which took back {}", count(survey.n_retracted, "block", "blocks")),
+            n => format!("{n}, which took back {}", format_count(survey.n_retracted, "block", "blocks")),
         },
     );
     let unproven = match survey.n_unproven {
         0 => String::new(),
         n => format!(", {n} that are newer than this program"),
     };
-    row("verified", format!("{} of {}{unproven}", survey.n_verified, count(survey.n_blocks, "block", "blocks")));
+    row("verified", format!("{} of {}{unproven}", survey.n_verified, format_count(survey.n_blocks, "block", "blocks")));
     for (block, why) in &survey.refused.blocks {
         row("refused", format!("block {block}: {why}"));
     }
@@ -120,7 +129,7 @@ fn text(survey: &Inspection, size: u64) -> String {
                 let traces = survey
                     .traces
                     .iter()
-                    .map(|(method, n)| format!("{} by {}", count(*n, "block", "blocks"), method.name()));
+                    .map(|(method, n)| format!("{} by {}", format_count(*n, "block", "blocks"), method.name()));
                 traces.collect::<Vec<_>>().join(", ")
             }
         },
@@ -129,14 +138,14 @@ fn text(survey: &Inspection, size: u64) -> String {
         "finality",
         match survey.n_promotions {
             0 => "not told".to_owned(),
-            n => format!("moved {}", count(n, "time", "times")),
+            n => format!("moved {}", format_count(n, "time", "times")),
         },
     );
     if survey.n_captions > 0 {
         row("captions", survey.n_captions.to_string());
     }
     if !survey.troubles.is_empty() {
-        let troubles = survey.troubles.iter().map(|(kind, n)| format!("{kind} {}", count(*n, "time", "times")));
+        let troubles = survey.troubles.iter().map(|(kind, n)| format!("{kind} {}", format_count(*n, "time", "times")));
         row("blind", troubles.collect::<Vec<_>>().join(", "));
     }
     for note in &survey.notes {

@@ -7,7 +7,7 @@ mod record;
 
 use super::{Global, Outcome, Printer};
 use clap::Subcommand;
-pub(crate) use play::{load, play_through, refuse_false};
+pub(crate) use play::{load_tape, play_through, refuse_false};
 
 /// Record, import, examine and play tapes.
 #[derive(Debug, Subcommand)]
@@ -22,12 +22,12 @@ pub(crate) enum TapeCommand {
     Play(play::Play),
 }
 
-pub(crate) async fn tape(command: &TapeCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(crate) async fn run_tape(command: &TapeCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
     match command {
-        TapeCommand::Record(args) => Box::pin(record::record(args, global, printer)).await,
-        TapeCommand::Import(args) => import::import(args, printer),
-        TapeCommand::Info(args) => info::info(args, printer),
-        TapeCommand::Play(args) if args.serve => play::serve(args, printer).await,
-        TapeCommand::Play(args) => play::play(args, global, printer).await,
+        TapeCommand::Record(args) => Box::pin(record::run_record(args, global, printer)).await,
+        TapeCommand::Import(args) => import::run_import(args, printer),
+        TapeCommand::Info(args) => info::run_info(args, printer),
+        TapeCommand::Play(args) if args.serve => play::run_tape_server(args, printer).await,
+        TapeCommand::Play(args) => play::run_play(args, global, printer).await,
     }
 }

@@ -1,13 +1,13 @@
 //! `tape play`: judges a tape through the ordinary pipeline, or serves it as a node.
 
-use crate::cli::printer::count;
+use crate::cli::printer::format_count;
 use crate::cli::run::{ignore_hangup, stop_on_signal};
 use crate::cli::session::{App, checks_of};
-use crate::cli::{Global, Outcome, Printer, book};
+use crate::cli::{Global, Outcome, Printer, load_config};
 use crate::deliver::Worker;
 use crate::model::BlockRef;
 use crate::pipeline::Watcher;
-use crate::runtime::{Stop, SystemClock, command};
+use crate::runtime::{Stop, SystemClock, command_line};
 use crate::settings::{Secrets, parse_duration};
 use crate::source::tape::{Fault, Pace, Playing, Scene, Script, Stretch, Tape, TapeServer, is_provable};
 use crate::source::{Deadlines, Endpoint, Event, FinalityRule, Node, Options, Source, Window};
@@ -69,18 +69,18 @@ fn parse_pace(text: &str) -> Result<Pace, String> {
     }
 }
 
-pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run_tape_server(args: &Play, printer: &Printer) -> anyhow::Result<Outcome> {
     let mut faults = args.fault.clone();
     if let Some(file) = &args.faults {
-        faults.extend(scripted(file)?);
+        faults.extend(load_fault_script(file)?);
     }
-    let tape = load(&args.file, printer)?;
+    let tape = load_tape(&args.file, printer)?;
     let chain = tape.head.chain;
     if !args.unverified && is_provable(chain) {
         refuse_false(&tape, printer)?;
     }
     let playing = Playing { pace: args.pace.unwrap_or(Pace::AtOnce), port: args.port, faults };
-    let server = TapeServer::start(chain, served(tape, args.stretch, printer)?, playing)
+    let server = TapeServer::start(chain, select_stretch(tape, args.stretch, printer)?, playing)
         .await
         .context("failed to serve the tape")?;
     printer.text(server.url());
@@ -92,7 +92,7 @@ pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outc
 }
 
 /// Parses the faults of a script and reports all mistakes in it at once.
-fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
+fn load_fault_script(file: &Path) -> anyhow::Result<Vec<Fault>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
     let script: FaultFile = toml::from_str(&text).with_context(|| format!("failed to read {}", file.display()))?;
     let (mut faults, mut wrong) = (Vec::new(), Vec::new());
@@ -105,12 +105,12 @@ fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
     if wrong.is_empty() { Ok(faults) } else { bail!("{}:\n{}", file.display(), wrong.join("\n")) }
 }
 
-pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::NamesOnly, printer) {
+pub(super) async fn run_play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match load_config(global, Secrets::NamesOnly, printer) {
         Ok(book) => Arc::new(book.by_block_time()),
         Err(outcome) => return Ok(outcome),
     };
-    let tape = load(&args.file, printer)?;
+    let tape = load_tape(&args.file, printer)?;
     let Some(chain) = book.chains.iter().find(|chain| chain.info.id == tape.head.chain) else {
         bail!("the tape is of chain {}, which the configuration does not have", tape.head.chain);
     };
@@ -130,21 +130,21 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
     let session = App::new(book, store, printer.clone());
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
     // A tape notifies no one, neither now nor by a later run on the store that is kept.
-    session.store.silence().await.context("failed to drop the messages of the tape")?;
+    session.store.silence_outbox().await.context("failed to drop the messages of the tape")?;
     if let Some(file) = &global.store {
-        let list = command("incidents list");
+        let list = command_line("incidents list");
         printer.progress(&format!("what was found is in {}: look at it with `{list}`", file.display()));
     }
-    Ok(session.end())
+    Ok(session.print_summary())
 }
 
 /// Selects the stretch that is served, or joins all of them.
-fn served(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Result<Stretch> {
+fn select_stretch(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Result<Stretch> {
     let n = tape.stretches.len();
     if let Some(wanted) = wanted {
         let found = wanted.checked_sub(1).and_then(|place| tape.stretches.into_iter().nth(place));
         return found.with_context(|| {
-            format!("there is no stretch {wanted} on the tape; it has {}", count(n, "stretch", "stretches"))
+            format!("there is no stretch {wanted} on the tape; it has {}", format_count(n, "stretch", "stretches"))
         });
     }
     if n > 1 {
@@ -152,12 +152,12 @@ fn served(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Resul
             "the tape has {n} stretches that do not join: all can be asked for, a follower needs `--stretch N`"
         ));
     }
-    Ok(tape.joined())
+    Ok(tape.join_stretches())
 }
 
 /// Refuses a tape with blocks that contradict their own hash, and prints each of them.
 pub(crate) fn refuse_false(tape: &Tape, printer: &Printer) -> anyhow::Result<()> {
-    let refuted = tape.refuted();
+    let refuted = tape.refuted_blocks();
     for (number, why) in &refuted.blocks {
         printer.progress(&format!("block {number}: {why}"));
     }
@@ -167,12 +167,12 @@ pub(crate) fn refuse_false(tape: &Tape, printer: &Printer) -> anyhow::Result<()>
     if refuted.is_empty() {
         return Ok(());
     }
-    let blocks = count(refuted.count(), "block contradicts its own hash", "blocks contradict their own hashes");
+    let blocks = format_count(refuted.count(), "block contradicts its own hash", "blocks contradict their own hashes");
     bail!("the tape is refused: {blocks}, so it shows no chain that there was")
 }
 
-pub(crate) fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
-    let tape = Tape::load(file).with_context(|| format!("failed to read {}", file.display()))?;
+pub(crate) fn load_tape(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
+    let tape = Tape::load_file(file).with_context(|| format!("failed to read {}", file.display()))?;
     if let Some(line) = tape.cut {
         printer.progress(&format!("{} is cut short after line {line}; it is played up to there", file.display()));
     }
@@ -190,10 +190,11 @@ pub(crate) async fn play_through(
     say: impl Fn(&str),
 ) -> anyhow::Result<()> {
     let (book, store) = (session.book.clone(), session.store.clone());
-    let watcher = Watcher::open(book, chain.clone(), store, session.clock.clone(), Arc::new(Notify::new())).await?;
+    let watcher =
+        Watcher::resume_from_store(book, chain.clone(), store, session.clock.clone(), Arc::new(Notify::new())).await?;
     let mut player = Player { session, chain, watcher, worker, say };
     for stretch in tape.stretches {
-        player.stretch(stretch, pace).await?;
+        player.play_stretch(stretch, pace).await?;
     }
     Ok(())
 }
@@ -208,8 +209,8 @@ struct Player<'a, S> {
 }
 
 impl<S: Fn(&str)> Player<'_, S> {
-    async fn stretch(&mut self, stretch: Stretch, pace: Pace) -> anyhow::Result<()> {
-        let Some(first) = stretch.first() else { return Ok(()) };
+    async fn play_stretch(&mut self, stretch: Stretch, pace: Pace) -> anyhow::Result<()> {
+        let Some(first) = stretch.first_number() else { return Ok(()) };
         let id = self.chain.info.id;
         let numbers: Vec<u64> = stretch.blocks.iter().map(|block| block.block.at.number).collect();
         let server = TapeServer::start(id, stretch, Pace::ByHand).await.context("failed to serve the tape")?;
@@ -217,7 +218,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         self.session.store.begin_stretch(id, first).await.context("failed to write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
         let node = Node::new(&endpoint, id, Deadlines::default()).context("failed to use the tape's server")?;
-        let node = node.checked(checks_of(self.chain));
+        let node = node.with_checks(checks_of(self.chain));
         let script = server.script();
         let told = script.scenes.iter().any(|scene| !scene.promote.is_empty());
         let options = Options {
@@ -228,17 +229,17 @@ impl<S: Fn(&str)> Player<'_, S> {
         };
         let stop = Stop::new();
         let window = Window { first, links: Vec::new() };
-        let mut source = Source::follow(node.into(), window, options, SystemClock, &stop);
+        let mut source = Source::follow_chain(node.into(), window, options, SystemClock, &stop);
         let mut tip: Option<BlockRef> = None;
         let mut place = 0;
         while place < script.scenes.len() {
             // Each recorded branch has to be seen before it is replaced; between these points no pause is needed.
             let next = if pace == Pace::AtOnce { script.calm_until(place) } else { place + 1 };
-            tokio::time::sleep(script.pause(place, pace)).await;
-            server.reveal(next);
-            let captions = captions(script, place..next, &numbers);
+            tokio::time::sleep(script.pause_before(place, pace)).await;
+            server.reveal_scenes(next);
+            let captions = scene_captions(script, place..next, &numbers);
             let head = script.scenes.get(next - 1).and_then(|scene| scene.head);
-            self.follow(&mut source, &mut tip, head, captions).await?;
+            self.follow_to_head(&mut source, &mut tip, head, captions).await?;
             place = next;
         }
         script.closing.iter().for_each(|caption| (self.say)(caption));
@@ -246,7 +247,7 @@ impl<S: Fn(&str)> Player<'_, S> {
     }
 
     /// Commits the steps of the source until it is at `head`. Captions are printed before the block they belong to.
-    async fn follow(
+    async fn follow_to_head(
         &mut self,
         source: &mut Source,
         tip: &mut Option<BlockRef>,
@@ -268,14 +269,19 @@ impl<S: Fn(&str)> Player<'_, S> {
             {
                 (self.say)(caption);
             }
-            let committed = self.watcher.apply(*step, &*source).await?;
-            self.session.tell(&committed);
+            let committed = self.watcher.apply_step(*step, &*source).await?;
+            self.session.report_committed(&committed);
             if let Some(worker) = &mut self.worker {
                 worker.drain().await.context("failed to deliver")?;
             }
             *tip = match newest {
                 Some(newest) => Some(newest),
-                None => self.session.store.cursor(self.chain.info.id).await.context("failed to read what stands")?,
+                None => self
+                    .session
+                    .store
+                    .last_committed_block(self.chain.info.id)
+                    .await
+                    .context("failed to read what stands")?,
             };
         }
         captions.for_each(|(_, caption)| (self.say)(caption));
@@ -284,7 +290,7 @@ impl<S: Fn(&str)> Player<'_, S> {
 }
 
 /// Returns the captions of these scenes, each with the number of the block that it precedes.
-fn captions<'a>(script: &'a Script, scenes: std::ops::Range<usize>, numbers: &[u64]) -> Vec<(u64, &'a str)> {
+fn scene_captions<'a>(script: &'a Script, scenes: std::ops::Range<usize>, numbers: &[u64]) -> Vec<(u64, &'a str)> {
     let number = |scene: &Scene| numbers.get(scene.blocks.start).copied().unwrap_or(0);
     let scenes = script.scenes.get(scenes).unwrap_or_default().iter();
     scenes.flat_map(|scene| scene.captions.iter().map(move |caption| (number(scene), caption.as_str()))).collect()

@@ -2,7 +2,7 @@
 
 use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal};
 use crate::cli::session::{App, pool_of};
-use crate::cli::{Global, Outcome, Printer, book, explain};
+use crate::cli::{Global, Outcome, Printer, explain, load_config};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::source::tape::{Backpressure, Head, Recorder, Rotation};
@@ -40,21 +40,21 @@ pub(crate) struct Record {
     traces: bool,
 }
 
-pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::OnUse, printer) {
+pub(super) async fn run_record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match load_config(global, Secrets::OnUse, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
     if args.until_block.is_none() && args.for_.is_none() {
         printer.progress("recording until stopped (Ctrl-C); --until-block or --for end it earlier");
     }
-    let chain = Arc::new(explain::chosen(&book, args.chain.as_deref())?.clone());
+    let chain = Arc::new(explain::select_chain(&book, args.chain.as_deref())?.clone());
     let metrics = Metrics::default();
     let pool = pool_of(&chain, &metrics)?;
     let first = match args.from_block {
         Some(first) => first,
         None => {
-            let newest = pool.newest().await.context("failed to ask the node for its newest block")?;
+            let newest = pool.fetch_newest_head().await.context("failed to ask the node for its newest block")?;
             newest.context("the chain has no block")?.at.number
         }
     };
@@ -62,7 +62,8 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     let reel = Rotation::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
     // Tracing takes long and must not delay the source, so it uses connections of its own.
     let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
-    let recorder = Recorder::start(reel, tracing, Backpressure::Waits).context("failed to start to record")?;
+    let recorder =
+        Recorder::start_recording(reel, tracing, Backpressure::Waits).context("failed to start to record")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
@@ -72,12 +73,12 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
     let session = App::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
-    let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
+    let source = Source::follow_chain(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());
-    let pumped = Box::pin(session.pump(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;
+    let pumped = Box::pin(session.commit_steps(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;
     // Whatever ended the recording, the tape holds everything seen up to then.
     recorder.finish().await.with_context(|| format!("failed to write {}", args.file.display()))?;
     pumped?;
     printer.progress(&format!("wrote {}", args.file.display()));
-    Ok(session.end())
+    Ok(session.print_summary())
 }

@@ -67,7 +67,7 @@ fn advance(logs: Vec<Log>, held: Option<(u64, u64)>) -> Option<Advance> {
     ]
     .into();
     let claim = Claim { of: Depositor { account: OWN, entry: ENTRY }, tx: 0, signed: wei(100) };
-    let mut advances = bound(&block, &[claim], &[], &mut Questions::new(&answers));
+    let mut advances = bound_advances(&block, &[claim], &[], &mut Questions::new(&answers));
     assert!(advances.len() <= 1);
     advances.pop()
 }

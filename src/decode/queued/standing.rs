@@ -7,7 +7,7 @@
 //!
 //! Source: SafeStorage.sol and the order of its bases, the same from 1.0.0 to 1.5.0; OwnerManager.sol.
 
-use super::call;
+use super::call_read;
 use crate::decode::safe;
 use crate::model::ChainId;
 use crate::model::queue::{OWNERS_MAX, SafeState};
@@ -40,7 +40,7 @@ pub enum QueueState {
 
 /// Returns the state of `safe`, as far as `answers` contain it; called again with the answers to its questions.
 #[must_use]
-pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> QueueState {
+pub fn resolve_safe_state(chain: ChainId, safe: Address, answers: &Answers) -> QueueState {
     let mut asks = Vec::new();
     let mut ask = |read: Read| {
         let answer = answers.get(&read);
@@ -49,43 +49,43 @@ pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> QueueState 
         }
         answer
     };
-    let nonce = ask(slot(safe, NONCE));
-    let threshold = ask(slot(safe, THRESHOLD));
-    let domain = ask(call(safe, &safe::DOMAIN_SEPARATOR));
-    let first = ask(link(safe, SENTINEL));
-    let hints = ask(call(safe, &GET_OWNERS));
+    let nonce = ask(slot_read(safe, NONCE));
+    let threshold = ask(slot_read(safe, THRESHOLD));
+    let domain = ask(call_read(safe, &safe::DOMAIN_SEPARATOR));
+    let first = ask(owner_link_read(safe, SENTINEL));
+    let hints = ask(call_read(safe, &GET_OWNERS));
     if !asks.is_empty() {
         return QueueState::Asks(asks);
     }
-    let number = |answer: Option<&Answer>| answer.and_then(Answer::number);
-    let domain = domain.and_then(Answer::word).filter(|domain| safe::domains(chain.0, safe).contains(domain));
+    let number = |answer: Option<&Answer>| answer.and_then(Answer::as_number);
+    let domain = domain.and_then(Answer::first_word).filter(|domain| safe::domains(chain.0, safe).contains(domain));
     let threshold = number(threshold).and_then(|threshold| u32::try_from(threshold).ok()).filter(|n| *n > 0);
     let (Some(nonce), Some(threshold), Some(domain)) = (number(nonce), threshold, domain) else {
         return QueueState::Dark;
     };
     let guesses = match hints {
-        Some(Answer::Data(data)) => addresses(data).unwrap_or_default(),
+        Some(Answer::Data(data)) => decode_addresses(data).unwrap_or_default(),
         _ => Vec::new(),
     };
     let mut once = HashSet::new();
-    let unseen = guesses.iter().map(|guess| link(safe, *guess)).filter(|read| !answers.contains_key(read));
+    let unseen = guesses.iter().map(|guess| owner_link_read(safe, *guess)).filter(|read| !answers.contains_key(read));
     let unseen: Vec<Read> = unseen.filter(|read| once.insert(read.clone())).take(GUESSES_MAX).collect();
     if !unseen.is_empty() {
         return QueueState::Asks(unseen);
     }
-    match follow(safe, first, answers) {
+    match follow_owner_list(safe, first, answers) {
         Ok(owners) => QueueState::Known(SafeState { nonce, threshold, owners, domain }),
         Err(standing) => standing,
     }
 }
 
 /// Returns the owners from the first to the last, following the links between them.
-fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, QueueState> {
+fn follow_owner_list(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, QueueState> {
     let mut owners: Vec<Address> = Vec::new();
     let mut next = first;
     while owners.len() <= OWNERS_MAX {
         // The storage of a contract that is not a Safe need not hold an address.
-        let word = next.and_then(Answer::word).filter(|word| word[..12].iter().all(|byte| *byte == 0));
+        let word = next.and_then(Answer::first_word).filter(|word| word[..12].iter().all(|byte| *byte == 0));
         let owner = word.map(Address::from_word).filter(|owner| !owner.is_zero()).ok_or(QueueState::Dark)?;
         if owner == SENTINEL {
             return Ok(owners);
@@ -94,33 +94,36 @@ fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Ve
             break;
         }
         owners.push(owner);
-        let read = link(safe, owner);
+        let read = owner_link_read(safe, owner);
         next = Some(answers.get(&read).ok_or_else(|| QueueState::Asks(vec![read]))?);
     }
     Err(QueueState::Dark)
 }
 
 /// Returns the read of the approval of `hash` by `owner`: non-zero if the owner approved.
-pub(super) fn approval(safe: Address, owner: Address, hash: B256) -> Read {
-    Read::Storage { of: safe, slot: of(hash, of(owner.into_word(), B256::with_last_byte(APPROVED_HASHES))) }
+pub(super) fn approval_read(safe: Address, owner: Address, hash: B256) -> Read {
+    Read::Storage {
+        of: safe,
+        slot: mapping_slot(hash, mapping_slot(owner.into_word(), B256::with_last_byte(APPROVED_HASHES))),
+    }
 }
 
-fn slot(safe: Address, slot: u8) -> Read {
+fn slot_read(safe: Address, slot: u8) -> Read {
     Read::Storage { of: safe, slot: B256::with_last_byte(slot) }
 }
 
 /// Returns the read of the owner that follows `owner`.
-fn link(safe: Address, owner: Address) -> Read {
-    Read::Storage { of: safe, slot: of(owner.into_word(), B256::with_last_byte(OWNERS)) }
+fn owner_link_read(safe: Address, owner: Address) -> Read {
+    Read::Storage { of: safe, slot: mapping_slot(owner.into_word(), B256::with_last_byte(OWNERS)) }
 }
 
 /// Returns the slot of `key` in the mapping at `slot`.
-fn of(key: B256, slot: B256) -> B256 {
+fn mapping_slot(key: B256, slot: B256) -> B256 {
     keccak256([key, slot].concat())
 }
 
 /// Decodes a returned `address[]`.
-fn addresses(data: &Bytes) -> Option<Vec<Address>> {
+fn decode_addresses(data: &Bytes) -> Option<Vec<Address>> {
     let len = usize::try_from(U256::from_be_slice(data.get(32..64)?)).ok().filter(|len| *len <= OWNERS_MAX)?;
     let words = data.get(64..64 + len * 32)?;
     Some(words.chunks_exact(32).map(|word| Address::from_slice(&word[12..])).collect())
@@ -160,10 +163,11 @@ mod tests {
             match read {
                 Read::Call { data, .. } if data[..] == GET_OWNERS => Answer::Data(self.listed.clone()),
                 Read::Call { .. } => Answer::Data(self.domain.0.into()),
-                read if *read == slot(SAFE, NONCE) => number(7),
-                read if *read == slot(SAFE, THRESHOLD) => number(2),
+                read if *read == slot_read(SAFE, NONCE) => number(7),
+                read if *read == slot_read(SAFE, THRESHOLD) => number(2),
                 read => {
-                    let next = chain().windows(2).find(|pair| *read == link(SAFE, pair[0])).map(|pair| pair[1]);
+                    let next =
+                        chain().windows(2).find(|pair| *read == owner_link_read(SAFE, pair[0])).map(|pair| pair[1]);
                     Answer::Data(next.unwrap_or_default().into_word().0.into())
                 }
             }
@@ -173,7 +177,7 @@ mod tests {
         fn standing(&self) -> (QueueState, usize) {
             let mut answers = Answers::new();
             for round in 0..100 {
-                match standing(CHAIN, SAFE, &answers) {
+                match resolve_safe_state(CHAIN, SAFE, &answers) {
                     QueueState::Asks(reads) => {
                         assert!(!reads.is_empty());
                         answers.extend(reads.into_iter().map(|read| (read.clone(), self.answer(&read))));
@@ -215,19 +219,19 @@ mod tests {
         let circle = Told { owners: [owners(3), owners(1)].concat(), ..told(&[]) };
         assert_eq!(circle.standing().0, QueueState::Dark, "a list without an end");
         assert_eq!(Told { domain: safe::domains(5, SAFE)[0], ..told(&owners(2)) }.standing().0, QueueState::Dark);
-        let reverts: Answers = match standing(CHAIN, SAFE, &Answers::new()) {
+        let reverts: Answers = match resolve_safe_state(CHAIN, SAFE, &Answers::new()) {
             QueueState::Asks(reads) => reads.into_iter().map(|read| (read, Answer::Unavailable)).collect(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(standing(CHAIN, SAFE, &reverts), QueueState::Dark);
+        assert_eq!(resolve_safe_state(CHAIN, SAFE, &reverts), QueueState::Dark);
         let zeros = reverts.into_keys().map(|read| (read, Answer::Data(vec![0; 32].into()))).collect();
-        assert_eq!(standing(CHAIN, SAFE, &zeros), QueueState::Dark, "an account without code");
+        assert_eq!(resolve_safe_state(CHAIN, SAFE, &zeros), QueueState::Dark, "an account without code");
         let mut odd: Answers = Answers::new();
-        while let QueueState::Asks(reads) = standing(CHAIN, SAFE, &odd) {
+        while let QueueState::Asks(reads) = resolve_safe_state(CHAIN, SAFE, &odd) {
             let told = told(&owners(2));
             odd.extend(reads.into_iter().map(|read| (read.clone(), told.answer(&read))));
         }
-        odd.insert(link(SAFE, SENTINEL), Answer::Data(vec![0xff; 32].into()));
-        assert_eq!(standing(CHAIN, SAFE, &odd), QueueState::Dark, "no address");
+        odd.insert(owner_link_read(SAFE, SENTINEL), Answer::Data(vec![0xff; 32].into()));
+        assert_eq!(resolve_safe_state(CHAIN, SAFE, &odd), QueueState::Dark, "no address");
     }
 }

@@ -50,7 +50,7 @@ struct Row {
     by: &'static [(&'static str, Says)],
 }
 
-const fn row(item: &'static str, does: Does, by: &'static [(&'static str, Says)]) -> Row {
+const fn cause_row(item: &'static str, does: Does, by: &'static [(&'static str, Says)]) -> Row {
     Row { item, does, by }
 }
 
@@ -62,14 +62,14 @@ const ADMINS: &[(&str, Says)] = &[("changeAdmin", Arg(0)), ("AdminChanged", Arg(
 /// MultiSigWallet.sol; Wallet.sol of Parity; MiniMeToken.sol; OpenZeppelin Ownable, Ownable2Step, AccessControlDefaultAdminRules,
 /// TimelockController, GovernorSettings and ERC1967Utils; Timelock.sol of Compound; DS-Auth; EIP-7702.
 const ROWS: &[Row] = &[
-    row(
+    cause_row(
         "singleton",
         Becomes,
         &[("changeMasterCopy", Arg(0)), ("ChangedMasterCopy", Arg(0)), ("setup", Begins), ("SafeSetup", Begins)],
     ),
-    row("code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
-    row("implementation-code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
-    row(
+    cause_row("code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
+    cause_row("implementation-code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
+    cause_row(
         "owner",
         Joins,
         &[
@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
             ("SafeSetup", Among(1)),
         ],
     ),
-    row(
+    cause_row(
         "owner",
         Leaves,
         &[
@@ -97,7 +97,7 @@ const ROWS: &[Row] = &[
             ("OwnerRemoval", Arg(0)),
         ],
     ),
-    row(
+    cause_row(
         "threshold",
         Becomes,
         &[
@@ -109,33 +109,33 @@ const ROWS: &[Row] = &[
             ("SafeSetup", Arg(2)),
         ],
     ),
-    row("module", Joins, &[("enableModule", Arg(0)), ("EnabledModule", Arg(0))]),
-    row("module", Leaves, &[("disableModule", Arg(1)), ("DisabledModule", Arg(0))]),
-    row("guard", Becomes, &[("setGuard", Arg(0)), ("ChangedGuard", Arg(0))]),
-    row("module-guard", Becomes, &[("setModuleGuard", Arg(0)), ("ChangedModuleGuard", Arg(0))]),
-    row(
+    cause_row("module", Joins, &[("enableModule", Arg(0)), ("EnabledModule", Arg(0))]),
+    cause_row("module", Leaves, &[("disableModule", Arg(1)), ("DisabledModule", Arg(0))]),
+    cause_row("guard", Becomes, &[("setGuard", Arg(0)), ("ChangedGuard", Arg(0))]),
+    cause_row("module-guard", Becomes, &[("setModuleGuard", Arg(0)), ("ChangedModuleGuard", Arg(0))]),
+    cause_row(
         "fallback-handler",
         Becomes,
         &[("setFallbackHandler", Arg(0)), ("setup", Arg(4)), ("ChangedFallbackHandler", Arg(0)), ("SafeSetup", Arg(4))],
     ),
-    row(
+    cause_row(
         "required",
         Becomes,
         &[("changeRequirement", Arg(0)), ("RequirementChange", Arg(0)), ("RequirementChanged", Arg(0))],
     ),
-    row(
+    cause_row(
         "daily-limit",
         Becomes,
         &[("changeDailyLimit", Arg(0)), ("DailyLimitChange", Arg(0)), ("setDailyLimit", Arg(0))],
     ),
-    row(
+    cause_row(
         "owners",
         Becomes,
         &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
     ),
-    row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
-    row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
-    row(
+    cause_row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
+    cause_row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
+    cause_row(
         "open-executor",
         Becomes,
         &[
@@ -146,11 +146,11 @@ const ROWS: &[Row] = &[
             ("RoleRevoked", Anything),
         ],
     ),
-    row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
-    row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
-    row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),
-    row("proposal-threshold", Becomes, &[("setProposalThreshold", Arg(0)), ("ProposalThresholdSet", Arg(1))]),
-    row(
+    cause_row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
+    cause_row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
+    cause_row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),
+    cause_row("proposal-threshold", Becomes, &[("setProposalThreshold", Arg(0)), ("ProposalThresholdSet", Arg(1))]),
+    cause_row(
         "default-admin",
         Becomes,
         &[
@@ -160,20 +160,20 @@ const ROWS: &[Row] = &[
             ("renounceRole", Nobody),
         ],
     ),
-    row("timelock-admin", Becomes, &[("acceptAdmin", Caller), ("NewAdmin", Arg(0))]),
-    row("implementation", Becomes, UPGRADES),
-    row("zos-implementation", Becomes, UPGRADES),
-    row("uups-implementation", Becomes, UPGRADES),
-    row("admin", Becomes, ADMINS),
-    row("zos-admin", Becomes, ADMINS),
-    row("beacon", Becomes, &[("upgradeBeaconToAndCall", Arg(0)), ("BeaconUpgraded", Arg(0))]),
-    row(
+    cause_row("timelock-admin", Becomes, &[("acceptAdmin", Caller), ("NewAdmin", Arg(0))]),
+    cause_row("implementation", Becomes, UPGRADES),
+    cause_row("zos-implementation", Becomes, UPGRADES),
+    cause_row("uups-implementation", Becomes, UPGRADES),
+    cause_row("admin", Becomes, ADMINS),
+    cause_row("zos-admin", Becomes, ADMINS),
+    cause_row("beacon", Becomes, &[("upgradeBeaconToAndCall", Arg(0)), ("BeaconUpgraded", Arg(0))]),
+    cause_row(
         "controller",
         Becomes,
         &[("changeController", Arg(0)), ("NewController", Arg(0)), ("ControllerChanged", Arg(0))],
     ),
-    row("transfers-enabled", Becomes, &[("enableTransfers", Arg(0))]),
-    row(
+    cause_row("transfers-enabled", Becomes, &[("enableTransfers", Arg(0))]),
+    cause_row(
         "ownership",
         Becomes,
         &[
@@ -192,7 +192,7 @@ const ROWS: &[Row] = &[
             ("acceptDefaultAdminTransfer", Caller),
         ],
     ),
-    row(
+    cause_row(
         "pending-ownership",
         Becomes,
         &[
@@ -204,7 +204,7 @@ const ROWS: &[Row] = &[
             ("OwnershipTransferred", Nobody),
         ],
     ),
-    row(
+    cause_row(
         "pending-admin",
         Becomes,
         &[
@@ -214,13 +214,13 @@ const ROWS: &[Row] = &[
             ("NewPendingAdmin", Arg(1)),
         ],
     ),
-    row(
+    cause_row(
         "delay",
         Becomes,
         &[("updateDelay", Arg(0)), ("setDelay", Arg(0)), ("MinDelayChange", Arg(1)), ("NewDelay", Arg(0))],
     ),
-    row("delegate", Becomes, &[("delegate code", Arg(0)), ("clear delegation", Nobody)]),
-    row(
+    cause_row("delegate", Becomes, &[("delegate code", Arg(0)), ("clear delegation", Nobody)]),
+    cause_row(
         "supply",
         Becomes,
         &[
@@ -246,48 +246,57 @@ const MIGRATED: &[&str] = &["singleton", "fallback-handler", "guard"];
 
 /// Returns the activity that accounts for the change, if there is one: the last whose values agree, with calls
 /// preferred to logs.
-pub(super) fn find(look: &Look<'_>, item: Item, before: B256, after: B256) -> Option<usize> {
+pub(super) fn find_cause(look: &Look<'_>, item: Item, before: B256, after: B256) -> Option<usize> {
     let does = match (item.of, before.is_zero(), after.is_zero()) {
         (Some(_), true, false) => Joins,
         (Some(_), false, true) => Leaves,
         _ => Becomes,
     };
     let explains = |(at, activity): (usize, &Activity)| {
-        let is = migrates(activity, item)
-            || ran(look, activity)
-                && ways(activity, item.name(), does).any(|says| agrees(activity, says, item, before, after));
+        let is = is_safe_migration(activity, item)
+            || is_effective_act(look, activity)
+                && matching_effects(activity, item.name(), does)
+                    .any(|says| is_change_explained(activity, says, item, before, after));
         is.then_some((activity.kind != ActivityKind::Event, at))
     };
     look.activities.iter().enumerate().filter_map(explains).max().map(|(_, at)| at)
 }
 
 /// Returns the value of an unreadable item after the block's acts; `None` if they do not change it.
-pub(super) fn expected(look: &Look<'_>, item: Item) -> Option<B256> {
+pub(super) fn expected_value(look: &Look<'_>, item: Item) -> Option<B256> {
     let member = item.of.is_some();
     let mut value = None;
-    for activity in look.activities.iter().filter(|activity| ran(look, activity)) {
+    for activity in look.activities.iter().filter(|activity| is_effective_act(look, activity)) {
         for does in if member { [Joins, Leaves].as_slice() } else { &[Becomes] } {
             let said = |says| match (does, item.of) {
-                (Becomes, _) => said(activity, says),
-                (_, Some(_)) => names(activity, says, item).then(|| B256::with_last_byte(u8::from(*does == Joins))),
+                (Becomes, _) => stated_value(activity, says),
+                (_, Some(_)) => {
+                    is_member_named(activity, says, item).then(|| B256::with_last_byte(u8::from(*does == Joins)))
+                }
                 _ => None,
             };
-            value = ways(activity, item.name(), *does).find_map(said).or(value);
+            value = matching_effects(activity, item.name(), *does).find_map(said).or(value);
         }
     }
     value
 }
 
 /// Members that the block's acts add to a set that could not be read.
-pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Item> {
-    let own = look.activities.iter().filter(|activity| ran(look, activity));
+pub(super) fn added_members(look: &Look<'_>, item: Item) -> Vec<Item> {
+    let own = look.activities.iter().filter(|activity| is_effective_act(look, activity));
     let said = own.flat_map(|activity| {
-        ways(activity, item.name(), Joins).flat_map(|says| match says {
-            Arg(at) => arg(activity, at).and_then(Value::as_address).map(|who| item.about(who)).into_iter().collect(),
-            Among(at) => listed(activity, at).into_iter().map(|who| item.about(who)).collect(),
+        matching_effects(activity, item.name(), Joins).flat_map(|says| match says {
+            Arg(at) => argument_at(activity, at)
+                .and_then(Value::as_address)
+                .map(|who| item.for_address(who))
+                .into_iter()
+                .collect(),
+            Among(at) => address_list_at(activity, at).into_iter().map(|who| item.for_address(who)).collect(),
             Holder => {
-                let holder = arg(activity, 0).and_then(word).zip(arg(activity, 1).and_then(Value::as_address));
-                holder.map(|(role, who)| Item::held(role, who)).into_iter().collect()
+                let holder = argument_at(activity, 0)
+                    .and_then(storage_word)
+                    .zip(argument_at(activity, 1).and_then(Value::as_address));
+                holder.map(|(role, who)| Item::role_membership(role, who)).into_iter().collect()
             }
             _ => vec![],
         })
@@ -296,7 +305,7 @@ pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Item> {
 }
 
 /// Returns whether the activity is the subject's, ran, could be read, and changes the subject itself.
-fn ran(look: &Look<'_>, activity: &Activity) -> bool {
+fn is_effective_act(look: &Look<'_>, activity: &Activity) -> bool {
     let itself = match activity.kind {
         ActivityKind::Call | ActivityKind::Event => true,
         ActivityKind::Act => activity.to == Some(look.address) || activity.notes.contains(&Note::Delegation),
@@ -310,7 +319,7 @@ fn ran(look: &Look<'_>, activity: &Activity) -> bool {
         && !matches!(activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_))
 }
 
-fn migrates(activity: &Activity, item: Item) -> bool {
+fn is_safe_migration(activity: &Activity, item: Item) -> bool {
     activity.operation == Operation::Delegatecall
         && activity.fate == Fate::Executed
         && MIGRATED.contains(&item.name())
@@ -320,52 +329,52 @@ fn migrates(activity: &Activity, item: Item) -> bool {
             .any(|note| matches!(note, Note::KnownLibrary(name) if name.starts_with("SafeMigration")))
 }
 
-fn ways<'a>(activity: &'a Activity, item: &'a str, does: Does) -> impl Iterator<Item = Says> + 'a {
+fn matching_effects<'a>(activity: &'a Activity, item: &'a str, does: Does) -> impl Iterator<Item = Says> + 'a {
     let rows = ROWS.iter().filter(move |row| row.item == item && row.does == does);
     rows.flat_map(|row| row.by).filter(|(name, _)| *name == &*activity.deed.name).map(|(_, says)| *says)
 }
 
-fn agrees(activity: &Activity, says: Says, item: Item, before: B256, after: B256) -> bool {
+fn is_change_explained(activity: &Activity, says: Says, item: Item, before: B256, after: B256) -> bool {
     match item.of {
-        Some(_) => names(activity, says, item),
+        Some(_) => is_member_named(activity, says, item),
         None if says == Begins => before.is_zero(),
-        None => says == Anything || said(activity, says) == Some(after),
+        None => says == Anything || stated_value(activity, says) == Some(after),
     }
 }
 
-fn names(activity: &Activity, says: Says, item: Item) -> bool {
+fn is_member_named(activity: &Activity, says: Says, item: Item) -> bool {
     let Some(who) = item.of else { return false };
-    let is_who = |at| arg(activity, at).and_then(Value::as_address) == Some(who);
+    let is_who = |at| argument_at(activity, at).and_then(Value::as_address) == Some(who);
     match says {
         Arg(at) => is_who(at),
-        Among(at) => listed(activity, at).contains(&who),
-        Holder => is_who(1) && arg(activity, 0).and_then(word) == item.role,
+        Among(at) => address_list_at(activity, at).contains(&who),
+        Holder => is_who(1) && argument_at(activity, 0).and_then(storage_word) == item.role,
         Caller => activity.from == who,
         Nobody | Begins => false,
         Anything => true,
     }
 }
 
-fn said(activity: &Activity, says: Says) -> Option<B256> {
+fn stated_value(activity: &Activity, says: Says) -> Option<B256> {
     match says {
-        Arg(at) => word(&activity.deed.args.get(at)?.value),
+        Arg(at) => storage_word(&activity.deed.args.get(at)?.value),
         Caller => Some(activity.from.into_word()),
         Nobody => Some(B256::ZERO),
         Among(_) | Holder | Anything | Begins => None,
     }
 }
 
-fn arg(activity: &Activity, at: usize) -> Option<&Value> {
+fn argument_at(activity: &Activity, at: usize) -> Option<&Value> {
     activity.deed.args.get(at).map(|arg| &arg.value)
 }
 
-fn listed(activity: &Activity, at: usize) -> Vec<Address> {
+fn address_list_at(activity: &Activity, at: usize) -> Vec<Address> {
     let list = activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
     list.into_iter().flatten().filter_map(Value::as_address).collect()
 }
 
 /// Returns a value as it is stored.
-fn word(value: &Value) -> Option<B256> {
+fn storage_word(value: &Value) -> Option<B256> {
     match value {
         Value::Address(address) => Some(address.into_word()),
         Value::Uint(number) => Some(B256::from(*number)),
@@ -382,7 +391,7 @@ mod tests {
     #[test]
     fn every_row_is_about_an_item() {
         for row in ROWS {
-            assert!(Item::named(row.item).is_some(), "{}", row.item);
+            assert!(Item::from_name(row.item).is_some(), "{}", row.item);
         }
     }
 }

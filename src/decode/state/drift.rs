@@ -34,24 +34,24 @@ pub struct Expected {
 }
 
 /// Appends the differences that were not reported yet.
-pub(super) fn compare(
+pub(super) fn append_registry_drift(
     look: &Look<'_>,
     took: &Took,
     changes: &[Change],
     found: &mut Vec<Activity>,
     deltas: &mut Vec<WindowEntry>,
 ) {
-    for (item, is, should) in wanted(look, took) {
+    for (item, is, should) in registry_expectations(look, took) {
         // A contract that is about to be created has no code yet. It counts as missing if it is still missing at the
         // next read.
-        let is_first = look.known.value(look.address, item).is_none();
+        let is_first = look.known.last_value(look.address, item).is_none();
         if is_first && item.name() == KIND && is == BARE {
             continue;
         }
         let told = look.known.get(look.address, Fact::Told(item)).unwrap_or_default();
         if is == should {
             if !told.is_zero() {
-                deltas.push(Fact::Told(item).delta(look.address, B256::ZERO));
+                deltas.push(Fact::Told(item).window_entry(look.address, B256::ZERO));
             }
             continue;
         }
@@ -59,7 +59,7 @@ pub(super) fn compare(
         if told == now {
             continue;
         }
-        deltas.push(Fact::Told(item).delta(look.address, now));
+        deltas.push(Fact::Told(item).window_entry(look.address, now));
         let change = changes.iter().find(|change| change.item == item);
         // An unexplained change is already reported as a change, which contains the difference.
         if change.is_some_and(|change| change.cause.is_none()) {
@@ -69,15 +69,21 @@ pub(super) fn compare(
         let role = cause.map_or(Role::Leaf, |of| Role::Effect { of });
         // A difference that existed when the item was first read may be years old.
         let place = match change {
-            Some(_) => look.place(item, cause),
+            Some(_) => look.change_place(item, cause),
             None => Place { since: None, ..look.no_place() },
         };
-        found.push(look.activity(&place, item, look.args(item, should, is), role, vec![Note::Drift]));
+        found.push(look.change_activity(
+            &place,
+            item,
+            look.change_arguments(item, should, is),
+            role,
+            vec![Note::Drift],
+        ));
     }
 }
 
 /// Returns each item that the registry lists and that was read: its actual and its expected value.
-fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
+fn registry_expectations(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
     let Some(expected) = look.subjects.expected_of(&look.address) else { return vec![] };
     let mut wanted = Vec::new();
     for (item, should) in &expected.values {
@@ -86,21 +92,21 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
         }
     }
     for (item, is) in &took.values {
-        let should = fixed(expected, *item);
+        let should = fixed_value(expected, *item);
         wanted.extend(should.map(|should| (*item, *is, should)));
     }
     for (item, should) in &expected.assumed {
-        let first = look.known.value(look.address, *item).is_none();
+        let first = look.known.last_value(look.address, *item).is_none();
         if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item)
             && first
-            && causes::find(look, *item, *should, *is).is_none()
+            && causes::find_cause(look, *item, *should, *is).is_none()
         {
             wanted.push((*item, *is, *should));
         }
     }
     if let Some(listed) = &expected.code {
-        let names = IMPLEMENTATIONS.iter().filter_map(|name| Item::named(name));
-        for item in names.filter(|item| look.known.value(look.address, *item).is_none()) {
+        let names = IMPLEMENTATIONS.iter().filter_map(|name| Item::from_name(name));
+        for item in names.filter(|item| look.known.last_value(look.address, *item).is_none()) {
             let is = took.values.iter().find(|(known, is)| *known == item && !is.is_zero()).map(|(_, is)| *is);
             if let Some(is) = is.filter(|is| !listed.contains(&Address::from_word(*is))) {
                 // If several are listed, the first represents them.
@@ -112,26 +118,29 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
         if !took.values.iter().any(|(known, _)| known == set) {
             continue;
         }
-        let is_in = |who: Address| took.values.iter().any(|(item, is)| *item == set.about(who) && !is.is_zero());
+        let is_in = |who: Address| took.values.iter().any(|(item, is)| *item == set.for_address(who) && !is.is_zero());
         let read = took.values.iter().filter(|(item, _)| item.name() == set.name()).filter_map(|(item, _)| item.of);
         let all: BTreeSet<Address> = read.chain(members.iter().copied()).collect();
-        wanted.extend(all.into_iter().map(|who| (set.about(who), word(is_in(who)), word(members.contains(&who)))));
+        wanted.extend(
+            all.into_iter().map(|who| (set.for_address(who), bool_word(is_in(who)), bool_word(members.contains(&who)))),
+        );
     }
     if let Some(listed) = &expected.roles {
         for (item, is) in &took.values {
             let Some(holder) = item.role.zip(item.of) else { continue };
-            wanted.push((*item, *is, word(listed.contains(&holder))));
+            wanted.push((*item, *is, bool_word(listed.contains(&holder))));
         }
         // An account that never held a role is not among the values that were read.
         let was_read = |item: &Item| took.values.iter().any(|(known, _)| known == item) || took.dark.contains(item);
-        let missing = listed.iter().map(|(role, who)| Item::held(*role, *who)).filter(|item| !was_read(item));
-        wanted.extend(missing.map(|item| (item, word(false), word(true))));
+        let missing =
+            listed.iter().map(|(role, who)| Item::role_membership(*role, *who)).filter(|item| !was_read(item));
+        wanted.extend(missing.map(|item| (item, bool_word(false), bool_word(true))));
     }
     wanted
 }
 
 /// Returns the configured value of an item outside the registry: a token's decimals, or the kind.
-fn fixed(expected: &Expected, item: Item) -> Option<B256> {
+fn fixed_value(expected: &Expected, item: Item) -> Option<B256> {
     match (item.name(), item.of) {
         (DECIMALS, Some(token)) => {
             let known = expected.decimals.iter().find(|(known, _)| *known == token);
@@ -145,12 +154,12 @@ fn fixed(expected: &Expected, item: Item) -> Option<B256> {
 /// Returns the differences of the subject at `address`, by its known state: only those that were reported and still
 /// exist.
 #[must_use]
-pub fn differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<Difference> {
+pub fn registry_differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<Difference> {
     let Some(expected) = subjects.expected_of(&address) else { return vec![] };
-    let differing = known.told(address).filter_map(|(item, told)| {
-        let is = known.value(address, item).unwrap_or_default();
+    let differing = known.reported_items(address).filter_map(|(item, told)| {
+        let is = known.last_value(address, item).unwrap_or_default();
         // Weaknesses are recorded under a different digest.
-        let should = said(expected, item).filter(|should| told == keccak256(is) && *should != is)?;
+        let should = configured_value(expected, item).filter(|should| told == keccak256(is) && *should != is)?;
         let values = plain_args(item, should, is).iter().map(|arg| arg.value.to_string()).collect();
         Some(Difference { watch: address, item, should, is, values })
     });
@@ -169,7 +178,7 @@ pub fn activity_of(difference: &Difference, watch: WatchId, at: BlockRef) -> Act
 }
 
 /// Returns the configured value of an item.
-fn said(expected: &Expected, item: Item) -> Option<B256> {
+fn configured_value(expected: &Expected, item: Item) -> Option<B256> {
     let single = || {
         let mut values = expected.values.iter().chain(&expected.assumed);
         values.find(|(known, _)| *known == item).map(|(_, should)| *should)
@@ -179,16 +188,16 @@ fn said(expected: &Expected, item: Item) -> Option<B256> {
         Some(listed.first().map(|code| code.into_word()).unwrap_or_default())
     };
     let member = || {
-        let (_, members) = expected.sets.iter().find(|(set, _)| *set == item.whole())?;
-        item.of.map(|who| word(members.contains(&who)))
+        let (_, members) = expected.sets.iter().find(|(set, _)| *set == item.containing_set())?;
+        item.of.map(|who| bool_word(members.contains(&who)))
     };
     let holder = || {
         let listed = expected.roles.as_ref()?;
-        item.role.zip(item.of).map(|holder| word(listed.contains(&holder)))
+        item.role.zip(item.of).map(|holder| bool_word(listed.contains(&holder)))
     };
-    fixed(expected, item).or_else(single).or_else(code).or_else(member).or_else(holder)
+    fixed_value(expected, item).or_else(single).or_else(code).or_else(member).or_else(holder)
 }
 
-fn word(truth: bool) -> B256 {
+fn bool_word(truth: bool) -> B256 {
     B256::with_last_byte(u8::from(truth))
 }

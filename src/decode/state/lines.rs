@@ -62,15 +62,15 @@ pub(super) struct Line {
     pub(super) slow: bool,
 }
 
-const fn line(kinds: &'static [Kind], item: &'static str, how: How) -> Line {
+const fn state_line(kinds: &'static [Kind], item: &'static str, how: How) -> Line {
     Line { kinds, item, how, slow: false }
 }
 
-const fn slow(kinds: &'static [Kind], item: &'static str, how: How) -> Line {
+const fn slow_line(kinds: &'static [Kind], item: &'static str, how: How) -> Line {
     Line { kinds, item, how, slow: true }
 }
 
-const fn slot(n: u8) -> How {
+const fn storage_slot(n: u8) -> How {
     let mut word = [0; 32];
     word[31] = n;
     How::Slot(B256::new(word))
@@ -193,57 +193,57 @@ const GET_MODULES: &[u8] = &{
 ///
 /// Source of the Safe's slots: SafeStorage.sol and the order of its bases, the same from 1.0.0 to 1.5.0.
 pub(super) const LINES: &[Line] = &[
-    line(SAFE, "singleton", slot(0)),
-    line(SAFE, "module", How::Linked { slot: 1, hint: GET_MODULES }),
-    line(SAFE, "owner", How::Linked { slot: 2, hint: &GET_OWNERS }),
-    line(SAFE, "threshold", slot(4)),
-    line(SAFE, "nonce", slot(5)),
-    line(SAFE, "guard", How::Slot(GUARD)),
-    line(SAFE, "module-guard", How::Slot(MODULE_GUARD)),
-    line(SAFE, "fallback-handler", How::Slot(FALLBACK_HANDLER)),
-    line(MULTISIG, "owner", How::List(GET_OWNERS)),
-    line(MULTISIG, "required", How::View(REQUIRED)),
-    line(MULTISIG, "daily-limit", How::View(DAILY_LIMIT)),
-    line(MINIME, "controller", How::View(CONTROLLER)),
-    line(MINIME, "transfers-enabled", How::View(TRANSFERS_ENABLED)),
-    line(PROXIES, "implementation", How::Slot(IMPLEMENTATION)),
-    line(PROXIES, "admin", How::Slot(ADMIN)),
-    line(PROXIES, "beacon", How::Slot(BEACON)),
-    line(PROXIES, "zos-implementation", How::Slot(ZOS_IMPLEMENTATION)),
-    line(PROXIES, "zos-admin", How::Slot(ZOS_ADMIN)),
-    line(PROXIES, "uups-implementation", How::Slot(PROXIABLE)),
-    line(OWNED, "ownership", How::KnownView(OWNER)),
-    line(OWNED, "pending-ownership", How::KnownView(PENDING_OWNER)),
-    line(OWNED, "pending-admin", How::KnownView(PENDING_ADMIN)),
-    line(OWNED, "delay", How::KnownView(GET_MIN_DELAY)),
-    line(OWNED, "delay", How::KnownView(DELAY)),
-    line(OWNED, "default-admin", How::KnownView(DEFAULT_ADMIN)),
-    line(OWNED, "executor", How::KnownView(GET_TIMELOCK)),
-    line(OWNED, "voting-delay", How::KnownView(VOTING_DELAY)),
-    line(OWNED, "voting-period", How::KnownView(VOTING_PERIOD)),
-    line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
+    state_line(SAFE, "singleton", storage_slot(0)),
+    state_line(SAFE, "module", How::Linked { slot: 1, hint: GET_MODULES }),
+    state_line(SAFE, "owner", How::Linked { slot: 2, hint: &GET_OWNERS }),
+    state_line(SAFE, "threshold", storage_slot(4)),
+    state_line(SAFE, "nonce", storage_slot(5)),
+    state_line(SAFE, "guard", How::Slot(GUARD)),
+    state_line(SAFE, "module-guard", How::Slot(MODULE_GUARD)),
+    state_line(SAFE, "fallback-handler", How::Slot(FALLBACK_HANDLER)),
+    state_line(MULTISIG, "owner", How::List(GET_OWNERS)),
+    state_line(MULTISIG, "required", How::View(REQUIRED)),
+    state_line(MULTISIG, "daily-limit", How::View(DAILY_LIMIT)),
+    state_line(MINIME, "controller", How::View(CONTROLLER)),
+    state_line(MINIME, "transfers-enabled", How::View(TRANSFERS_ENABLED)),
+    state_line(PROXIES, "implementation", How::Slot(IMPLEMENTATION)),
+    state_line(PROXIES, "admin", How::Slot(ADMIN)),
+    state_line(PROXIES, "beacon", How::Slot(BEACON)),
+    state_line(PROXIES, "zos-implementation", How::Slot(ZOS_IMPLEMENTATION)),
+    state_line(PROXIES, "zos-admin", How::Slot(ZOS_ADMIN)),
+    state_line(PROXIES, "uups-implementation", How::Slot(PROXIABLE)),
+    state_line(OWNED, "ownership", How::KnownView(OWNER)),
+    state_line(OWNED, "pending-ownership", How::KnownView(PENDING_OWNER)),
+    state_line(OWNED, "pending-admin", How::KnownView(PENDING_ADMIN)),
+    state_line(OWNED, "delay", How::KnownView(GET_MIN_DELAY)),
+    state_line(OWNED, "delay", How::KnownView(DELAY)),
+    state_line(OWNED, "default-admin", How::KnownView(DEFAULT_ADMIN)),
+    state_line(OWNED, "executor", How::KnownView(GET_TIMELOCK)),
+    state_line(OWNED, "voting-delay", How::KnownView(VOTING_DELAY)),
+    state_line(OWNED, "voting-period", How::KnownView(VOTING_PERIOD)),
+    state_line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
     // Read after the slot, which is zero where the contract is not a proxy.
-    line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
-    line(PROXIES, "role", How::Holders),
-    line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
-    line(PARITY, "owners", How::View(N_OWNERS)),
-    line(PARITY, "required", How::View(PARITY_REQUIRED)),
-    line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
-    line(VESTING, RELEASED_EARLY, How::Schedule),
-    line(NAMES, NAME_EXPIRY, How::Expiry),
-    line(TOKENS, "supply", How::View(TOTAL_SUPPLY)),
-    line(ACCOUNT, "delegate", How::Account),
-    line(ACCOUNT, "nonce", How::Nonce),
-    line(ALL, "balance", How::Ether),
-    line(ALL, "balance", How::Tokens),
-    slow(ALL, DECIMALS, How::Decimals),
-    slow(PROXIES, "beacon-implementation", How::Behind { item: "beacon", view: GET_IMPLEMENTATION }),
-    slow(PROXIES, "admin-owner", How::Behind { item: "admin", view: OWNER }),
-    slow(CONTRACTS, "code", How::Code),
-    slow(PROXIES, "implementation-code", How::CodeBehind),
-    slow(SAFE, "implementation-code", How::CodeBehind),
-    slow(OWNERS, OWNER_DELEGATE, How::Delegates { of: "owner" }),
-    slow(ALL, KIND, How::Fits),
+    state_line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
+    state_line(PROXIES, "role", How::Holders),
+    state_line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
+    state_line(PARITY, "owners", How::View(N_OWNERS)),
+    state_line(PARITY, "required", How::View(PARITY_REQUIRED)),
+    state_line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
+    state_line(VESTING, RELEASED_EARLY, How::Schedule),
+    state_line(NAMES, NAME_EXPIRY, How::Expiry),
+    state_line(TOKENS, "supply", How::View(TOTAL_SUPPLY)),
+    state_line(ACCOUNT, "delegate", How::Account),
+    state_line(ACCOUNT, "nonce", How::Nonce),
+    state_line(ALL, "balance", How::Ether),
+    state_line(ALL, "balance", How::Tokens),
+    slow_line(ALL, DECIMALS, How::Decimals),
+    slow_line(PROXIES, "beacon-implementation", How::Behind { item: "beacon", view: GET_IMPLEMENTATION }),
+    slow_line(PROXIES, "admin-owner", How::Behind { item: "admin", view: OWNER }),
+    slow_line(CONTRACTS, "code", How::Code),
+    slow_line(PROXIES, "implementation-code", How::CodeBehind),
+    slow_line(SAFE, "implementation-code", How::CodeBehind),
+    slow_line(OWNERS, OWNER_DELEGATE, How::Delegates { of: "owner" }),
+    slow_line(ALL, KIND, How::Fits),
 ];
 
 /// Returns whether an item of this kind of subject is read on the slow beat alone.
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn every_line_is_about_an_item_and_stands_behind_what_it_needs() {
         for (at, line) in LINES.iter().enumerate() {
-            assert!(Item::named(line.item).is_some(), "{}", line.item);
+            assert!(Item::from_name(line.item).is_some(), "{}", line.item);
             if let How::Behind { item, .. } | How::Delegates { of: item } = line.how {
                 assert!(LINES[..at].iter().any(|before| before.item == item), "{}", line.item);
             }

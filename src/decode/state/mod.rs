@@ -16,7 +16,7 @@ mod posture;
 mod reading;
 mod sums;
 
-pub use drift::{Expected, activity_of, differences};
+pub use drift::{Expected, activity_of, registry_differences};
 pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 pub use posture::WEAKNESSES;
@@ -89,7 +89,7 @@ pub(super) struct Look<'a> {
 }
 
 /// Reads the state of the subjects that are due, and appends the changes to `activities`.
-pub(crate) fn observe(
+pub(crate) fn observe_state(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
@@ -102,11 +102,11 @@ pub(crate) fn observe(
         return observed;
     }
     let mut found = Vec::new();
-    for (address, whole) in turns(block, subjects, known, activities, delegations) {
+    for (address, whole) in subjects_due(block, subjects, known, activities, delegations) {
         let Some(subject) = subjects.get(&address) else { continue };
         let look = Look { block, subjects, known, activities, traced, delegations, advances, subject, address, whole };
-        let took = reading::take(&look, questions);
-        look.tell(&took, &mut found, &mut observed.deltas);
+        let took = reading::read_state(&look, questions);
+        look.append_changes(&took, &mut found, &mut observed.deltas);
         match took.went {
             Reading::Whole => observed.sights.push((subject.watch, StateSight::Read)),
             Reading::Dark if took.is_endless => observed.sights.push((subject.watch, StateSight::Unlisted)),
@@ -123,7 +123,7 @@ pub(crate) fn observe(
 /// Subjects that had to wait come first, starting at a position that an attacker cannot choose, so that filling blocks
 /// with touches of many watches delays none of them forever. They are followed by the subjects that the block touches,
 /// new subjects, and scheduled ones.
-fn turns(
+fn subjects_due(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
@@ -137,16 +137,16 @@ fn turns(
             turns.push((address, whole));
         }
     };
-    let beat: BTreeSet<Address> = subjects.beat(block.at.number).collect();
+    let beat: BTreeSet<Address> = subjects.due_at_block(block.at.number).collect();
     let pivot = Address::from_word(block.at.hash);
-    let (before, after): (Vec<Address>, Vec<Address>) = known.due().partition(|address| *address < pivot);
+    let (before, after): (Vec<Address>, Vec<Address>) = known.due_watches().partition(|address| *address < pivot);
     after.into_iter().chain(before).for_each(|address| add(address, true));
     let touched = activities.iter().filter_map(|activity| subjects.address_of(activity));
     let paid = block.withdrawals.iter().map(|(to, _)| *to).filter(|to| subjects.get(to).is_some());
     // A beacon's log means new code for every proxy that uses it, although none of the proxies writes a log.
-    let beacons: AddressHashSet = super::versions::replaced(block).collect();
+    let beacons: AddressHashSet = super::versions::upgraded_proxies(block).collect();
     if !beacons.is_empty() {
-        let beacon = |address: &Address| known.value(*address, Item::of_table("beacon")).map(Address::from_word);
+        let beacon = |address: &Address| known.last_value(*address, Item::of_table("beacon")).map(Address::from_word);
         let behind = |address: &Address| beacon(address).is_some_and(|beacon| beacons.contains(&beacon));
         subjects.addresses().filter(behind).for_each(|address| add(address, true));
     }
@@ -155,14 +155,14 @@ fn turns(
         vec![]
     } else {
         let signed = |owner: Address| delegations.iter().any(|delegation| delegation.authority == owner);
-        subjects.addresses().filter(|address| known.members(*address, "owner").any(signed)).collect()
+        subjects.addresses().filter(|address| known.set_members(*address, "owner").any(signed)).collect()
     };
     for address in touched.chain(paid).chain(owned) {
-        let whole = beat.contains(&address) || known.reading(address) != Some(Reading::Whole);
+        let whole = beat.contains(&address) || known.last_reading(address) != Some(Reading::Whole);
         add(address, whole);
     }
     if known.len() < subjects.len() {
-        let new = subjects.addresses().filter(|address| known.reading(*address).is_none());
+        let new = subjects.addresses().filter(|address| known.last_reading(*address).is_none());
         new.take(INVENTORY_MAX).for_each(|address| add(address, true));
     }
     beat.into_iter().for_each(|address| add(address, true));
@@ -180,61 +180,61 @@ struct Change {
 
 impl Look<'_> {
     /// Appends the activities to report and the deltas to record.
-    fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<WindowEntry>) {
+    fn append_changes(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<WindowEntry>) {
         let mut changes: Vec<Change> = Vec::new();
         for (item, after) in &took.values {
-            let before = self.before(*item);
+            let before = self.known_value(*item);
             if before == Some(*after) {
                 continue;
             }
-            deltas.push(Fact::Value(*item).delta(self.address, *after));
+            deltas.push(Fact::Value(*item).window_entry(self.address, *after));
             if let Some(before) = before
                 && !reading::is_silent(*item)
-                && !sums::explain(self, *item, before, *after)
-                && !self.follows(*item, took)
+                && !sums::is_change_explained(self, *item, before, *after)
+                && !self.is_implied_change(*item, took)
             {
-                let cause = causes::find(self, *item, before, *after);
+                let cause = causes::find_cause(self, *item, before, *after);
                 changes.push(Change { item: *item, before, after: *after, cause });
             }
         }
         // An item that could not be read gets the value that follows from the block's acts, until it can be read again.
         for item in &took.dark {
-            for member in causes::joined(self, *item) {
-                deltas.push(Fact::Value(member).delta(self.address, B256::with_last_byte(1)));
+            for member in causes::added_members(self, *item) {
+                deltas.push(Fact::Value(member).window_entry(self.address, B256::with_last_byte(1)));
             }
-            let Some(before) = self.known.value(self.address, *item) else { continue };
-            let expected = sums::expected(self, *item, before).or_else(|| causes::expected(self, *item));
+            let Some(before) = self.known.last_value(self.address, *item) else { continue };
+            let expected = sums::expected_sum(self, *item, before).or_else(|| causes::expected_value(self, *item));
             if let Some(expected) = expected.filter(|expected| *expected != before) {
-                deltas.push(Fact::Value(*item).delta(self.address, expected));
+                deltas.push(Fact::Value(*item).window_entry(self.address, expected));
             }
         }
         for change in &changes {
             let role = change.cause.map_or(Role::Leaf, |of| Role::Effect { of });
-            let args = self.args(change.item, change.before, change.after);
-            let place = self.place(change.item, change.cause);
-            let fee = sums::allowed(self, change.item);
+            let args = self.change_arguments(change.item, change.before, change.after);
+            let place = self.change_place(change.item, change.cause);
+            let fee = sums::unreported_fee(self, change.item);
             let notes = fee.map(|(lacks, allowed)| Note::FeeBound { lacks, allowed }).into_iter().collect();
-            found.push(self.activity(&place, change.item, args, role, notes));
+            found.push(self.change_activity(&place, change.item, args, role, notes));
         }
-        drift::compare(self, took, &changes, found, deltas);
-        posture::compare(self, took, &changes, found, deltas);
-        if self.known.reading(self.address) != Some(took.went) || self.known.is_due(self.address) {
-            deltas.push(Fact::Reading.delta(self.address, took.went.word()));
+        drift::append_registry_drift(self, took, &changes, found, deltas);
+        posture::append_misconfigurations(self, took, &changes, found, deltas);
+        if self.known.last_reading(self.address) != Some(took.went) || self.known.is_due(self.address) {
+            deltas.push(Fact::Reading.window_entry(self.address, took.went.to_word()));
         }
     }
 
     /// Returns the last known value. An address that is not known as a member of a set that was read before was not a
     /// member.
-    fn before(&self, item: Item) -> Option<B256> {
-        let known = self.known.value(self.address, item);
+    fn known_value(&self, item: Item) -> Option<B256> {
+        let known = self.known.last_value(self.address, item);
         let is_in_a_set = matches!(item.kind().shape, Shape::Member | Shape::Holder);
-        let absent = || is_in_a_set && self.known.value(self.address, item.whole()).is_some();
+        let absent = || is_in_a_set && self.known.last_value(self.address, item.containing_set()).is_some();
         known.or_else(|| (item.of.is_some() && absent()).then_some(B256::ZERO))
     }
 
     /// Returns whether an item only follows from another item that changed as well: new code behind a new
     /// implementation.
-    fn follows(&self, item: Item, took: &Took) -> bool {
+    fn is_implied_change(&self, item: Item, took: &Took) -> bool {
         let behind: &[&str] = match item.name() {
             "implementation-code" => IMPLEMENTATIONS,
             "admin-owner" => &["admin"],
@@ -243,7 +243,8 @@ impl Look<'_> {
         };
         behind.iter().any(|name| {
             took.values.iter().any(|(other, value)| {
-                other.name() == *name && self.known.value(self.address, *other).is_some_and(|before| before != *value)
+                other.name() == *name
+                    && self.known.last_value(self.address, *other).is_some_and(|before| before != *value)
             })
         })
     }
@@ -257,7 +258,8 @@ impl Look<'_> {
     fn no_place(&self) -> Place {
         let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
         // A subject that could not be read for a while may have changed at any time since.
-        let since = (self.known.reading(self.address) == Some(Reading::Whole)).then(|| self.subjects.period());
+        let since =
+            (self.known.last_reading(self.address) == Some(Reading::Whole)).then(|| self.subjects.cycle_blocks());
         Place { tx: self.block.at.hash, index, origin: Address::ZERO, since }
     }
 
@@ -265,7 +267,7 @@ impl Look<'_> {
     /// the owner's authorization; otherwise the single transaction that made the subject run code, where only that can
     /// change the item. A transaction that only names the subject changed nothing in it, and an item that is read on
     /// the slow schedule may have changed before this block.
-    fn place(&self, item: Item, cause: Option<usize>) -> Place {
+    fn change_place(&self, item: Item, cause: Option<usize>) -> Place {
         if let Some(cause) = cause.and_then(|at| self.activities.get(at)) {
             return self.place_of(cause);
         }
@@ -290,31 +292,31 @@ impl Look<'_> {
         }
     }
 
-    fn activity(&self, place: &Place, item: Item, args: Vec<Arg>, role: Role, notes: Vec<Note>) -> Activity {
+    fn change_activity(&self, place: &Place, item: Item, args: Vec<Arg>, role: Role, notes: Vec<Note>) -> Activity {
         let notes = notes.into_iter().chain(place.since.map(Note::Within)).collect();
         Activity { role, notes, ..state_activity(self.subject.watch, self.address, place, item, args) }
     }
 
     /// Returns the arguments of a change: its values before and after, and for a member or a sum the further values
     /// that belong to it.
-    fn args(&self, item: Item, before: B256, after: B256) -> Vec<Arg> {
+    fn change_arguments(&self, item: Item, before: B256, after: B256) -> Vec<Arg> {
         let kind = item.kind();
         let value = |word: B256| read_as(kind.shape, word);
         match (kind.shape, item.of) {
             (_, token) if kind.name == RELEASED_EARLY => vec![
-                arg("token", "address", Value::Address(token.unwrap_or_default())),
-                arg("before", "uint256", value(before)),
-                arg("after", "uint256", value(after)),
+                named_argument("token", "address", Value::Address(token.unwrap_or_default())),
+                named_argument("before", "uint256", value(before)),
+                named_argument("after", "uint256", value(after)),
             ],
             (Shape::Sum, token) if kind.name != "daily-limit" => {
-                let (missing, surplus) = sums::gap(self, item, before, after);
+                let (missing, surplus) = sums::shortfall_and_surplus(self, item, before, after);
                 let token = if kind.name == "supply" { Some(self.address) } else { token };
                 vec![
-                    arg("token", "address", Value::Address(token.unwrap_or_default())),
-                    arg("before", "uint256", value(before)),
-                    arg("after", "uint256", value(after)),
-                    arg("missing", "uint256", Value::Uint(missing)),
-                    arg("surplus", "uint256", Value::Uint(surplus)),
+                    named_argument("token", "address", Value::Address(token.unwrap_or_default())),
+                    named_argument("before", "uint256", value(before)),
+                    named_argument("after", "uint256", value(after)),
+                    named_argument("missing", "uint256", Value::Uint(missing)),
+                    named_argument("surplus", "uint256", Value::Uint(surplus)),
                 ]
             }
             _ => plain_args(item, before, after),
@@ -336,7 +338,7 @@ fn state_activity(watch: WatchId, own: Address, place: &Place, item: Item, args:
         origin: place.origin,
         to: None,
         value: U256::ZERO,
-        deed: DecodedCall::told(item.name(), item.to_string(), args),
+        deed: DecodedCall::without_calldata(item.name(), item.to_string(), args),
         operation: Operation::Call,
         signers: None,
         via: vec![],
@@ -349,9 +351,14 @@ fn state_activity(watch: WatchId, own: Address, place: &Place, item: Item, args:
 fn plain_args(item: Item, before: B256, after: B256) -> Vec<Arg> {
     let (shape, who) = (item.kind().shape, item.of);
     let ty = type_of(shape);
-    let role = item.role.map(|role| arg("role", "bytes32", Value::FixedBytes(role, 32)));
-    let about = role.into_iter().chain(who.map(|who| arg("who", "address", Value::Address(who))));
-    about.chain([arg("before", ty, read_as(shape, before)), arg("after", ty, read_as(shape, after))]).collect()
+    let role = item.role.map(|role| named_argument("role", "bytes32", Value::FixedBytes(role, 32)));
+    let about = role.into_iter().chain(who.map(|who| named_argument("who", "address", Value::Address(who))));
+    about
+        .chain([
+            named_argument("before", ty, read_as(shape, before)),
+            named_argument("after", ty, read_as(shape, after)),
+        ])
+        .collect()
 }
 
 /// Returns whether the activity ran code of the subject, or code in its name.
@@ -373,7 +380,7 @@ struct Place {
     since: Option<u64>,
 }
 
-fn arg(name: &str, ty: &str, value: Value) -> Arg {
+fn named_argument(name: &str, ty: &str, value: Value) -> Arg {
     Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
 }
 

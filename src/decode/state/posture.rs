@@ -18,7 +18,7 @@ pub const WEAKNESSES: &[&str] =
     &["threshold", "required", "module", OWNER_DELEGATE, "open-executor", NAME_EXPIRY, RELEASED_EARLY];
 
 /// Appends weak values that are not accepted and were not reported yet.
-pub(super) fn compare(
+pub(super) fn append_misconfigurations(
     look: &Look<'_>,
     took: &Took,
     changes: &[Change],
@@ -27,7 +27,7 @@ pub(super) fn compare(
 ) {
     let expected = look.subjects.expected_of(&look.address);
     // Items that the registry lists are compared with the registry instead.
-    let accepted = |item: Item| expected.is_some_and(|expected| expected.accepted.contains(&item.whole()));
+    let accepted = |item: Item| expected.is_some_and(|expected| expected.accepted.contains(&item.containing_set()));
     for (item, is) in took.values.iter().filter(|(item, _)| may_be_weak(*item) && !accepted(*item)) {
         let told = look.known.get(look.address, Fact::Told(*item)).unwrap_or_default();
         // This digest differs from that of a registry drift, so a reported weakness does not count as a reported drift.
@@ -35,13 +35,19 @@ pub(super) fn compare(
         if told == now {
             continue;
         }
-        deltas.push(Fact::Told(*item).delta(look.address, now));
+        deltas.push(Fact::Told(*item).window_entry(look.address, now));
         let changed = changes.iter().any(|change| change.item == *item);
-        if now.is_zero() || changed || causes::find(look, *item, B256::ZERO, *is).is_some() {
+        if now.is_zero() || changed || causes::find_cause(look, *item, B256::ZERO, *is).is_some() {
             continue;
         }
         let place = Place { since: None, ..look.no_place() };
-        found.push(look.activity(&place, *item, look.args(*item, *is, *is), Role::Leaf, vec![Note::Posture]));
+        found.push(look.change_activity(
+            &place,
+            *item,
+            look.change_arguments(*item, *is, *is),
+            Role::Leaf,
+            vec![Note::Posture],
+        ));
     }
 }
 

@@ -50,19 +50,19 @@ pub(super) fn is_silent(item: Item) -> bool {
 }
 
 /// Reads the items of the table, as far as they were answered.
-pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
+pub(super) fn read_state(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
     let mut reader = Reader {
         look,
         questions,
         took: Took { values: vec![], dark: vec![], went: Reading::Whole, is_endless: false },
     };
     // Items that were missing at the first read are read again with every read of the watch.
-    let missing = look.known.value(look.address, Item::of_table(KIND)) == Some(BARE);
+    let missing = look.known.last_value(look.address, Item::of_table(KIND)) == Some(BARE);
     for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
         let again = missing && matches!(line.item, "code" | KIND);
         let turn = look.whole || !line.slow || again || reader.has_new_base(line);
         if turn {
-            reader.read(line);
+            reader.read_line(line);
         }
     }
     // A contract created meanwhile is reported on the schedule, together with all its other items.
@@ -81,68 +81,68 @@ struct Reader<'a, 'q, 'b> {
 }
 
 impl Reader<'_, '_, '_> {
-    fn read(&mut self, line: &Line) {
+    fn read_line(&mut self, line: &Line) {
         let item = Item::of_table(line.item);
         let own = self.look.address;
         match line.how {
-            How::Slot(slot) => self.put(item, Read::Storage { of: own, slot }),
-            How::View(view) => self.put(item, call(own, &view)),
+            How::Slot(slot) => self.read_item(item, Read::Storage { of: own, slot }),
+            How::View(view) => self.read_item(item, call_read(own, &view)),
             How::KnownView(view) => {
-                if self.look.subject.abi.function(view).is_some_and(|function| function.inputs.is_empty()) {
-                    self.put(item, call(own, &view));
+                if self.look.subject.abi.function_by_selector(view).is_some_and(|function| function.inputs.is_empty()) {
+                    self.read_item(item, call_read(own, &view));
                 }
             }
             How::List(view) => {
-                let members = self.list(own, &view);
+                let members = self.read_address_list(own, &view);
                 self.put_members(item, members);
             }
             How::Linked { slot, hint } => {
-                let members = self.linked(item, slot, hint);
+                let members = self.read_linked_list(item, slot, hint);
                 self.put_members(item, members);
             }
-            How::Holders => self.holders(item),
-            How::Code => match self.code(own) {
-                Ok(code) => self.took.values.push((item, digest(&code))),
-                Err(told) => self.fail(item, told),
+            How::Holders => self.read_role_members(item),
+            How::Code => match self.read_code(own) {
+                Ok(code) => self.took.values.push((item, code_hash(&code))),
+                Err(told) => self.record_unread(item, told),
             },
-            How::Account => self.account(item),
-            How::Nonce => self.put(item, Read::Nonce(own)),
-            How::Ether => self.put(item, Read::Balance(own)),
+            How::Account => self.read_account_code(item),
+            How::Nonce => self.read_item(item, Read::Nonce(own)),
+            How::Ether => self.read_item(item, Read::Balance(own)),
             How::Tokens => {
-                for token in sums::tokens(self.look) {
-                    self.put(item.about(token), call(token, &balance_of(own)));
+                for token in sums::tokens_due(self.look) {
+                    self.read_item(item.for_address(token), call_read(token, &balance_of(own)));
                 }
             }
             How::Behind { item: base, view } => {
-                if let Some(at) = self.address(base) {
-                    self.put(item, call(at, &view));
+                if let Some(at) = self.address_value(base) {
+                    self.read_item(item, call_read(at, &view));
                 }
             }
             How::CodeBehind => {
-                let Some(at) = IMPLEMENTATIONS.iter().find_map(|name| self.address(name)) else { return };
-                match self.code(at) {
-                    Ok(code) => self.took.values.push((item, digest(&code))),
-                    Err(told) => self.fail(item, told),
+                let Some(at) = IMPLEMENTATIONS.iter().find_map(|name| self.address_value(name)) else { return };
+                match self.read_code(at) {
+                    Ok(code) => self.took.values.push((item, code_hash(&code))),
+                    Err(told) => self.record_unread(item, told),
                 }
             }
             How::OpenRole(role) => {
                 let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
-                self.put(item, call(own, &anybody));
+                self.read_item(item, call_read(own, &anybody));
             }
-            How::Decimals => self.decimals(),
-            How::Fits => self.fits(item),
-            How::Expiry => self.expiry(item),
-            How::Schedule => self.schedule(item),
+            How::Decimals => self.read_decimals(),
+            How::Fits => self.check_kind(item),
+            How::Expiry => self.read_expiry(item),
+            How::Schedule => self.read_vesting_schedule(item),
             How::Delegates { of } => {
-                for member in self.members(of) {
-                    self.account(item.about(member));
+                for member in self.unwatched_members(of) {
+                    self.read_account_code(item.for_address(member));
                 }
             }
         }
     }
 
     /// Returns the members of a set that was read, except those that are watched themselves.
-    fn members(&self, name: &str) -> Vec<Address> {
+    fn unwatched_members(&self, name: &str) -> Vec<Address> {
         let read = self.took.values.iter().filter(|(item, is)| item.name() == name && !is.is_zero());
         read.filter_map(|(item, _)| item.of).filter(|of| self.look.subjects.get(of).is_none()).collect()
     }
@@ -154,35 +154,35 @@ impl Reader<'_, '_, '_> {
             How::CodeBehind => IMPLEMENTATIONS,
             How::Delegates { of } => {
                 let seen = |member: &Address| {
-                    self.look.known.value(self.look.address, Item::of_table(line.item).about(*member))
+                    self.look.known.last_value(self.look.address, Item::of_table(line.item).for_address(*member))
                 };
                 let signed = |member: &Address| self.look.delegations.iter().any(|one| one.authority == *member);
-                return self.members(of).iter().any(|member| seen(member).is_none() || signed(member));
+                return self.unwatched_members(of).iter().any(|member| seen(member).is_none() || signed(member));
             }
             _ => return false,
         };
         let (known, own) = (self.look.known, self.look.address);
         let mut read = self.took.values.iter().filter(|(item, _)| base.contains(&item.name()));
-        read.any(|(item, value)| known.value(own, *item).is_some_and(|before| before != *value))
+        read.any(|(item, value)| known.last_value(own, *item).is_some_and(|before| before != *value))
     }
 
     /// An address that was read, where there is one.
-    fn address(&self, name: &str) -> Option<Address> {
+    fn address_value(&self, name: &str) -> Option<Address> {
         let (_, word) = self.took.values.iter().find(|(item, _)| item.name() == name)?;
         Some(Address::from_word(*word)).filter(|address| !address.is_zero())
     }
 
-    fn put(&mut self, item: Item, read: Read) {
-        match self.word(read) {
+    fn read_item(&mut self, item: Item, read: Read) {
+        match self.read_word(read) {
             // Two lines may read the same item from the places where different contracts keep it: the first that exists
             // counts.
             Told::Is(_) if self.took.values.iter().any(|(known, _)| *known == item) => {}
             Told::Is(value) => self.took.values.push((item, value)),
-            told => self.fail(item, told),
+            told => self.record_unread(item, told),
         }
     }
 
-    fn fail(&mut self, item: Item, told: Told) {
+    fn record_unread(&mut self, item: Item, told: Told) {
         match told {
             Told::Is(_) | Told::Nothing => return,
             Told::Dark => {
@@ -195,7 +195,7 @@ impl Reader<'_, '_, '_> {
         self.took.dark.push(item);
     }
 
-    fn word(&mut self, read: Read) -> Told {
+    fn read_word(&mut self, read: Read) -> Told {
         match self.questions.ask_state(read) {
             None => Told::Waits,
             Some(Answer::Data(data)) => {
@@ -206,7 +206,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn code(&mut self, of: Address) -> Result<Bytes, Told> {
+    fn read_code(&mut self, of: Address) -> Result<Bytes, Told> {
         match self.questions.ask_state(Read::Code(of)) {
             None => Err(Told::Waits),
             Some(Answer::Data(code)) => Ok(code.clone()),
@@ -216,23 +216,23 @@ impl Reader<'_, '_, '_> {
 
     /// For an account with delegated code, the value is the delegation's target. Other code there is treated like a
     /// contract's code, and recorded only for the subject itself.
-    fn account(&mut self, item: Item) {
-        match self.code(item.of.unwrap_or(self.look.address)) {
+    fn read_account_code(&mut self, item: Item) {
+        match self.read_code(item.of.unwrap_or(self.look.address)) {
             Ok(code) => {
                 let to = code.strip_prefix(&DELEGATED).filter(|to| to.len() == 20).map(Address::from_slice);
                 self.took.values.push((item, to.unwrap_or_default().into_word()));
                 if item.of.is_some() {
                     return;
                 }
-                let other = if to.is_some() { B256::ZERO } else { digest(&code) };
+                let other = if to.is_some() { B256::ZERO } else { code_hash(&code) };
                 self.took.values.push((Item::of_table("code"), other));
             }
-            Err(told) => self.fail(item, told),
+            Err(told) => self.record_unread(item, told),
         }
     }
 }
 
-fn call(to: Address, data: &[u8]) -> Read {
+fn call_read(to: Address, data: &[u8]) -> Read {
     Read::Call { to, data: Bytes::copy_from_slice(data) }
 }
 
@@ -242,6 +242,6 @@ fn balance_of(who: Address) -> Vec<u8> {
 }
 
 /// Zero where there is no code.
-fn digest(code: &Bytes) -> B256 {
+fn code_hash(code: &Bytes) -> B256 {
     if code.is_empty() { B256::ZERO } else { keccak256(code) }
 }

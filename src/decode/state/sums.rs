@@ -41,28 +41,28 @@ struct Flow {
 }
 
 impl Flow {
-    fn came(&mut self, amount: U256) {
+    fn add_inflow(&mut self, amount: U256) {
         self.into = self.into.saturating_add(amount);
     }
 
-    fn went(&mut self, amount: U256) {
+    fn add_outflow(&mut self, amount: U256) {
         self.out = self.out.saturating_add(amount);
     }
 }
 
 /// Returns the tokens whose balance is read now: those that moved according to a log of the block, and, on the
 /// schedule, those that are due.
-pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
+pub(super) fn tokens_due(look: &Look<'_>) -> Vec<Address> {
     let named = |token: &Address| {
         let logs = look.activities.iter().filter(|activity| activity.watch == look.subject.watch);
         let mut moved = logs.filter(|activity| activity.kind == ActivityKind::Move);
         moved.any(|activity| activity.deed.args.first().and_then(|arg| arg.value.as_address()) == Some(*token))
     };
-    let counted = || look.subjects.counted().iter().map(|Counted { token, .. }| *token);
+    let counted = || look.subjects.counted_tokens().iter().map(|Counted { token, .. }| *token);
     let mut tokens: Vec<Address> = counted().filter(named).collect();
-    let n = look.subjects.counted().len();
+    let n = look.subjects.counted_tokens().len();
     if look.whole && n > 0 {
-        let beats = usize::try_from(look.block.at.number / look.subjects.period()).unwrap_or(usize::MAX);
+        let beats = usize::try_from(look.block.at.number / look.subjects.cycle_blocks()).unwrap_or(usize::MAX);
         let first = beats % n.div_ceil(TOKENS_AT_ONCE) * TOKENS_AT_ONCE;
         let new = counted().skip(first).take(TOKENS_AT_ONCE).filter(|token| !tokens.contains(token));
         let new: Vec<Address> = new.collect();
@@ -72,16 +72,16 @@ pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
 }
 
 /// Returns whether the amounts that moved account for the change in full.
-pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) -> bool {
-    let (before_n, after_n) = (number(before), number(after));
+pub(super) fn is_change_explained(look: &Look<'_>, item: Item, before: B256, after: B256) -> bool {
+    let (before_n, after_n) = (uint_from_word(before), uint_from_word(after));
     if item == Item::NONCE {
-        let (least, most) = sent(look);
+        let (least, most) = nonce_growth(look);
         return after_n.checked_sub(before_n).is_some_and(|more| least <= more && more <= most);
     }
-    let Some(flow) = flow(look, item) else { return false };
-    let (missing, surplus) = gap(look, item, before, after);
+    let Some(flow) = item_flow(look, item) else { return false };
+    let (missing, surplus) = shortfall_and_surplus(look, item, before, after);
     let off = missing.max(surplus);
-    match tolerance(look, item) {
+    match item_tolerance(look, item) {
         Tolerance::Exact => off.is_zero(),
         Tolerance::Within(parts) => {
             let base = before_n.max(flow.into).max(flow.out);
@@ -93,60 +93,60 @@ pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) ->
 
 /// Returns the part of a fee that a node does not return, and the amount allowed for it, for reports about missing
 /// ether.
-pub(super) fn allowed(look: &Look<'_>, item: Item) -> Option<(&'static str, U256)> {
-    let flow = flow(look, item)?;
+pub(super) fn unreported_fee(look: &Look<'_>, item: Item) -> Option<(&'static str, U256)> {
+    let flow = item_flow(look, item)?;
     flow.lacks.map(|lacks| (lacks, flow.perhaps))
 }
 
 /// Returns the expected value after the block; `None` for an item that does not add up.
-pub(super) fn expected(look: &Look<'_>, item: Item, before: B256) -> Option<B256> {
-    let before = number(before);
+pub(super) fn expected_sum(look: &Look<'_>, item: Item, before: B256) -> Option<B256> {
+    let before = uint_from_word(before);
     if item == Item::NONCE {
-        return Some(before.saturating_add(sent(look).0).into());
+        return Some(before.saturating_add(nonce_growth(look).0).into());
     }
-    let flow = flow(look, item)?;
+    let flow = item_flow(look, item)?;
     // Assume the highest fee. A lower actual fee appears later as a surplus, which is normal.
     let out = flow.out.saturating_add(flow.perhaps);
     Some(before.saturating_add(flow.into).saturating_sub(out).into())
 }
 
 /// Returns the missing amount and the surplus, compared with the expected value.
-pub(super) fn gap(look: &Look<'_>, item: Item, before: B256, after: B256) -> (U256, U256) {
-    let Some(flow) = flow(look, item) else { return (U256::ZERO, U256::ZERO) };
-    let should = number(before).saturating_add(flow.into);
-    let is = number(after).saturating_add(flow.out);
+pub(super) fn shortfall_and_surplus(look: &Look<'_>, item: Item, before: B256, after: B256) -> (U256, U256) {
+    let Some(flow) = item_flow(look, item) else { return (U256::ZERO, U256::ZERO) };
+    let should = uint_from_word(before).saturating_add(flow.into);
+    let is = uint_from_word(after).saturating_add(flow.out);
     (should.saturating_sub(is.saturating_add(flow.perhaps)), is.saturating_sub(should))
 }
 
-fn number(word: B256) -> U256 {
+fn uint_from_word(word: B256) -> U256 {
     U256::from_be_bytes(word.0)
 }
 
-fn tolerance(look: &Look<'_>, item: Item) -> Tolerance {
+fn item_tolerance(look: &Look<'_>, item: Item) -> Tolerance {
     let token = match item.of {
         Some(token) => token,
         None if item == Item::SUPPLY => look.address,
         None => return Tolerance::Exact,
     };
     look.subjects
-        .counted()
+        .counted_tokens()
         .iter()
         .find(|counted| counted.token == token)
         .map(|counted| counted.tolerance)
         .unwrap_or_default()
 }
 
-fn flow(look: &Look<'_>, item: Item) -> Option<Flow> {
+fn item_flow(look: &Look<'_>, item: Item) -> Option<Flow> {
     match item.of {
-        _ if item == Item::SUPPLY => Some(minted(look)),
-        None if item == Item::ETHER => Some(ether(look)),
+        _ if item == Item::SUPPLY => Some(supply_flow(look)),
+        None if item == Item::ETHER => Some(ether_flow(look)),
         Some(token) if item.name() == Item::ETHER.name() => Some(tokens_moved(look, token)),
         _ => None,
     }
 }
 
 /// Returns the ether carried by visible calls, with fees, withdrawals and refunds.
-fn ether(look: &Look<'_>) -> Flow {
+fn ether_flow(look: &Look<'_>) -> Flow {
     let own = look.address;
     let mut flow = Flow::default();
     for activity in look.activities.iter().filter(|activity| activity.watch == look.subject.watch) {
@@ -155,15 +155,17 @@ fn ether(look: &Look<'_>) -> Flow {
             continue;
         }
         match activity.kind {
-            ActivityKind::Act if activity.operation != Operation::Delegatecall => flow.went(activity.value),
-            ActivityKind::Call if activity.operation != Operation::Delegatecall => flow.came(activity.value),
+            ActivityKind::Act if activity.operation != Operation::Delegatecall => flow.add_outflow(activity.value),
+            ActivityKind::Call if activity.operation != Operation::Delegatecall => flow.add_inflow(activity.value),
             // Where no trace shows the payment, the wallet's own log does.
-            ActivityKind::Event if !look.traced.contains(&activity.tx_index) => logged(look, activity, &mut flow),
+            ActivityKind::Event if !look.traced.contains(&activity.tx_index) => {
+                add_logged_ether(look, activity, &mut flow);
+            }
             _ => {}
         }
     }
     for fee in look.block.txs.iter().filter(|tx| tx.from == own).filter_map(|tx| tx.fee) {
-        flow.went(fee.least);
+        flow.add_outflow(fee.least);
         flow.perhaps = flow.perhaps.saturating_add(fee.most.saturating_sub(fee.least));
         flow.lacks = flow.lacks.or(fee.lacks);
     }
@@ -172,18 +174,18 @@ fn ether(look: &Look<'_>) -> Flow {
         flow.lacks = flow.lacks.or(advance.lacks);
     }
     for (_, amount) in look.block.withdrawals.iter().filter(|(to, _)| *to == own) {
-        flow.came(*amount);
+        flow.add_inflow(*amount);
     }
     flow
 }
 
 /// Adds ether that a wallet's log reports as received from inside another call, or as paid for an execution.
-fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
+fn add_logged_ether(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
     let amount = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
     let unexplained = event.role == Role::Leaf;
     match (look.subject.kind, &*event.deed.signature) {
         (Kind::Safe, "SafeReceived(address,uint256)") | (Kind::Multisig, "Deposit(address,uint256)") if unexplained => {
-            flow.came(amount(1));
+            flow.add_inflow(amount(1));
         }
         (Kind::Safe, "ExecutionSuccess(bytes32,uint256)" | "ExecutionFailure(bytes32,uint256)") => {
             let Role::Effect { of } = event.role else { return };
@@ -193,7 +195,7 @@ fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
             };
             let pays = |call: &&Activity| call.notes.iter().any(|note| matches!(note, Note::Refund(_)));
             if look.activities.get(of).filter(pays).is_some_and(|call| !in_tokens(call)) {
-                flow.went(amount(1));
+                flow.add_outflow(amount(1));
             }
         }
         _ => {}
@@ -205,15 +207,15 @@ fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
     let own = look.address;
     let mut flow = Flow::default();
     for (tx, log) in logs_of(look, token) {
-        if let Some(movement) = Movement::told(tx, log).filter(|movement| !movement.approval) {
+        if let Some(movement) = Movement::repeated_by_log(tx, log).filter(|movement| !movement.approval) {
             if movement.from == own {
-                flow.went(movement.amount);
+                flow.add_outflow(movement.amount);
             }
             if movement.to == own {
-                flow.came(movement.amount);
+                flow.add_inflow(movement.amount);
             }
-        } else if let Some((_, into, amount)) = wrapped(log).filter(|(who, ..)| *who == own) {
-            if into { flow.came(amount) } else { flow.went(amount) }
+        } else if let Some((_, into, amount)) = wrapped_ether(log).filter(|(who, ..)| *who == own) {
+            if into { flow.add_inflow(amount) } else { flow.add_outflow(amount) }
         }
     }
     flow
@@ -221,25 +223,25 @@ fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
 
 /// Returns the amounts minted and burned; for WETH9, whose supply is the ether it holds, the amounts wrapped and
 /// unwrapped.
-fn minted(look: &Look<'_>) -> Flow {
+fn supply_flow(look: &Look<'_>) -> Flow {
     let mut flow = Flow::default();
     for (tx, log) in logs_of(look, look.address) {
-        if let Some(movement) = Movement::told(tx, log).filter(|movement| !movement.approval) {
+        if let Some(movement) = Movement::repeated_by_log(tx, log).filter(|movement| !movement.approval) {
             if movement.from.is_zero() {
-                flow.came(movement.amount);
+                flow.add_inflow(movement.amount);
             }
             if movement.to.is_zero() {
-                flow.went(movement.amount);
+                flow.add_outflow(movement.amount);
             }
-        } else if let Some((_, into, amount)) = wrapped(log) {
-            if into { flow.came(amount) } else { flow.went(amount) }
+        } else if let Some((_, into, amount)) = wrapped_ether(log) {
+            if into { flow.add_inflow(amount) } else { flow.add_outflow(amount) }
         }
     }
     flow
 }
 
 /// Returns the account that wrapped or unwrapped ether, the direction, and the amount.
-fn wrapped(log: &Log) -> Option<(Address, bool, U256)> {
+fn wrapped_ether(log: &Log) -> Option<(Address, bool, U256)> {
     let [topic @ (WRAPPED | UNWRAPPED), who] = log.topics.as_slice() else { return None };
     let amount = log.data.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))?;
     Some((Address::from_word(*who), *topic == WRAPPED, amount))
@@ -255,7 +257,7 @@ fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = (&'a 
 /// A Safe's nonce grows with each execution. An account's nonce grows with each transaction that it sends, successful
 /// or not; with each of its valid authorizations, whose validity the block does not show; and with each contract that
 /// it creates by an inner call while it is delegated.
-fn sent(look: &Look<'_>) -> (U256, U256) {
+fn nonce_growth(look: &Look<'_>) -> (U256, U256) {
     let own = look.address;
     let count = |n: usize| U256::from(n);
     if look.subject.kind == Kind::Safe {

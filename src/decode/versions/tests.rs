@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::abi::{Event, Function};
-use crate::decode::{Subject, decode};
+use crate::decode::{Subject, decode_block};
 use crate::model::read::Answers;
 use crate::model::{BlockRef, ChainId, Kind, Status, WatchId};
 use alloy_primitives::{U256, keccak256};
@@ -16,14 +16,14 @@ const FOREIGN: Address = Address::repeat_byte(3);
 fn subjects() -> Subjects {
     let speaks = |function: &str| {
         let event = Event::parse("Upgraded(address indexed implementation)").expect("an event");
-        Abi::of([Function::parse(function).expect("a function")], [event])
+        Abi::from_items([Function::parse(function).expect("a function")], [event])
     };
     let (first, next) = (speaks("run(uint256 speed)"), speaks("run(uint256 limit)"));
     let all = Arc::new(first.clone().merge(&next));
     let version = |abi: Abi, name: &str| Version { name: Some(name.into()), abi: abi.into() };
     let versions = Versions::new([(FIRST, version(first, "first")), (NEXT, version(next, "next"))]);
     let mut subjects = Subjects::new(ChainId(1));
-    subjects.watch(PROXY, Subject { watch: WatchId(0), kind: Kind::Proxy, rule_abi: all.clone(), abi: all });
+    subjects.insert_subject(PROXY, Subject { watch: WatchId(0), kind: Kind::Proxy, rule_abi: all.clone(), abi: all });
     subjects.run(PROXY, versions);
     subjects
 }
@@ -61,7 +61,7 @@ fn run(index: u32, upgrades: &[Address]) -> Tx {
 fn read(txs: Vec<Tx>, after: Address) -> Vec<(Option<Address>, String)> {
     let at = BlockRef { number: 1, hash: B256::repeat_byte(7) };
     let block = Block { at, parent: B256::ZERO, time: 0, txs, withdrawals: vec![] };
-    let decoded = decode(&block, &subjects(), &Known::default(), &answers(after));
+    let decoded = decode_block(&block, &subjects(), &Known::default(), &answers(after));
     assert_eq!(decoded.wanted, []);
     runs(decoded.activities)
 }
@@ -75,7 +75,7 @@ fn answers(after: Address) -> Answers {
 
 fn runs(activities: Vec<Activity>) -> Vec<(Option<Address>, String)> {
     let calls = activities.into_iter().filter(|activity| &*activity.deed.name == "run");
-    calls.map(|call| (call.runs().map(|(code, _)| code), call.deed.args[0].name.to_string())).collect()
+    calls.map(|call| (call.executed_code().map(|(code, _)| code), call.deed.args[0].name.to_string())).collect()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_only_announced_is_read_by_the_code_that_runs_now() {
     let at = BlockRef { number: 1, hash: B256::repeat_byte(7) };
     let tip = Block { at, parent: B256::ZERO, time: 0, txs: vec![], withdrawals: vec![] };
     for (now, name) in [(FIRST, "speed"), (NEXT, "limit"), (FOREIGN, "speed")] {
-        let decoded = crate::decode::pending::decode(&run(0, &[]), &tip, &subjects(), &answers(now));
+        let decoded = crate::decode::pending::decode_pending(&run(0, &[]), &tip, &subjects(), &answers(now));
         assert_eq!(runs(decoded.activities), [(Some(now), name.to_owned())]);
     }
 }
@@ -122,6 +122,9 @@ fn topics_are_those_of_their_events() {
 fn a_minimal_proxy_says_in_its_code_what_it_runs() {
     let behind = Address::repeat_byte(0xbe);
     let code = [MINIMAL[0].0, behind.as_slice(), MINIMAL[0].1].concat();
-    assert_eq!(minimal(&code), Some(behind));
-    assert_eq!((minimal(&code[1..]), minimal(&[]), minimal(MINIMAL[0].0)), (None, None, None));
+    assert_eq!(minimal_proxy_target(&code), Some(behind));
+    assert_eq!(
+        (minimal_proxy_target(&code[1..]), minimal_proxy_target(&[]), minimal_proxy_target(MINIMAL[0].0)),
+        (None, None, None)
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::coverage::{acknowledged, high, payment};
 use crate::escalate::fixtures::*;
-use crate::escalate::{acknowledge, resolve};
+use crate::escalate::{acknowledge_incident, resolve_incident};
 use crate::model::activity::{Note, Role, Usual};
 use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, Position, Severity};
@@ -11,31 +11,31 @@ use alloy_primitives::U256;
 /// Returns an act of the treasury at another contract, with these arguments.
 fn act(n: u32, signature: &str, to: u32, args: Vec<Arg>) -> Activity {
     let mut act = payment(n);
-    (act.deed.signature, act.to, act.deed.args) = (signature.into(), Some(address(to)), args);
+    (act.deed.signature, act.to, act.deed.args) = (signature.into(), Some(numbered_address(to)), args);
     act
 }
 
 fn uint(name: &str, number: u64) -> Arg {
-    arg(name, Value::Uint(U256::from(number)))
+    untyped_argument(name, Value::Uint(U256::from(number)))
 }
 
 fn list(name: &str, numbers: &[u64]) -> Arg {
-    arg(name, Value::Array(numbers.iter().map(|number| Value::Uint(U256::from(*number))).collect()))
+    untyped_argument(name, Value::Array(numbers.iter().map(|number| Value::Uint(U256::from(*number))).collect()))
 }
 
 fn bytes(name: &str, bytes: &[u8]) -> Arg {
-    arg(name, Value::Bytes(bytes.to_vec().into()))
+    untyped_argument(name, Value::Bytes(bytes.to_vec().into()))
 }
 
 fn party(name: &str, n: u32) -> Arg {
-    arg(name, Value::Address(address(n)))
+    untyped_argument(name, Value::Address(numbered_address(n)))
 }
 
 /// Returns a token's log of an outflow from the treasury.
 fn moves(n: u32, amount: u64, pieces: &[(u64, u64)]) -> Activity {
     let mut moves = payment(n);
     (moves.kind, moves.deed.name, moves.deed.signature) = (ActivityKind::Move, "transfer".into(), "transfer".into());
-    (moves.position, moves.to) = (Position::Log(0), Some(address(98)));
+    (moves.position, moves.to) = (Position::Log(0), Some(numbered_address(98)));
     moves.deed.args = vec![party("token", 70), party("from", TREASURY), party("to", 98), uint("amount", amount)];
     if !pieces.is_empty() {
         let (ids, amounts): (Vec<u64>, Vec<u64>) = pieces.iter().copied().unzip();
@@ -52,7 +52,7 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
         act
     };
     let stranger = |mut call: Activity| {
-        (call.kind, call.from, call.origin) = (ActivityKind::Call, address(66), address(66));
+        (call.kind, call.from, call.origin) = (ActivityKind::Call, numbered_address(66), numbered_address(66));
         call
     };
     let ether = |mut act: Activity, wei: u64| {
@@ -71,7 +71,10 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
             "executeBatch(address[],uint256[],bytes[])",
             ELSEWHERE,
             vec![
-                arg("to", Value::Array(vec![Value::Address(address(5)), Value::Address(address(6))])),
+                untyped_argument(
+                    "to",
+                    Value::Array(vec![Value::Address(numbered_address(5)), Value::Address(numbered_address(6))]),
+                ),
                 list("values", &[first, second]),
             ],
         )
@@ -144,14 +147,24 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
         ),
         (
             "another text of its own",
-            act(1, "say(string)", ELSEWHERE, vec![arg("text", Value::String("a".into()))]),
-            act(2, "say(string)", ELSEWHERE, vec![arg("text", Value::String("b".into()))]),
+            act(1, "say(string)", ELSEWHERE, vec![untyped_argument("text", Value::String("a".into()))]),
+            act(2, "say(string)", ELSEWHERE, vec![untyped_argument("text", Value::String("b".into()))]),
             false,
         ),
         (
             "other bytes in a list",
-            act(1, "f(bytes[])", ELSEWHERE, vec![arg("d", Value::Array(vec![Value::Bytes(b"a".to_vec().into())]))]),
-            act(2, "f(bytes[])", ELSEWHERE, vec![arg("d", Value::Array(vec![Value::Bytes(b"b".to_vec().into())]))]),
+            act(
+                1,
+                "f(bytes[])",
+                ELSEWHERE,
+                vec![untyped_argument("d", Value::Array(vec![Value::Bytes(b"a".to_vec().into())]))],
+            ),
+            act(
+                2,
+                "f(bytes[])",
+                ELSEWHERE,
+                vec![untyped_argument("d", Value::Array(vec![Value::Bytes(b"b".to_vec().into())]))],
+            ),
             false,
         ),
         (
@@ -193,18 +206,18 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
     for (name, seen, new, covered) in cases {
         let mut kept = acknowledged(high(seen));
         let expected = if covered { "update pager" } else { "trigger pager" };
-        assert_eq!(told(&kept.block(2, vec![high(new)], T + 60_000)), expected, "{name}");
+        assert_eq!(notified_recipients(&kept.commit_block(2, vec![high(new)], T + 60_000)), expected, "{name}");
     }
     // Numbers in a change of control must match exactly, even for a listed token.
     let mint = |n, amount| {
-        raise(
+        judged_abnormal(
             act(n, "mint(address,uint256)", TOKEN, vec![party("to", 5), uint("amount", amount)]),
             "builtin/control",
             Severity::High,
         )
     };
     let mut kept = acknowledged(mint(1, 10));
-    assert_eq!(told(&kept.block(2, vec![mint(2, 9)], T + 60_000)), "trigger pager");
+    assert_eq!(notified_recipients(&kept.commit_block(2, vec![mint(2, 9)], T + 60_000)), "trigger pager");
 }
 
 #[test]
@@ -212,28 +225,45 @@ fn a_transaction_that_does_something_else_after_a_reorg_is_told_anew() {
     type Edit = fn(&mut Activity);
     let cases: &[(&str, Edit, &str)] = &[
         ("the same", |_| {}, "update pager"),
-        ("less", |a| a.deed.args[1] = arg("amount", Value::Uint(U256::from(1))), "update pager"),
-        ("a larger sum", |a| a.deed.args[1] = arg("amount", Value::Uint(U256::MAX)), "trigger pager"),
-        ("another party", |a| a.deed.args[0] = arg("to", Value::Address(address(98))), "trigger pager"),
+        ("less", |a| a.deed.args[1] = untyped_argument("amount", Value::Uint(U256::from(1))), "update pager"),
+        ("a larger sum", |a| a.deed.args[1] = untyped_argument("amount", Value::Uint(U256::MAX)), "trigger pager"),
+        (
+            "another party",
+            |a| a.deed.args[0] = untyped_argument("to", Value::Address(numbered_address(98))),
+            "trigger pager",
+        ),
         ("ether along with it", |a| a.value = U256::from(1), "trigger pager"),
         ("another function", |a| a.deed.signature = "approve(address,uint256)".into(), "trigger pager"),
     ];
     for (name, edit, expected) in cases {
         for closed in [false, true] {
             let mut kept = Kept::new();
-            assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger pager");
-            kept.answer(
-                |incident| {
-                    if closed { resolve(incident, "on-call", T) } else { acknowledge(incident, "on-call", T) }
-                },
+            assert_eq!(
+                notified_recipients(&kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T)),
+                "trigger pager"
             );
-            let mut activity = transfer(TREASURY, 1, &[0], 60_000);
+            kept.respond_with(|incident| {
+                if closed {
+                    resolve_incident(incident, "on-call", T)
+                } else {
+                    acknowledge_incident(incident, "on-call", T)
+                }
+            });
+            let mut activity = snt_transfer(TREASURY, 1, &[0], 60_000);
             edit(&mut activity);
-            let judged = raise(activity, "builtin/unvouched", Severity::High);
-            let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![judged])], T + 60_000);
-            assert_eq!(told(&plan), *expected, "{name}, closed: {closed}");
+            let judged = judged_abnormal(activity, "builtin/unvouched", Severity::High);
+            let plan = kept.commit_step(
+                &[block_ref(1, 0)],
+                &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![judged])],
+                T + 60_000,
+            );
+            assert_eq!(notified_recipients(&plan), *expected, "{name}, closed: {closed}");
             let live = *expected == "trigger pager" || !closed;
-            assert_eq!((kept.only().state.is_live(), kept.only().standing), (live, 1), "{name}, closed: {closed}");
+            assert_eq!(
+                (kept.only_incident().state.is_live(), kept.only_incident().standing),
+                (live, 1),
+                "{name}, closed: {closed}"
+            );
         }
     }
 }

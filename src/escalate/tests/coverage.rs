@@ -1,7 +1,7 @@
 //! Coverage of an acknowledgement: what was on the page, and nothing else.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS, acknowledge};
+use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS, acknowledge_incident};
 use crate::model::activity::Note;
 use crate::model::coverage::SHOWN_MAX;
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
@@ -13,27 +13,27 @@ use proptest::prelude::*;
 /// Returns an act of the treasury that a responder acknowledged.
 pub(super) fn acknowledged(first: Judged) -> Kept {
     let mut kept = Kept::new();
-    assert!(told(&kept.block(1, vec![first], T)).starts_with("trigger pager"));
-    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    assert!(notified_recipients(&kept.commit_block(1, vec![first], T)).starts_with("trigger pager"));
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
     kept
 }
 
 pub(super) fn high(activity: Activity) -> Judged {
-    raise(activity, "builtin/unvouched", Severity::High)
+    judged_abnormal(activity, "builtin/unvouched", Severity::High)
 }
 
 /// A payment by the treasury, in transaction `n`.
 pub(super) fn payment(n: u32) -> Activity {
-    let mut payment = transfer(TREASURY, n, &[0], 60_000);
-    payment.signers = Some(vec![address(51), address(52)]);
+    let mut payment = snt_transfer(TREASURY, n, &[0], 60_000);
+    payment.signers = Some(vec![numbered_address(51), numbered_address(52)]);
     payment
 }
 
 /// Returns a stranger's call to the treasury with bytes that no ABI explains.
 fn prank(n: u32, from: u32) -> Activity {
-    let mut prank = transfer(TREASURY, n, &[], 0);
-    (prank.kind, prank.from, prank.origin) = (ActivityKind::Call, address(from), address(from));
-    (prank.to, prank.deed.args) = (Some(address(TREASURY)), vec![]);
+    let mut prank = snt_transfer(TREASURY, n, &[], 0);
+    (prank.kind, prank.from, prank.origin) = (ActivityKind::Call, numbered_address(from), numbered_address(from));
+    (prank.to, prank.deed.args) = (Some(numbered_address(TREASURY)), vec![]);
     (prank.deed.name, prank.deed.signature) = ("0xdeadbeef".into(), "0xdeadbeef".into());
     prank.deed.decoding = Decoding::Opaque("no function has this selector".into());
     prank
@@ -47,15 +47,15 @@ fn whole(amount: u64) -> Value {
 fn whatever_differs_from_what_a_page_showed_pages_anew_although_somebody_acknowledged() {
     type Edit = fn(&mut Activity);
     let cases: &[(&str, Edit)] = &[
-        ("another sender", |a| a.origin = address(77)),
-        ("other signers", |a| a.signers = Some(vec![address(51), address(53)])),
+        ("another sender", |a| a.origin = numbered_address(77)),
+        ("other signers", |a| a.signers = Some(vec![numbered_address(51), numbered_address(53)])),
         ("signers that are unknown", |a| a.signers = None),
-        ("through a module", |a| a.notes.push(Note::Module(address(60)))),
+        ("through a module", |a| a.notes.push(Note::Module(numbered_address(60)))),
         ("another function", |a| a.deed.signature = "approve(address,uint256)".into()),
-        ("another contract", |a| a.to = Some(address(88))),
+        ("another contract", |a| a.to = Some(numbered_address(88))),
         ("by delegatecall", |a| a.operation = Operation::Delegatecall),
-        ("another counterparty", |a| a.deed.args[0] = arg("to", Value::Address(address(98)))),
-        ("a larger sum", |a| a.deed.args[1] = arg("amount", whole(60_001))),
+        ("another counterparty", |a| a.deed.args[0] = untyped_argument("to", Value::Address(numbered_address(98)))),
+        ("a larger sum", |a| a.deed.args[1] = untyped_argument("amount", whole(60_001))),
         ("ether along with it", |a| a.value = U256::from(1)),
         ("a call that nobody can read", |a| a.deed.decoding = Decoding::Opaque("no such selector".into())),
         ("another way to touch it", |a| a.kind = ActivityKind::Call),
@@ -64,8 +64,12 @@ fn whatever_differs_from_what_a_page_showed_pages_anew_although_somebody_acknowl
         let mut kept = acknowledged(high(payment(1)));
         let mut other = payment(2);
         edit(&mut other);
-        assert_eq!(told(&kept.block(2, vec![high(other)], T + 60_000)), "trigger pager", "{name}");
-        assert_eq!((kept.only().state, kept.only().cycle), (State::Open, 1), "{name}");
+        assert_eq!(
+            notified_recipients(&kept.commit_block(2, vec![high(other)], T + 60_000)),
+            "trigger pager",
+            "{name}"
+        );
+        assert_eq!((kept.only_incident().state, kept.only_incident().cycle), (State::Open, 1), "{name}");
     }
 }
 
@@ -74,23 +78,23 @@ fn more_of_the_same_is_an_update_to_whoever_acknowledged() {
     type Edit = fn(&mut Activity);
     let cases: &[(&str, Edit)] = &[
         ("the same again", |_| {}),
-        ("a smaller sum", |a| a.deed.args[1] = arg("amount", whole(59_999))),
+        ("a smaller sum", |a| a.deed.args[1] = untyped_argument("amount", whole(59_999))),
         ("that failed this time", |a| a.fate = Fate::Reverted),
-        ("signers in another order", |a| a.signers = Some(vec![address(52), address(51)])),
+        ("signers in another order", |a| a.signers = Some(vec![numbered_address(52), numbered_address(51)])),
     ];
     for (name, edit) in cases {
         let mut kept = acknowledged(high(payment(1)));
         let mut other = payment(2);
         edit(&mut other);
-        assert_eq!(told(&kept.block(2, vec![high(other)], T + 60_000)), "update pager", "{name}");
-        assert_eq!(kept.only().state, State::Acknowledged, "{name}");
+        assert_eq!(notified_recipients(&kept.commit_block(2, vec![high(other)], T + 60_000)), "update pager", "{name}");
+        assert_eq!(kept.only_incident().state, State::Acknowledged, "{name}");
     }
 }
 
 /// Returns a payment of this amount.
 fn pays(n: u32, amount: u64) -> Judged {
     let mut payment = payment(n);
-    payment.deed.args[1] = arg("amount", whole(amount));
+    payment.deed.args[1] = untyped_argument("amount", whole(amount));
     high(payment)
 }
 
@@ -99,24 +103,27 @@ fn payments_after_an_acknowledgement_add_up() {
     let mut kept = acknowledged(pays(1, 10));
     let pay = |kept: &mut Kept, n: u32, amounts: &[u64]| {
         let judged = (n..).zip(amounts).map(|(n, amount)| pays(n, *amount)).collect();
-        told(&kept.block(n.into(), judged, T + u64::from(n) * WINDOW_MS))
+        notified_recipients(&kept.commit_block(n.into(), judged, T + u64::from(n) * WINDOW_MS))
     };
     assert_eq!(pay(&mut kept, 10, &[4]), "update pager");
     assert_eq!(pay(&mut kept, 20, &[6]), "update pager", "as much as the page showed");
     assert_eq!(pay(&mut kept, 30, &[1]), "trigger pager", "and one more");
     // Before an acknowledgement, later findings are on the page that the responder will see.
     assert_eq!(pay(&mut kept, 40, &[10]), "update pager");
-    kept.answer(|incident| acknowledge(incident, "on-call", T + 45 * WINDOW_MS));
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T + 45 * WINDOW_MS));
     assert_eq!(pay(&mut kept, 50, &[5, 5]), "update pager");
     assert_eq!(pay(&mut kept, 60, &[1, 1]), "trigger pager");
     // The same applies within one step.
-    kept.answer(|incident| acknowledge(incident, "on-call", T + 65 * WINDOW_MS));
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T + 65 * WINDOW_MS));
     assert_eq!(pay(&mut kept, 70, &[5, 6]), "trigger pager");
     // Calls by strangers cost the subject nothing, however many there are.
     let mut kept = acknowledged(high(Activity { kind: ActivityKind::Call, ..payment(1) }));
     for n in 2..6 {
         let call = high(Activity { kind: ActivityKind::Call, ..payment(n) });
-        assert_eq!(told(&kept.block(n.into(), vec![call], T + u64::from(n) * WINDOW_MS)), "update pager");
+        assert_eq!(
+            notified_recipients(&kept.commit_block(n.into(), vec![call], T + u64::from(n) * WINDOW_MS)),
+            "update pager"
+        );
     }
 }
 
@@ -131,23 +138,31 @@ fn each_later_stage_of_an_act_pages_anew() {
     ];
     for (n, (stage, fate)) in (1..).zip(stages) {
         let act = Activity { stage, fate, ..payment(n) };
-        assert_eq!(told(&kept.block(n.into(), vec![high(act)], T)), "trigger pager", "{stage:?} {fate:?}");
-        kept.answer(|incident| acknowledge(incident, "on-call", T));
+        assert_eq!(
+            notified_recipients(&kept.commit_block(n.into(), vec![high(act)], T)),
+            "trigger pager",
+            "{stage:?} {fate:?}"
+        );
+        kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
     }
 }
 
 #[test]
 fn a_stranger_s_bytes_do_not_cover_the_same_bytes_of_the_owners() {
     let mut kept = acknowledged(high(prank(1, 66)));
-    assert_eq!(told(&kept.block(2, vec![high(prank(2, 66))], T)), "update pager", "he does it again");
+    assert_eq!(
+        notified_recipients(&kept.commit_block(2, vec![high(prank(2, 66))], T)),
+        "update pager",
+        "he does it again"
+    );
     let mut theirs = prank(3, 66);
-    (theirs.kind, theirs.from, theirs.to) = (ActivityKind::Act, address(TREASURY), Some(address(90)));
+    (theirs.kind, theirs.from, theirs.to) = (ActivityKind::Act, numbered_address(TREASURY), Some(numbered_address(90)));
     theirs.value = U256::from(60);
-    assert_eq!(told(&kept.block(3, vec![high(theirs.clone())], T)), "trigger pager");
+    assert_eq!(notified_recipients(&kept.commit_block(3, vec![high(theirs.clone())], T)), "trigger pager");
     // Unreadable acts are never considered equal.
-    kept.answer(|incident| acknowledge(incident, "on-call", T));
-    theirs.tx = tx(4);
-    assert_eq!(told(&kept.block(4, vec![high(theirs)], T)), "trigger pager");
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
+    theirs.tx = numbered_tx_hash(4);
+    assert_eq!(notified_recipients(&kept.commit_block(4, vec![high(theirs)], T)), "trigger pager");
 }
 
 #[test]
@@ -156,16 +171,17 @@ fn what_a_page_had_no_room_for_is_covered_by_nobody_s_word() {
     let payees = |range: std::ops::Range<u32>| -> Vec<Judged> {
         let payee = |n: u32| {
             let mut payment = payment(n);
-            payment.deed.args[0] = arg("to", Value::Address(address(1000 + n % 40)));
+            payment.deed.args[0] = untyped_argument("to", Value::Address(numbered_address(1000 + n % 40)));
             high(payment)
         };
         range.map(payee).collect()
     };
-    assert_eq!(told(&kept.block(1, payees(0..40), T)), "trigger pager");
-    kept.answer(|incident| acknowledge(incident, "on-call", T));
-    assert_eq!(kept.only().coverage.shown.len(), 10, "as many as the page lists");
-    let shown: Vec<u32> =
-        (0..40).filter(|n| !told(&kept_again(&kept, payees(40 + n..41 + n))).starts_with("trigger")).collect();
+    assert_eq!(notified_recipients(&kept.commit_block(1, payees(0..40), T)), "trigger pager");
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
+    assert_eq!(kept.only_incident().coverage.shown.len(), 10, "as many as the page lists");
+    let shown: Vec<u32> = (0..40)
+        .filter(|n| !notified_recipients(&kept_again(&kept, payees(40 + n..41 + n))).starts_with("trigger"))
+        .collect();
     assert_eq!(shown.len(), 10, "{shown:?}");
 }
 
@@ -174,7 +190,7 @@ fn kept_again(kept: &Kept, judged: Vec<Judged>) -> ChangeSet {
     let mut copy = Kept { roster: kept.roster.clone(), ..Kept::default() };
     copy.incidents.clone_from(&kept.incidents);
     copy.findings.clone_from(&kept.findings);
-    copy.block(9, judged, T + 120_000)
+    copy.commit_block(9, judged, T + 120_000)
 }
 
 #[test]
@@ -183,34 +199,38 @@ fn what_an_incident_remembers_is_bounded_and_what_it_forgot_pages_anew() {
     let mut now = T;
     for n in 1..=u32::try_from(SHOWN_MAX).unwrap() + 1 {
         now += WINDOW_MS;
-        assert!(told(&kept.block(n.into(), vec![high(prank(n, 1000 + n))], now)).contains("trigger pager"), "{n}");
+        assert!(
+            notified_recipients(&kept.commit_block(n.into(), vec![high(prank(n, 1000 + n))], now))
+                .contains("trigger pager"),
+            "{n}"
+        );
     }
-    assert_eq!(kept.only().coverage.shown.len(), SHOWN_MAX);
-    kept.answer(|incident| acknowledge(incident, "on-call", now));
-    assert_eq!(told(&kept_again(&kept, vec![high(prank(500, 1002))])), "update pager", "remembered");
-    assert_eq!(told(&kept_again(&kept, vec![high(prank(500, 1001))])), "trigger pager", "forgotten");
+    assert_eq!(kept.only_incident().coverage.shown.len(), SHOWN_MAX);
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", now));
+    assert_eq!(notified_recipients(&kept_again(&kept, vec![high(prank(500, 1002))])), "update pager", "remembered");
+    assert_eq!(notified_recipients(&kept_again(&kept, vec![high(prank(500, 1001))])), "trigger pager", "forgotten");
 }
 
 #[test]
 fn failed_attempts_of_strangers_page_once_an_hour_whoever_makes_them() {
     let mut kept = Kept::new();
     let attempt = |n: u32| high(Activity { stage: Stage::Reverted, fate: Fate::Reverted, ..prank(n, 1000 + n) });
-    assert_eq!(told(&kept.block(1, vec![attempt(1)], T)), "trigger pager");
-    kept.answer(|incident| acknowledge(incident, "on-call", T));
-    assert_eq!(told(&kept.block(2, vec![attempt(2)], T + 3_599_000)), "update pager");
+    assert_eq!(notified_recipients(&kept.commit_block(1, vec![attempt(1)], T)), "trigger pager");
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
+    assert_eq!(notified_recipients(&kept.commit_block(2, vec![attempt(2)], T + 3_599_000)), "update pager");
     assert_eq!(
-        told(&kept.block(3, vec![high(prank(3, 1003))], T + 3_599_000)),
+        notified_recipients(&kept.commit_block(3, vec![high(prank(3, 1003))], T + 3_599_000)),
         "trigger pager",
         "one that came through"
     );
-    kept.answer(|incident| acknowledge(incident, "on-call", T));
-    assert_eq!(told(&kept.block(4, vec![attempt(4)], T + 3_600_000)), "trigger pager");
+    kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T));
+    assert_eq!(notified_recipients(&kept.commit_block(4, vec![attempt(4)], T + 3_600_000)), "trigger pager");
 }
 
 #[test]
 fn an_incident_of_before_there_was_coverage_is_read_and_covers_nothing() {
     let kept = acknowledged(high(payment(1)));
-    let mut written = serde_json::to_value(kept.only()).unwrap();
+    let mut written = serde_json::to_value(kept.only_incident()).unwrap();
     assert!(written.as_object_mut().unwrap().remove("coverage").is_some());
     let old: Incident = serde_json::from_value(written).unwrap();
     assert!(old.coverage.shown.is_empty());
@@ -267,15 +287,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 impl Act {
     fn judged(&self, n: u32) -> Judged {
-        let mut act = transfer(TREASURY, n, &[0], self.sum);
+        let mut act = snt_transfer(TREASURY, n, &[0], self.sum);
         (act.stage, act.fate) = STAGES[self.stage];
-        (act.origin, act.deed.args[0]) =
-            (address(200 + self.actor), arg("to", Value::Address(address(300 + self.payee))));
+        (act.origin, act.deed.args[0]) = (
+            numbered_address(200 + self.actor),
+            untyped_argument("to", Value::Address(numbered_address(300 + self.payee))),
+        );
         act.deed.signature = FUNCTIONS[self.function as usize].into();
         if !self.own {
-            (act.kind, act.from, act.to) = (ActivityKind::Call, act.origin, Some(address(TREASURY)));
+            (act.kind, act.from, act.to) = (ActivityKind::Call, act.origin, Some(numbered_address(TREASURY)));
         }
-        raise(act, "builtin/unvouched", if self.critical { Severity::Critical } else { Severity::High })
+        judged_abnormal(act, "builtin/unvouched", if self.critical { Severity::Critical } else { Severity::High })
     }
 
     /// Returns whether a page that showed `self` also showed this act. Numbers in a stranger's call are not token
@@ -298,15 +320,15 @@ fn check(events: Vec<Event>) {
         match event {
             Event::Pass(ms) => {
                 now += ms;
-                let plan = kept.tick(now);
+                let plan = kept.advance_timers(now);
                 ordinary.extend(pages(&plan, &kept).map(|_| now));
             }
             Event::Acknowledge => {
                 let open: Vec<Incident> =
-                    kept.live().incidents.into_iter().filter(|i| i.state == State::Open).collect();
+                    kept.open_state().incidents.into_iter().filter(|i| i.state == State::Open).collect();
                 for incident in open {
-                    let plan = acknowledge(&incident, "on-call", now).unwrap();
-                    kept.keep(&plan);
+                    let plan = acknowledge_incident(&incident, "on-call", now).unwrap();
+                    kept.apply_change_set(&plan);
                 }
             }
             Event::Block(acts) => {
@@ -317,7 +339,7 @@ fn check(events: Vec<Event>) {
                     act.judged(n)
                 });
                 let judged = judged.collect();
-                let plan = kept.block(number, judged, now);
+                let plan = kept.commit_block(number, judged, now);
                 let paged = pages(&plan, &kept).count() > 0;
                 let new = acts.iter().any(|act| !on_pages.iter().any(|seen| seen.shows(act)));
                 let listed = plan.incidents.iter().any(|incident| {
@@ -389,8 +411,8 @@ fn adds_up(turns: Vec<Turn>) {
             Turn::Acknowledges => {
                 let open = kept.incidents.values().find(|incident| incident.state == State::Open).cloned();
                 if let Some(incident) = open {
-                    let plan = acknowledge(&incident, "on-call", now).unwrap();
-                    kept.keep(&plan);
+                    let plan = acknowledge_incident(&incident, "on-call", now).unwrap();
+                    kept.apply_change_set(&plan);
                     acked = true;
                 }
             }
@@ -403,7 +425,7 @@ fn adds_up(turns: Vec<Turn>) {
                         pays(n, *amount)
                     })
                     .collect();
-                let plan = kept.block(n.into(), judged, now);
+                let plan = kept.commit_block(n.into(), judged, now);
                 let sum: u64 = amounts.iter().sum();
                 if pages(&plan, &kept).count() > 0 {
                     assert!(most == 0 || since + sum > most, "paged for {amounts:?}, and {since} of {most} before");

@@ -10,18 +10,19 @@ use alloy_primitives::U256;
 
 /// Returns a transfer of zero by log `ordinal` of transaction `n`, out of `watch`.
 fn nothing(watch: u32, n: u32, ordinal: u32) -> Activity {
-    let mut activity = transfer(watch, n, &[0], 0);
+    let mut activity = snt_transfer(watch, n, &[0], 0);
     activity.kind = ActivityKind::Move;
     activity.position = Position::Log(ordinal);
-    (activity.from, activity.to) = (address(watch), Some(address(77)));
-    let args = [address(TOKEN), address(watch), address(77)].map(Value::Address);
-    activity.deed.args = ["token", "from", "to"].into_iter().zip(args).map(|(name, value)| arg(name, value)).collect();
-    activity.deed.args.push(arg("amount", Value::Uint(U256::ZERO)));
+    (activity.from, activity.to) = (numbered_address(watch), Some(numbered_address(77)));
+    let args = [numbered_address(TOKEN), numbered_address(watch), numbered_address(77)].map(Value::Address);
+    activity.deed.args =
+        ["token", "from", "to"].into_iter().zip(args).map(|(name, value)| untyped_argument(name, value)).collect();
+    activity.deed.args.push(untyped_argument("amount", Value::Uint(U256::ZERO)));
     activity
 }
 
 fn noise(n: u32, ordinal: u32) -> Judged {
-    raise(nothing(TREASURY, n, ordinal), POISONING, Severity::Info)
+    judged_abnormal(nothing(TREASURY, n, ordinal), POISONING, Severity::Info)
 }
 
 /// Returns a state whose path pages for every severity.
@@ -33,7 +34,7 @@ fn eager() -> Kept {
 
 /// Block `number` of fork 0, which comes `days` after the others.
 fn later(number: u64, days: u64, judged: Vec<Judged>) -> JudgedBlock {
-    let block = block(at(number, 0), at(number - 1, 0), judged);
+    let block = judged_block(block_ref(number, 0), block_ref(number - 1, 0), judged);
     JudgedBlock { time: block.time + days * 86_400, ..block }
 }
 
@@ -41,25 +42,25 @@ fn later(number: u64, days: u64, judged: Vec<Judged>) -> JudgedBlock {
 fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
     let mut kept = eager();
     for number in 1..=3 {
-        let plan = kept.block(number, vec![noise(number as u32, 0), noise(number as u32, 1)], T);
-        assert_eq!(told(&plan), "", "block {number}");
+        let plan = kept.commit_block(number, vec![noise(number as u32, 0), noise(number as u32, 1)], T);
+        assert_eq!(notified_recipients(&plan), "", "block {number}");
     }
-    let incident = kept.only().clone();
+    let incident = kept.only_incident().clone();
     assert_eq!((incident.state, incident.findings, incident.severity), (State::Open, 6, Severity::Info));
     assert_eq!((incident.marked.as_deref(), incident.paging, incident.next_escalation), (Some("NOISE"), false, None));
 
-    let plan = kept.step(&[], &[later(4, 1, vec![])], T + 86_400_000);
-    assert_eq!(told(&plan), "resolve chat");
+    let plan = kept.commit_step(&[], &[later(4, 1, vec![])], T + 86_400_000);
+    assert_eq!(notified_recipients(&plan), "resolve chat");
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
     let change = "Noise of 2026-11-20: Treasury Safe was named 6 times, and nothing of it was its own doing";
     assert_eq!(page.change.as_deref(), Some(change));
     assert_eq!((page.report.clone(), page.evidence.len()), (vec!["6 transfers of nothing".to_owned()], 6));
-    assert_eq!(kept.only().close_reason.as_deref(), Some("the day is over"));
+    assert_eq!(kept.only_incident().close_reason.as_deref(), Some("the day is over"));
 
     // The summary is sent once.
-    assert_eq!(told(&kept.step(&[], &[later(5, 2, vec![])], T + 2 * 86_400_000)), "");
-    let plan = kept.step(&[], &[later(6, 2, vec![noise(9, 0)])], T + 2 * 86_400_000);
-    assert_eq!((told(&plan).as_str(), kept.incidents.len()), ("", 2));
+    assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(5, 2, vec![])], T + 2 * 86_400_000)), "");
+    let plan = kept.commit_step(&[], &[later(6, 2, vec![noise(9, 0)])], T + 2 * 86_400_000);
+    assert_eq!((notified_recipients(&plan).as_str(), kept.incidents.len()), ("", 2));
 }
 
 #[test]
@@ -67,10 +68,10 @@ fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
     let mut kept = eager();
     // Some of the noise is in the same transaction as the drain.
     let many = |from: u32| (from..from + 2_500).map(|n| noise(if n % 5 == 0 { 1 } else { n + 10 }, n));
-    let drain = stray(1, Severity::Critical);
+    let drain = treasury_finding(1, Severity::Critical);
     let judged: Vec<Judged> = many(0).chain([drain]).chain(many(2_500)).collect();
-    let plan = kept.block(1, judged, T);
-    assert_eq!(told(&plan), "trigger pager");
+    let plan = kept.commit_block(1, judged, T);
+    assert_eq!(notified_recipients(&plan), "trigger pager");
     assert_eq!(plan.findings.len(), 5_001, "nothing is dropped");
     let (noise, real): (Vec<_>, Vec<_>) = kept.incidents.values().partition(|incident| incident.noise.is_some());
     let [noise] = noise[..] else { panic!("one incident of noise") };
@@ -80,8 +81,8 @@ fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
     assert!(real.page.evidence.iter().all(|evidence| evidence.rule != POISONING));
 
     // More noise adds nothing to what is paged, and the end of the day does not close it.
-    assert_eq!(told(&kept.block(2, vec![self::noise(77, 0)], T)), "");
-    assert_eq!(told(&kept.step(&[], &[later(3, 1, vec![])], T)), "resolve chat");
+    assert_eq!(notified_recipients(&kept.commit_block(2, vec![self::noise(77, 0)], T)), "");
+    assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(3, 1, vec![])], T)), "resolve chat");
     let open = kept.incidents.values().filter(|incident| incident.state.is_live()).count();
     assert_eq!(open, 1);
 }
@@ -89,19 +90,19 @@ fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
 #[test]
 fn noise_that_a_reorg_takes_away_is_told_to_nobody() {
     let mut kept = eager();
-    kept.block(1, vec![noise(1, 0)], T);
-    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
-    assert_eq!((told(&plan).as_str(), kept.only().state), ("", State::FalseAlarm));
-    assert_eq!(told(&kept.step(&[], &[later(2, 1, vec![])], T)), "");
+    kept.commit_block(1, vec![noise(1, 0)], T);
+    let plan = kept.commit_step(&[block_ref(1, 0)], &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![])], T);
+    assert_eq!((notified_recipients(&plan).as_str(), kept.only_incident().state), ("", State::FalseAlarm));
+    assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(2, 1, vec![])], T)), "");
 }
 
 #[test]
 fn what_was_noise_and_turns_out_to_be_more_leaves_the_noise_and_is_told() {
     let mut kept = eager();
-    kept.block(1, vec![noise(1, 0)], T);
-    let louder = raise(nothing(TREASURY, 1, 0), POISONING, Severity::Warning);
-    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![louder])], T);
-    assert_eq!(told(&plan), "trigger pager");
+    kept.commit_block(1, vec![noise(1, 0)], T);
+    let louder = judged_abnormal(nothing(TREASURY, 1, 0), POISONING, Severity::Warning);
+    let plan = kept.commit_step(&[block_ref(1, 0)], &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![louder])], T);
+    assert_eq!(notified_recipients(&plan), "trigger pager");
     let live: Vec<_> = kept.incidents.values().filter(|incident| incident.noise.is_none()).collect();
     assert_eq!((live.len(), live[0].standing), (1, 1));
 }
@@ -109,7 +110,7 @@ fn what_was_noise_and_turns_out_to_be_more_leaves_the_noise_and_is_told() {
 #[test]
 fn an_observed_watch_makes_no_summary() {
     let mut kept = eager();
-    kept.block(1, vec![raise(nothing(OBSERVED, 1, 0), POISONING, Severity::Info)], T);
-    assert_eq!(told(&kept.step(&[], &[later(2, 1, vec![])], T)), "");
-    assert_eq!(kept.only().state, State::Resolved);
+    kept.commit_block(1, vec![judged_abnormal(nothing(OBSERVED, 1, 0), POISONING, Severity::Info)], T);
+    assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(2, 1, vec![])], T)), "");
+    assert_eq!(kept.only_incident().state, State::Resolved);
 }

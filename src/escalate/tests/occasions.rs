@@ -1,15 +1,15 @@
 //! Test pages and dead letters.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{PAGES_MAX, acknowledge, dead_letter, pass_on, resolve, test_page};
+use crate::escalate::{PAGES_MAX, acknowledge_incident, dead_letter, pass_on, resolve_incident, test_page};
 use crate::model::Severity;
 use crate::model::incident::{Body, Delivery, DeliveryKind, State};
 use std::collections::BTreeSet;
 
 fn bury(kept: &mut Kept, letter: &Delivery) -> String {
-    let plan = dead_letter(letter, "410 Gone", &kept.live(), &kept.roster, T);
+    let plan = dead_letter(letter, "410 Gone", &kept.open_state(), &kept.roster, T);
     kept.keep_at(&plan, T);
-    told(&plan)
+    notified_recipients(&plan)
 }
 
 #[test]
@@ -17,21 +17,27 @@ fn a_test_page_is_marked_goes_down_the_path_and_can_be_acknowledged() {
     let mut kept = Kept::new();
     let path = kept.roster.paths["treasury"].clone();
     let plan = test_page(&path, &kept.roster, T);
-    kept.keep(&plan);
-    assert_eq!(told(&plan), "trigger pager");
+    kept.apply_change_set(&plan);
+    assert_eq!(notified_recipients(&plan), "trigger pager");
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
     assert_eq!((page.marked.as_deref(), page.label.as_str()), (Some("TEST"), "Treasury Safe"));
-    assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
-    assert_eq!(told(&kept.answer(|i| acknowledge(i, "on-call", T))), "acknowledge pager, acknowledge phone");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 300_000)), "trigger phone");
+    assert_eq!(
+        notified_recipients(&kept.respond_with(|i| acknowledge_incident(i, "on-call", T))),
+        "acknowledge pager, acknowledge phone"
+    );
     // A real finding is not hidden by a test.
-    assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger pager");
+    assert_eq!(
+        notified_recipients(&kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T)),
+        "trigger pager"
+    );
     assert_eq!(kept.incidents.len(), 2);
 }
 
 #[test]
 fn a_dead_page_takes_the_rest_of_the_path_and_is_one_incident_however_often() {
     let mut kept = Kept::new();
-    let letter = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    let letter = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T).deliveries[0].clone();
     assert_eq!(bury(&mut kept, &letter), "trigger phone");
     assert_eq!(bury(&mut kept, &letter), "", "further ones join without a word");
     let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap();
@@ -43,7 +49,7 @@ fn a_dead_page_takes_the_rest_of_the_path_and_is_one_incident_however_often() {
 #[test]
 fn a_dead_letter_about_a_dead_letter_comes_to_an_end() {
     let mut kept = Kept::new();
-    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
     let mut buried = 0;
     while let Some(letter) = kept.outbox.iter().find(|d| d.incident.is_some() && d.kind.as_str() == "trigger").cloned()
     {
@@ -58,8 +64,8 @@ fn a_dead_letter_about_a_dead_letter_comes_to_an_end() {
 #[test]
 fn a_path_whose_only_destination_is_dead_asks_everybody_else() {
     let mut kept = Kept::new();
-    let finding = raise(transfer(TOKEN, 1, &[0], 1), "builtin/unvouched", Severity::High);
-    let letter = kept.block(1, vec![finding], T).deliveries[0].clone();
+    let finding = judged_abnormal(snt_transfer(TOKEN, 1, &[0], 1), "builtin/unvouched", Severity::High);
+    let letter = kept.commit_block(1, vec![finding], T).deliveries[0].clone();
     assert_eq!(letter.destination, "token-pager");
     assert_eq!(bury(&mut kept, &letter), "trigger pager, trigger phone, trigger sms");
 }
@@ -67,26 +73,29 @@ fn a_path_whose_only_destination_is_dead_asks_everybody_else() {
 #[test]
 fn a_dead_line_of_the_feed_is_notified_to_the_path_of_its_watch() {
     let mut kept = Kept::new();
-    let plan = kept.block(1, vec![normal(transfer(TREASURY, 1, &[0], 1))], T);
+    let plan = kept.commit_block(1, vec![judged_normal(snt_transfer(TREASURY, 1, &[0], 1))], T);
     assert_eq!(bury(&mut kept, &plan.deliveries[0]), "trigger chat");
 }
 
 #[test]
 fn evidence_does_not_hide_behind_a_dead_letter_of_the_same_watch() {
     let mut kept = Kept::new();
-    let letter = kept.block(1, vec![normal(transfer(TREASURY, 1, &[0], 1))], T).deliveries[0].clone();
+    let letter = kept.commit_block(1, vec![judged_normal(snt_transfer(TREASURY, 1, &[0], 1))], T).deliveries[0].clone();
     kept.roster.paths.get_mut("treasury").unwrap().notify.clear();
     assert_eq!(bury(&mut kept, &letter), "trigger pager");
-    assert_eq!(told(&kept.block(2, vec![stray(2, Severity::High)], T)), "trigger pager");
+    assert_eq!(
+        notified_recipients(&kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T)),
+        "trigger pager"
+    );
     assert_eq!(kept.incidents.len(), 2);
 }
 
 #[test]
 fn a_dead_page_pages_although_only_a_line_of_the_feed_had_died_there() {
     let mut kept = Kept::new();
-    let line = kept.block(1, vec![normal(transfer(TREASURY, 1, &[0], 1))], T).deliveries[0].clone();
+    let line = kept.commit_block(1, vec![judged_normal(snt_transfer(TREASURY, 1, &[0], 1))], T).deliveries[0].clone();
     assert_eq!(bury(&mut kept, &Delivery { destination: "pager".into(), ..line }), "trigger chat");
-    let page = kept.block(2, vec![stray(2, Severity::Critical)], T).deliveries[0].clone();
+    let page = kept.commit_block(2, vec![treasury_finding(2, Severity::Critical)], T).deliveries[0].clone();
     assert_eq!(page.destination, "pager");
     assert_eq!(bury(&mut kept, &page), "trigger phone, update chat");
     let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap();
@@ -99,33 +108,33 @@ fn a_dead_page_pages_although_only_a_line_of_the_feed_had_died_there() {
 fn an_acknowledged_dead_letter_covers_no_other_incident_s_page() {
     let mut kept = Kept::new();
     // A path with one destination, so that no escalation would bring what it misses to anybody else.
-    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager"], 300)]));
-    let first = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    kept.roster.paths.insert("treasury".into(), paging_path("treasury", &[(&["pager"], 300)]));
+    let first = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T).deliveries[0].clone();
     assert_eq!(bury(&mut kept, &first), "trigger token-pager");
     let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap().clone();
-    kept.keep(&acknowledge(&dead, "on-call", T).unwrap());
-    kept.keep(&resolve(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
-    let second = kept.block(2, vec![stray(2, Severity::High)], T).deliveries[0].clone();
+    kept.apply_change_set(&acknowledge_incident(&dead, "on-call", T).unwrap());
+    kept.apply_change_set(&resolve_incident(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
+    let second = kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T).deliveries[0].clone();
     assert_ne!(second.incident, first.incident);
     assert_eq!(bury(&mut kept, &second), "trigger token-pager");
     let known = &kept.incidents[&dead.id];
     assert_eq!((known.state, known.acked_by.as_deref()), (State::Open, None));
     assert_eq!(bury(&mut kept, &second), "", "once for each incident");
     // Whoever answers the first of them answers what was on its pages.
-    let escalated = kept.tick(T + 300_000);
+    let escalated = kept.advance_timers(T + 300_000);
     let again = escalated.deliveries.iter().find(|d| d.destination == "pager").unwrap().clone();
-    kept.keep(&acknowledge(&kept.incidents[&dead.id], "on-call", T + 300_000).unwrap());
+    kept.apply_change_set(&acknowledge_incident(&kept.incidents[&dead.id], "on-call", T + 300_000).unwrap());
     assert_eq!(bury(&mut kept, &again), "", "it was on a page that somebody got");
 }
 
 #[test]
 fn a_dead_page_that_somebody_alive_was_paged_for_joins_without_a_word() {
     let mut kept = Kept::new();
-    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager", "phone"], 300)]));
-    let first = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    kept.roster.paths.insert("treasury".into(), paging_path("treasury", &[(&["pager", "phone"], 300)]));
+    let first = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T).deliveries[0].clone();
     assert_eq!((first.destination.as_str(), bury(&mut kept, &first).as_str()), ("pager", "trigger phone"));
-    kept.keep(&resolve(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
-    let second = kept.block(2, vec![stray(2, Severity::High)], T).deliveries[0].clone();
+    kept.apply_change_set(&resolve_incident(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
+    let second = kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T).deliveries[0].clone();
     assert_eq!(bury(&mut kept, &second), "");
 }
 
@@ -134,9 +143,9 @@ fn a_real_page_that_joins_the_dead_letter_of_a_test_is_no_test() {
     let mut kept = Kept::new();
     let path = kept.roster.paths["treasury"].clone();
     let plan = test_page(&path, &kept.roster, T);
-    kept.keep(&plan);
+    kept.apply_change_set(&plan);
     assert_eq!(bury(&mut kept, &plan.deliveries[0]), "trigger phone");
-    let real = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    let real = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T).deliveries[0].clone();
     assert_eq!(bury(&mut kept, &real), "trigger phone");
     let Body::Page(told) = &kept.outbox.last().unwrap().body else { panic!("a page") };
     assert_eq!(told.marked, None);
@@ -145,13 +154,13 @@ fn a_real_page_that_joins_the_dead_letter_of_a_test_is_no_test() {
 #[test]
 fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
     let mut kept = Kept::new();
-    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager"], 300)]));
+    kept.roster.paths.insert("treasury".into(), paging_path("treasury", &[(&["pager"], 300)]));
     let mut pages = 0;
     for n in 1..40_u32 {
-        let plan = kept.block(u64::from(n), vec![stray(n, Severity::High)], T + u64::from(n));
+        let plan = kept.commit_block(u64::from(n), vec![treasury_finding(n, Severity::High)], T + u64::from(n));
         let of_it = |d: &&Delivery| d.destination == "pager" && d.kind == DeliveryKind::Trigger;
         for letter in plan.deliveries.iter().filter(of_it) {
-            let plan = dead_letter(letter, "410 Gone", &kept.live(), &kept.roster, T + u64::from(n));
+            let plan = dead_letter(letter, "410 Gone", &kept.open_state(), &kept.roster, T + u64::from(n));
             let others = |d: &&Delivery| d.destination == "token-pager" && d.kind == DeliveryKind::Trigger;
             pages += plan.deliveries.iter().filter(others).count();
             kept.keep_at(&plan, T + u64::from(n));
@@ -159,7 +168,7 @@ fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
         let about =
             kept.incidents.values().find(|i| i.state == State::Open && i.undelivered.is_none() && i.storm.is_none());
         if let Some(incident) = about.cloned() {
-            kept.keep(&resolve(&incident, "on-call", T + u64::from(n)).unwrap());
+            kept.apply_change_set(&resolve_incident(&incident, "on-call", T + u64::from(n)).unwrap());
         }
     }
     assert!((2..=PAGES_MAX + 1).contains(&pages), "{pages}");
@@ -169,8 +178,8 @@ fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
 #[test]
 fn a_message_past_the_store_goes_to_whoever_is_next_until_nobody_is_left() {
     let mut kept = Kept::new();
-    let page = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
-    let mut incident = kept.only().clone();
+    let page = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T).deliveries[0].clone();
+    let mut incident = kept.only_incident().clone();
     let mut keys = BTreeSet::from([page.key.clone()]);
     let mut refused: Vec<String> = Vec::new();
     for next in ["phone", "sms", "token-pager"] {

@@ -2,7 +2,7 @@
 //! are those that stand.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{acknowledge, resolve};
+use crate::escalate::{acknowledge_incident, resolve_incident};
 use crate::model::incident::{Body, DeliveryKind, Incident, State};
 use crate::model::record::Line;
 use crate::model::{BlockRef, Judged, JudgedBlock, Severity};
@@ -35,14 +35,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// Returns the activities of transaction `n`: of one watch or two, normal or not, and sometimes worse in one fork than
 /// in another.
 fn judged(n: u32, fork: u8) -> Vec<Judged> {
-    let first = transfer(n % 4, n, &[0], 1);
+    let first = snt_transfer(n % 4, n, &[0], 1);
     let severity = if n == 5 && fork % 2 == 1 { Severity::Critical } else { Severity::ALL[n as usize % 4] };
     match n % 5 {
-        0 => vec![normal(first)],
+        0 => vec![judged_normal(first)],
         1 => {
-            vec![raise(transfer((n + 1) % 4, n, &[0, 1], 1), "inner", severity), raise(first, "outer", Severity::High)]
+            vec![
+                judged_abnormal(snt_transfer((n + 1) % 4, n, &[0, 1], 1), "inner", severity),
+                judged_abnormal(first, "outer", Severity::High),
+            ]
         }
-        _ => vec![raise(first, "builtin/unvouched", severity)],
+        _ => vec![judged_abnormal(first, "builtin/unvouched", severity)],
     }
 }
 
@@ -50,7 +53,7 @@ fn judged(n: u32, fork: u8) -> Vec<Judged> {
 fn scan(chain: &[JudgedBlock]) -> BTreeMap<String, BlockRef> {
     let ids = chain.iter().flat_map(|block| block.judged.iter().map(move |judged| (block, judged)));
     ids.filter_map(|(block, judged)| {
-        let id = judged.finding_id(block.chain, address(judged.activity.watch.0))?;
+        let id = judged.finding_id(block.chain, numbered_address(judged.activity.watch.0))?;
         Some((id.to_string(), block.at))
     })
     .collect()
@@ -71,27 +74,28 @@ fn check(events: Vec<Event>) {
                 let fresh = blocks.into_iter().map(|txs| {
                     // A chain contains a transaction only once.
                     let on_chain: BTreeSet<_> = chain.iter().flat_map(|b| &b.judged).map(|j| j.activity.tx).collect();
-                    let txs: BTreeSet<u32> = txs.into_iter().filter(|n| !on_chain.contains(&tx(*n))).collect();
-                    let parent = chain.last().map_or(at(0, 0), |block| block.at);
+                    let txs: BTreeSet<u32> =
+                        txs.into_iter().filter(|n| !on_chain.contains(&numbered_tx_hash(*n))).collect();
+                    let parent = chain.last().map_or(block_ref(0, 0), |block| block.at);
                     let judged = txs.into_iter().flat_map(|n| judged(n, fork)).collect();
-                    chain.push(block(at(parent.number + 1, fork + 1), parent, judged));
+                    chain.push(judged_block(block_ref(parent.number + 1, fork + 1), parent, judged));
                     chain[chain.len() - 1].clone()
                 });
                 let fresh: Vec<JudgedBlock> = fresh.collect();
-                kept.step(&gone, &fresh, now)
+                kept.commit_step(&gone, &fresh, now)
             }
             Event::Tick(ms) => {
                 now += ms;
-                kept.tick(now)
+                kept.advance_timers(now)
             }
             Event::Acknowledge(which) | Event::Resolve(which) => {
                 let Some(incident) = kept.incidents.values().nth(which).cloned() else { continue };
                 let answer = match event {
-                    Event::Resolve(_) => resolve(&incident, "somebody", now),
-                    _ => acknowledge(&incident, "somebody", now),
+                    Event::Resolve(_) => resolve_incident(&incident, "somebody", now),
+                    _ => acknowledge_incident(&incident, "somebody", now),
                 };
                 let Ok(plan) = answer else { continue };
-                kept.keep(&plan);
+                kept.apply_change_set(&plan);
                 plan
             }
         };

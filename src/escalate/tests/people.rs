@@ -1,36 +1,36 @@
 //! Time and answers.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{ResponseError, acknowledge, false_alarm, resolve};
+use crate::escalate::{ResponseError, acknowledge_incident, false_alarm, resolve_incident};
 use crate::model::incident::{Body, State};
 use crate::model::page::Page;
 use crate::model::{Judged, Severity};
 
 fn paged() -> Kept {
     let mut kept = Kept::new();
-    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
     kept
 }
 
 #[test]
 fn each_step_is_told_when_its_time_comes_and_the_last_repeats_for_ever() {
     let mut kept = paged();
-    assert_eq!(told(&kept.tick(T + 299_999)), "");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 299_999)), "");
     // The pager is in the second step too, and was notified already.
-    assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
-    assert_eq!(told(&kept.tick(T + 300_000)), "");
-    assert_eq!(told(&kept.tick(T + 900_000)), "trigger sms");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 300_000)), "trigger phone");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 300_000)), "");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 900_000)), "trigger sms");
     for round in 1..=100 {
-        assert_eq!(told(&kept.tick(T + 900_000 + round * 900_000)), "trigger sms");
+        assert_eq!(notified_recipients(&kept.advance_timers(T + 900_000 + round * 900_000)), "trigger sms");
     }
-    assert_eq!(kept.only().cycle, 0);
+    assert_eq!(kept.only_incident().cycle, 0);
 }
 
 #[test]
 fn after_a_pause_one_step_is_told_and_gets_its_time() {
     let mut kept = paged();
-    assert_eq!(told(&kept.tick(T + 86_400_000)), "trigger phone");
-    assert_eq!(kept.only().next_escalation, Some(T + 86_400_000 + 600_000));
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 86_400_000)), "trigger phone");
+    assert_eq!(kept.only_incident().next_escalation, Some(T + 86_400_000 + 600_000));
 }
 
 #[test]
@@ -38,21 +38,21 @@ fn a_step_of_people_who_were_told_already_is_passed_over() {
     let mut kept = Kept::new();
     let path = kept.roster.paths.get_mut("treasury").unwrap();
     path.steps[1].to = vec!["pager".into()];
-    kept.block(1, vec![stray(1, Severity::High)], T);
-    assert_eq!(told(&kept.tick(T + 300_000)), "trigger sms");
-    assert_eq!(kept.only().step, 2);
+    kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 300_000)), "trigger sms");
+    assert_eq!(kept.only_incident().step, 2);
 }
 
 #[test]
 fn an_acknowledgement_stops_the_escalation_and_tells_whoever_was_told() {
     let mut kept = paged();
-    kept.tick(T + 300_000);
-    let plan = kept.answer(|incident| acknowledge(incident, "security-primary", T + 310_000));
-    assert_eq!(told(&plan), "acknowledge pager, acknowledge phone");
-    assert_eq!((kept.only().state, kept.only().next_escalation), (State::Acknowledged, None));
-    assert_eq!(told(&kept.tick(T + 900_000)), "");
+    kept.advance_timers(T + 300_000);
+    let plan = kept.respond_with(|incident| acknowledge_incident(incident, "security-primary", T + 310_000));
+    assert_eq!(notified_recipients(&plan), "acknowledge pager, acknowledge phone");
+    assert_eq!((kept.only_incident().state, kept.only_incident().next_escalation), (State::Acknowledged, None));
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 900_000)), "");
     assert_eq!(
-        acknowledge(kept.only(), "security-secondary", T),
+        acknowledge_incident(kept.only_incident(), "security-secondary", T),
         Err(ResponseError::Acknowledged("security-primary".to_owned()))
     );
 }
@@ -60,37 +60,37 @@ fn an_acknowledgement_stops_the_escalation_and_tells_whoever_was_told() {
 #[test]
 fn an_acknowledgement_expires_and_paging_begins_anew() {
     let mut kept = paged();
-    kept.tick(T + 300_000);
-    kept.answer(|incident| acknowledge(incident, "security-primary", T));
-    assert_eq!(told(&kept.tick(T + 1_800_000)), "trigger pager");
-    let incident = kept.only();
+    kept.advance_timers(T + 300_000);
+    kept.respond_with(|incident| acknowledge_incident(incident, "security-primary", T));
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 1_800_000)), "trigger pager");
+    let incident = kept.only_incident();
     assert_eq!((incident.state, incident.cycle, incident.step), (State::Open, 1, 0));
     assert_eq!((&incident.acked_by, incident.next_escalation), (&None, Some(T + 2_100_000)));
     // The destinations of the first round are notified again in this one.
-    assert_eq!(told(&kept.tick(T + 2_100_000)), "trigger phone");
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 2_100_000)), "trigger phone");
 }
 
 #[test]
 fn a_resolved_incident_is_over_and_everybody_who_was_told_knows() {
     let mut kept = paged();
-    kept.tick(T + 300_000);
-    let plan = kept.answer(|incident| resolve(incident, "security-primary", T + 1));
-    assert_eq!(told(&plan), "resolve pager, resolve phone");
-    let incident = kept.only();
+    kept.advance_timers(T + 300_000);
+    let plan = kept.respond_with(|incident| resolve_incident(incident, "security-primary", T + 1));
+    assert_eq!(notified_recipients(&plan), "resolve pager, resolve phone");
+    let incident = kept.only_incident();
     assert_eq!((incident.state, incident.closed_by.as_deref()), (State::Resolved, Some("security-primary")));
     assert_eq!(incident.closed_at, Some(T + 1));
-    assert_eq!(told(&kept.tick(T + 86_400_000)), "");
-    assert_eq!(resolve(kept.only(), "x", T), Err(ResponseError::Closed(State::Resolved)));
-    assert_eq!(acknowledge(kept.only(), "x", T), Err(ResponseError::Closed(State::Resolved)));
+    assert_eq!(notified_recipients(&kept.advance_timers(T + 86_400_000)), "");
+    assert_eq!(resolve_incident(kept.only_incident(), "x", T), Err(ResponseError::Closed(State::Resolved)));
+    assert_eq!(acknowledge_incident(kept.only_incident(), "x", T), Err(ResponseError::Closed(State::Resolved)));
 }
 
 #[test]
 fn what_comes_after_a_resolved_incident_opens_a_new_one() {
     let mut kept = paged();
-    kept.answer(|incident| false_alarm(incident, "security-primary", T));
-    assert_eq!(kept.only().state, State::FalseAlarm);
-    let plan = kept.block(2, vec![stray(2, Severity::High)], T);
-    assert_eq!((told(&plan).as_str(), kept.incidents.len()), ("trigger pager", 2));
+    kept.respond_with(|incident| false_alarm(incident, "security-primary", T));
+    assert_eq!(kept.only_incident().state, State::FalseAlarm);
+    let plan = kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T);
+    assert_eq!((notified_recipients(&plan).as_str(), kept.incidents.len()), ("trigger pager", 2));
 }
 
 /// The page that a plan sends to `destination`.
@@ -104,15 +104,15 @@ fn sent<'a>(plan: &'a crate::model::incident::ChangeSet, destination: &str) -> &
 
 /// A payment of so many SNT in transaction `n`.
 fn pays(n: u32, amount: u64, severity: Severity) -> Judged {
-    let mut payment = transfer(TREASURY, n, &[0], amount);
-    payment.origin = address(500 + n);
-    raise(payment, "builtin/unvouched", severity)
+    let mut payment = snt_transfer(TREASURY, n, &[0], amount);
+    payment.origin = numbered_address(500 + n);
+    judged_abnormal(payment, "builtin/unvouched", severity)
 }
 
 #[test]
 fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behind_it() {
     let mut kept = Kept::new();
-    kept.block(1, vec![pays(1, 60_000, Severity::Critical)], T);
+    kept.commit_block(1, vec![pays(1, 60_000, Severity::Critical)], T);
     let cases = [
         (pays(2, 7, Severity::Warning), "update pager", "sent 7 SNT", true),
         (pays(3, 8, Severity::High), "trigger pager", "sent 8 SNT", true),
@@ -127,8 +127,8 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
             crate::model::Verdict::Abnormal(abnormal) => abnormal.severity,
             crate::model::Verdict::Normal { .. } => unreachable!(),
         };
-        let plan = kept.block(n, vec![judged], T + n * 1000);
-        assert_eq!(told(&plan), expected);
+        let plan = kept.commit_block(n, vec![judged], T + n * 1000);
+        assert_eq!(notified_recipients(&plan), expected);
         let page = sent(&plan, "pager");
         assert!(page.headline.contains(headline), "{}", page.headline);
         assert_eq!(
@@ -141,28 +141,32 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
         assert_eq!(page.change, None, "nothing else is new");
     }
     // The incident itself stays about the loudest finding for the next recipients.
-    let plan = kept.tick(T + 305_000);
-    assert_eq!(told(&plan), "trigger phone");
-    assert_eq!(sent(&plan, "phone").evidence[0].tx, tx(5), "the loudest and newest");
+    let plan = kept.advance_timers(T + 305_000);
+    assert_eq!(notified_recipients(&plan), "trigger phone");
+    assert_eq!(sent(&plan, "phone").evidence[0].tx, numbered_tx_hash(5), "the loudest and newest");
     assert_eq!(sent(&plan, "phone").loudest, None);
 }
 
 #[test]
 fn what_is_new_leads_even_where_the_page_is_full_of_what_is_louder() {
     let mut kept = Kept::new();
-    kept.block(1, (1..30).map(|n| pays(n, 60_000, Severity::Critical)).collect(), T);
-    let plan = kept.block(2, vec![pays(40, 7, Severity::Warning)], T + 1000);
+    kept.commit_block(1, (1..30).map(|n| pays(n, 60_000, Severity::Critical)).collect(), T);
+    let plan = kept.commit_block(2, vec![pays(40, 7, Severity::Warning)], T + 1000);
     let page = sent(&plan, "pager");
     assert!(page.headline.contains("sent 7 SNT"), "{}", page.headline);
-    assert_eq!((page.evidence[0].tx, page.evidence.len(), page.more), (tx(40), 10, 20));
+    assert_eq!((page.evidence[0].tx, page.evidence.len(), page.more), (numbered_tx_hash(40), 10, 20));
 }
 
 #[test]
 fn of_several_that_are_new_the_one_that_no_page_showed_leads() {
     let mut kept = Kept::new();
-    kept.block(1, vec![stray(1, Severity::High)], T);
-    let plan = kept.block(2, vec![stray(2, Severity::High), pays(3, 5, Severity::High), stray(4, Severity::High)], T);
-    assert_eq!(told(&plan), "trigger pager");
+    kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
+    let plan = kept.commit_block(
+        2,
+        vec![treasury_finding(2, Severity::High), pays(3, 5, Severity::High), treasury_finding(4, Severity::High)],
+        T,
+    );
+    assert_eq!(notified_recipients(&plan), "trigger pager");
     let page = sent(&plan, "pager");
     assert!(page.headline.contains("sent 5 SNT"), "{}", page.headline);
     assert_eq!(page.change.as_deref(), Some("2 more findings"));

@@ -1,7 +1,7 @@
 //! Wording of headlines.
 
+use crate::escalate::activity_headline;
 use crate::escalate::fixtures::*;
-use crate::escalate::headline;
 use crate::model::activity::{Fate, Operation, Role};
 use crate::model::record::Line;
 use crate::model::value::Value;
@@ -9,22 +9,22 @@ use crate::model::{Activity, ActivityKind, Decoding, Position, Severity, Wrapper
 use alloy_primitives::{Address, B256, U256};
 
 fn say(activity: &Activity) -> String {
-    let roster = roster();
-    headline(activity, &roster.watches[activity.watch.index()], &roster)
+    let roster = sample_routing();
+    activity_headline(activity, &roster.watches[activity.watch.index()], &roster)
 }
 
 /// Returns a call by the treasury of `signature` at watch or address `to`.
 fn act(to: u32, signature: &str, args: Vec<(&str, Value)>) -> Activity {
-    let mut activity = transfer(TREASURY, 1, &[0], 0);
-    activity.to = Some(address(to));
+    let mut activity = snt_transfer(TREASURY, 1, &[0], 0);
+    activity.to = Some(numbered_address(to));
     activity.deed.name = signature.split('(').next().unwrap().into();
     activity.deed.signature = signature.into();
-    activity.deed.args = args.into_iter().map(|(name, value)| arg(name, value)).collect();
+    activity.deed.args = args.into_iter().map(|(name, value)| untyped_argument(name, value)).collect();
     activity
 }
 
 fn someone(n: u32) -> Value {
-    Value::Address(address(n))
+    Value::Address(numbered_address(n))
 }
 
 fn number(n: u64) -> Value {
@@ -37,7 +37,7 @@ fn a_headline_says_who_did_what_to_whom_with_units_and_names() {
     let mut payment = act(99, "ether", vec![]);
     (payment.value, payment.deed.decoding) = (U256::from(250_000_000_000_000_000u64), Decoding::Ether);
     let cases = [
-        (transfer(TREASURY, 1, &[0], 60_000), "Treasury Safe sent 60,000 SNT to Grantee: docs"),
+        (snt_transfer(TREASURY, 1, &[0], 60_000), "Treasury Safe sent 60,000 SNT to Grantee: docs"),
         (payment, "Treasury Safe sent 0.25 ETH to Grantee: docs"),
         (
             act(77, "transfer(address,uint256)", vec![("to", someone(99)), ("value", number(1_000_000))]),
@@ -75,7 +75,7 @@ fn a_headline_says_who_did_what_to_whom_with_units_and_names() {
 
 #[test]
 fn a_headline_says_how_far_it_got() {
-    let with = |fate| say(&Activity { fate, ..transfer(TREASURY, 1, &[0], 5) });
+    let with = |fate| say(&Activity { fate, ..snt_transfer(TREASURY, 1, &[0], 5) });
     assert_eq!(with(Fate::Waiting), "Treasury Safe is to send 5 SNT to Grantee: docs (proposed)");
     assert_eq!(with(Fate::Reverted), "Treasury Safe tried to send 5 SNT to Grantee: docs (reverted)");
     assert_eq!(
@@ -86,9 +86,9 @@ fn a_headline_says_how_far_it_got() {
 
 #[test]
 fn a_delegatecall_is_told_as_foreign_code_and_not_by_the_name_of_its_function() {
-    let mut activity = transfer(TREASURY, 1, &[0], 0);
+    let mut activity = snt_transfer(TREASURY, 1, &[0], 0);
     activity.operation = Operation::Delegatecall;
-    activity.to = Some(address(66));
+    activity.to = Some(numbered_address(66));
     assert_eq!(
         say(&activity),
         "Treasury Safe ran foreign code as itself: transfer(to: Grantee: docs, amount: 0) of 0x0000…a042, by delegatecall"
@@ -108,10 +108,11 @@ fn what_cannot_be_read_is_said_to_be_unknown() {
 #[test]
 fn a_call_is_told_from_the_caller_and_an_event_from_the_emitter() {
     let mut call = act(TREASURY, "approveHash(bytes32)", vec![("hash", Value::FixedBytes(B256::ZERO, 32))]);
-    (call.kind, call.from) = (ActivityKind::Call, address(50));
+    (call.kind, call.from) = (ActivityKind::Call, numbered_address(50));
     assert!(say(&call).starts_with("0x0000…a032 approved the transaction hash 0x0000"), "{}", say(&call));
     let mut event = act(TOKEN, "Transfer(address,address,uint256)", vec![("_amount", number(7))]);
-    (event.kind, event.from, event.watch) = (ActivityKind::Event, address(TOKEN), crate::model::WatchId(TOKEN));
+    (event.kind, event.from, event.watch) =
+        (ActivityKind::Event, numbered_address(TOKEN), crate::model::WatchId(TOKEN));
     event.position = Position::Log(1);
     assert_eq!(say(&event), "SNT logged Transfer(_amount: 0.000000000000000007 SNT)");
     let mut envelope = act(CHILD, "execTransaction(address,uint256)", vec![]);
@@ -124,16 +125,25 @@ fn a_move_is_told_from_the_side_of_the_watch() {
     let moved = |name: &str, from: Address, to: Address| {
         let mut activity = act(TOKEN, name, vec![]);
         (activity.kind, activity.position) = (ActivityKind::Move, Position::Log(3));
-        activity.deed.args = [Value::Address(address(TOKEN)), Value::Address(from), Value::Address(to)]
+        activity.deed.args = [Value::Address(numbered_address(TOKEN)), Value::Address(from), Value::Address(to)]
             .into_iter()
             .chain([Value::Uint(U256::from(5) * U256::from(10).pow(U256::from(18)))])
-            .map(|value| arg("", value))
+            .map(|value| untyped_argument("", value))
             .collect();
         say(&activity)
     };
-    assert_eq!(moved("transfer", address(99), address(TREASURY)), "Treasury Safe received 5 SNT from Grantee: docs");
-    assert_eq!(moved("transfer", address(TREASURY), address(99)), "5 SNT left Treasury Safe for Grantee: docs");
-    assert_eq!(moved("approval", address(TREASURY), address(99)), "Treasury Safe allowed Grantee: docs to spend 5 SNT");
+    assert_eq!(
+        moved("transfer", numbered_address(99), numbered_address(TREASURY)),
+        "Treasury Safe received 5 SNT from Grantee: docs"
+    );
+    assert_eq!(
+        moved("transfer", numbered_address(TREASURY), numbered_address(99)),
+        "5 SNT left Treasury Safe for Grantee: docs"
+    );
+    assert_eq!(
+        moved("approval", numbered_address(TREASURY), numbered_address(99)),
+        "Treasury Safe allowed Grantee: docs to spend 5 SNT"
+    );
 }
 
 #[test]
@@ -152,11 +162,11 @@ fn text_from_the_chain_cannot_move_the_cursor_or_fill_the_page() {
 #[test]
 fn a_verdict_line_holds_what_was_judged() {
     let mut kept = Kept::new();
-    let mut activity = transfer(TREASURY, 1, &[0, 2], 60_000);
-    activity.signers = Some(vec![address(51)]);
-    activity.via = vec![Wrapper { at: address(TREASURY), function: "execTransaction".into() }];
-    let other = normal(transfer(TREASURY, 2, &[0], 1));
-    let plan = kept.block(7, vec![raise(activity, "builtin/unvouched", Severity::High), other], T);
+    let mut activity = snt_transfer(TREASURY, 1, &[0, 2], 60_000);
+    activity.signers = Some(vec![numbered_address(51)]);
+    activity.via = vec![Wrapper { at: numbered_address(TREASURY), function: "execTransaction".into() }];
+    let other = judged_normal(snt_transfer(TREASURY, 2, &[0], 1));
+    let plan = kept.commit_block(7, vec![judged_abnormal(activity, "builtin/unvouched", Severity::High), other], T);
     let Line::Verdict(line) = &plan.lines[1] else { panic!("a verdict for each") };
     assert_eq!((line.revision, line.verdict.as_str(), line.by.as_str()), (1, "normal", "friday-grants"));
     let Line::Verdict(line) = &plan.lines[0] else { panic!("a verdict first") };
@@ -167,11 +177,11 @@ fn a_verdict_line_holds_what_was_judged() {
         "stage": "included", "fate": "executed", "verdict": "abnormal", "by": "builtin/unvouched", "severity": "high",
         "revision": 1, "value": "0", "value_human": "0 ETH", "via": ["execTransaction at Treasury Safe"],
         "operation": "call", "sources": 2, "verified": true,
-        "args": {"to": address(99).to_checksum(None), "amount": "60000000000000000000000"},
+        "args": {"to": numbered_address(99).to_checksum(None), "amount": "60000000000000000000000"},
         "args_human": {"amount": "60,000 SNT"},
-        "signers": [address(51).to_checksum(None)],
+        "signers": [numbered_address(51).to_checksum(None)],
         "finding_id": kept.findings.keys().next().unwrap().as_str(),
-        "incident_id": kept.only().id.as_str(),
+        "incident_id": kept.only_incident().id.as_str(),
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&json[key], value, "{key}");
@@ -180,21 +190,28 @@ fn a_verdict_line_holds_what_was_judged() {
 
 #[test]
 fn owners_of_a_registry_are_named_as_such_wherever_an_address_is_shown() {
-    let mut roster = roster();
-    let (chain, owner) = (crate::model::ChainId(1), address(51));
+    let mut roster = sample_routing();
+    let (chain, owner) = (crate::model::ChainId(1), numbered_address(51));
     for label in ["Treasury Safe", "Treasury Safe", "Child Safe"] {
         roster.names.insert_owner(chain, owner, &label.into());
     }
-    roster.names.insert_owner(chain, address(99), &"Treasury Safe".into());
-    assert_eq!(roster.names.show(chain, owner), "owner 0x0000…a033 of Treasury Safe and Child Safe");
+    roster.names.insert_owner(chain, numbered_address(99), &"Treasury Safe".into());
+    assert_eq!(roster.names.display_name(chain, owner), "owner 0x0000…a033 of Treasury Safe and Child Safe");
     assert_eq!(roster.names.party(chain, owner).name.as_deref(), Some("owner of Treasury Safe and Child Safe"));
-    assert_eq!(roster.names.show(chain, address(99)), "Grantee: docs", "a name says who it is");
-    assert_eq!(roster.names.party(chain, address(99)).name.as_deref(), Some("Grantee: docs, owner of Treasury Safe"));
+    assert_eq!(roster.names.display_name(chain, numbered_address(99)), "Grantee: docs", "a name says who it is");
+    assert_eq!(
+        roster.names.party(chain, numbered_address(99)).name.as_deref(),
+        Some("Grantee: docs, owner of Treasury Safe")
+    );
     for label in ["A", "B"] {
         roster.names.insert_owner(chain, owner, &label.into());
     }
-    assert_eq!(roster.names.show(chain, owner), "owner 0x0000…a033 of Treasury Safe, Child Safe and 2 more");
-    assert_eq!(roster.names.show(crate::model::ChainId(10), owner), "0x0000…a033", "on another chain it is nobody's");
+    assert_eq!(roster.names.display_name(chain, owner), "owner 0x0000…a033 of Treasury Safe, Child Safe and 2 more");
+    assert_eq!(
+        roster.names.display_name(crate::model::ChainId(10), owner),
+        "0x0000…a033",
+        "on another chain it is nobody's"
+    );
 }
 
 #[test]
@@ -204,21 +221,26 @@ fn evidence_lists_every_counterparty_in_full_and_says_whom_it_only_looks_like() 
     let (payee, twin) =
         (literal!("7099797051812dC3A010C7D01b50e0d17dC779c8"), literal!("709fffffffffffffffffffffffffffffffff79c8"));
     kept.roster.names.insert(crate::model::ChainId(1), payee, "Payee");
-    let mut act = transfer(TREASURY, 1, &[0], 5);
-    let several = Value::Array(vec![Value::Address(twin), Value::Address(address(50)), someone(99), someone(99)]);
-    act.deed.args = vec![arg("to", several), arg("from", Value::Address(address(TREASURY)))];
-    kept.block(1, vec![raise(act, "builtin/unvouched", Severity::High)], T);
-    let evidence = &kept.only().page.evidence[0];
+    let mut act = snt_transfer(TREASURY, 1, &[0], 5);
+    let several =
+        Value::Array(vec![Value::Address(twin), Value::Address(numbered_address(50)), someone(99), someone(99)]);
+    act.deed.args =
+        vec![untyped_argument("to", several), untyped_argument("from", Value::Address(numbered_address(TREASURY)))];
+    kept.commit_block(1, vec![judged_abnormal(act, "builtin/unvouched", Severity::High)], T);
+    let evidence = &kept.only_incident().page.evidence[0];
     let parties: Vec<(Address, Option<&str>)> =
         evidence.parties.iter().map(|party| (party.address, party.name.as_deref())).collect();
     // The list omits the watch itself and the sender, which has a line of its own.
-    assert_eq!(parties, [(address(TOKEN), Some("SNT")), (twin, None), (address(99), Some("Grantee: docs"))]);
+    assert_eq!(
+        parties,
+        [(numbered_address(TOKEN), Some("SNT")), (twin, None), (numbered_address(99), Some("Grantee: docs"))]
+    );
     let like = evidence.parties[1].looks_like.as_ref().expect("it looks like the payee");
     assert_eq!((like.address, like.name.as_deref()), (payee, Some("Payee")));
     assert!(evidence.parties[0].looks_like.is_none() && evidence.more_parties == 0 && evidence.own);
-    let mut many = transfer(TREASURY, 2, &[0], 5);
-    many.deed.args = (0..40).map(|n| arg("", someone(400 + n))).collect();
-    kept.block(2, vec![raise(many, "builtin/unvouched", Severity::High)], T);
-    let evidence = &kept.only().page.evidence[0];
+    let mut many = snt_transfer(TREASURY, 2, &[0], 5);
+    many.deed.args = (0..40).map(|n| untyped_argument("", someone(400 + n))).collect();
+    kept.commit_block(2, vec![judged_abnormal(many, "builtin/unvouched", Severity::High)], T);
+    let evidence = &kept.only_incident().page.evidence[0];
     assert_eq!((evidence.parties.len(), evidence.more_parties), (12, 29));
 }

@@ -82,7 +82,7 @@ impl<'de, M: MapAccess<'de>> MapAccess<'de> for Noting<'_, M> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, M::Error> {
         let Some(Key(name)) = self.map.next_key()? else { return Ok(None) };
         if !KNOWN.contains(&&*name) && self.noted.len() < UNKNOWN_MAX {
-            self.pending = Some(printable(&name));
+            self.pending = Some(printable_field_name(&name));
         }
         match name {
             Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
@@ -127,11 +127,11 @@ struct Scalar(Option<Bytes>);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        hex::lenient(from).map(|scalar: Option<hex::Scalar>| Self(scalar.map(|hex::Scalar(bytes)| bytes)))
+        hex::deserialize_lenient(from).map(|scalar: Option<hex::Scalar>| Self(scalar.map(|hex::Scalar(bytes)| bytes)))
     }
 }
 
-fn printable(name: &str) -> String {
+fn printable_field_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '?' };
     name.chars().take(UNKNOWN_NAME_MAX).map(plain).collect()
 }

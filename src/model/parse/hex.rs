@@ -17,7 +17,7 @@ pub(super) fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<B256, D::Error>
 }
 
 /// 20 bytes.
-pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
+pub(super) fn deserialize_address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
     Word::deserialize(from).map(|Word(bytes)| Address::new(bytes))
 }
 
@@ -40,7 +40,7 @@ pub(super) fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option
 }
 
 /// Any number of bytes.
-pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+pub(super) fn deserialize_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
     struct Data;
     impl<'de> Visitor<'de> for Data {
         type Value = Bytes;
@@ -48,7 +48,7 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Erro
             f.write_str("bytes in hex")
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
-            data(text).ok_or_else(|| E::custom("expected bytes in hex"))
+            parse_hex_data(text).ok_or_else(|| E::custom("expected bytes in hex"))
         }
     }
     from.deserialize_str(Data)
@@ -59,15 +59,15 @@ pub(super) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<By
     struct Data(Bytes);
     impl<'de> Deserialize<'de> for Data {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            bytes(from).map(Self)
+            deserialize_bytes(from).map(Self)
         }
     }
     Option::<Data>::deserialize(from).map(|data| data.map(|Data(bytes)| bytes))
 }
 
 /// A number below 2^64.
-pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let wide = quantity(from)?;
+pub(super) fn deserialize_u64<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let wide = deserialize_quantity(from)?;
     u64::try_from(wide).map_err(|_| D::Error::custom("the number does not fit in 64 bits"))
 }
 
@@ -83,14 +83,14 @@ pub(super) fn maybe_quantity<'de, D: Deserializer<'de>>(from: D) -> Result<Optio
 }
 
 /// A number below 2^256.
-pub(super) fn quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
+pub(super) fn deserialize_quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
     // With `or_null` off the visitor never returns `None`, so the zero is never used.
     Ok(from.deserialize_any(Quantity { or_null: false })?.unwrap_or_default())
 }
 
 /// Returns the bytes of a `0x` string; `None` when it is not one. Also used outside of JSON, for the results of calls.
-pub(super) fn data(text: &str) -> Option<Bytes> {
-    let digits = digits(text)?;
+pub(super) fn parse_hex_data(text: &str) -> Option<Bytes> {
+    let digits = strip_hex_prefix(text)?;
     const_hex::decode(digits).ok().map(Bytes::from)
 }
 
@@ -100,13 +100,13 @@ pub(super) trait Readable: Sized {
     fn read(text: &str) -> Option<Self>;
 
     /// Reads a plain number, because some development nodes write quantities this way.
-    fn count(_: u64) -> Option<Self> {
+    fn from_number(_: u64) -> Option<Self> {
         None
     }
 }
 
 /// Reads a field that is used only for hashes: a value that cannot be parsed is treated as absent.
-pub(super) fn lenient<'de, T: Readable, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn deserialize_lenient<'de, T: Readable, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     from.deserialize_any(Lenient(PhantomData))
 }
 
@@ -124,7 +124,7 @@ impl<'de, T: Readable> Visitor<'de> for Lenient<T> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Option<T>, E> {
-        Ok(T::count(number))
+        Ok(T::from_number(number))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Option<T>, E> {
@@ -158,10 +158,10 @@ macro_rules! readable_numbers {
     ($($number:ty),*) => {$(
         impl Readable for $number {
             fn read(text: &str) -> Option<Self> {
-                wide(digits(text)?)?.try_into().ok()
+                parse_quantity_digits(strip_hex_prefix(text)?)?.try_into().ok()
             }
 
-            fn count(number: u64) -> Option<Self> {
+            fn from_number(number: u64) -> Option<Self> {
                 Some(number.into())
             }
         }
@@ -172,10 +172,10 @@ readable_numbers!(u64, u128);
 
 impl Readable for U256 {
     fn read(text: &str) -> Option<Self> {
-        wide(digits(text)?)
+        parse_quantity_digits(strip_hex_prefix(text)?)
     }
 
-    fn count(number: u64) -> Option<Self> {
+    fn from_number(number: u64) -> Option<Self> {
         Some(Self::from(number))
     }
 }
@@ -194,7 +194,7 @@ impl Readable for Address {
 
 impl Readable for Bytes {
     fn read(text: &str) -> Option<Self> {
-        data(text)
+        parse_hex_data(text)
     }
 }
 
@@ -210,17 +210,21 @@ pub(super) struct Scalar(pub(super) Bytes);
 
 impl Readable for Scalar {
     fn read(text: &str) -> Option<Self> {
-        let digits = digits(text).filter(|digits| digits.len() <= 64)?;
-        if digits.len() % 2 == 0 { data(text).map(Self) } else { wide(digits).and_then(Self::number) }
+        let digits = strip_hex_prefix(text).filter(|digits| digits.len() <= 64)?;
+        if digits.len() % 2 == 0 {
+            parse_hex_data(text).map(Self)
+        } else {
+            parse_quantity_digits(digits).and_then(Self::from_quantity)
+        }
     }
 
-    fn count(number: u64) -> Option<Self> {
-        Self::number(U256::from(number))
+    fn from_number(number: u64) -> Option<Self> {
+        Self::from_quantity(U256::from(number))
     }
 }
 
 impl Scalar {
-    fn number(number: U256) -> Option<Self> {
+    fn from_quantity(number: U256) -> Option<Self> {
         Some(Self(number.to_be_bytes_trimmed_vec().into()))
     }
 }
@@ -257,8 +261,10 @@ impl<'de> Visitor<'de> for Quantity {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        let digits = digits(text).ok_or_else(|| E::custom("a quantity begins with 0x"))?;
-        wide(digits).map(Some).ok_or_else(|| E::custom("expected a quantity in hex of at most 256 bits"))
+        let digits = strip_hex_prefix(text).ok_or_else(|| E::custom("a quantity begins with 0x"))?;
+        parse_quantity_digits(digits)
+            .map(Some)
+            .ok_or_else(|| E::custom("expected a quantity in hex of at most 256 bits"))
     }
 }
 
@@ -279,7 +285,7 @@ impl<'de, const N: usize> Deserialize<'de> for Word<N> {
 }
 
 /// Topics of a log: at most four words.
-pub(super) fn topics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<B256>, D::Error> {
+pub(super) fn deserialize_topics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<B256>, D::Error> {
     struct Topics;
     impl<'de> Visitor<'de> for Topics {
         type Value = Vec<B256>;
@@ -306,18 +312,18 @@ fn word<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
 
 fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
-    let digits = digits(text).filter(|digits| digits.len() == 2 * N)?;
+    let digits = strip_hex_prefix(text).filter(|digits| digits.len() == 2 * N)?;
     const_hex::decode_to_slice(digits, &mut out).ok()?;
     Some(out)
 }
 
 /// Returns the part after `0x`, or after `0X`, which a few nodes write.
-fn digits(text: &str) -> Option<&str> {
+fn strip_hex_prefix(text: &str) -> Option<&str> {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
 }
 
 /// Reads the digits of a quantity, of any length; `0x` alone means zero, as some nodes write it.
-fn wide(digits: &str) -> Option<U256> {
+fn parse_quantity_digits(digits: &str) -> Option<U256> {
     let digits = digits.trim_start_matches('0').as_bytes();
     if digits.len() <= 16 {
         let mut number = 0u64;

@@ -73,45 +73,45 @@ pub const WHY_MAX: usize = 200;
 /// Checked: as many receipts as transactions, the same hashes in the same order, indices from 0 without a gap, every
 /// receipt's block hash, logs numbered from 0 without a gap, no log marked as removed, at most four topics. Not
 /// checked: that any of the data is true.
-pub fn block(block: &str, receipts: &str) -> Result<Block, ParseError> {
-    join(json("block", block)?, json("receipts", receipts)?)
+pub fn parse_block(block: &str, receipts: &str) -> Result<Block, ParseError> {
+    join_receipts(parse_json("block", block)?, parse_json("receipts", receipts)?)
 }
 
 /// Parses like [`block`], and keeps all fields that the block's hashes cover, so that it can be verified.
-pub fn sealed(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
-    seal(json("block", block)?, json("receipts", receipts)?)
+pub fn parse_sealed_block(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
+    seal_block(parse_json("block", block)?, parse_json("receipts", receipts)?)
 }
 
 /// Joins receipts to their transactions; see [`block`] for the checks.
-pub fn join(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
-    block.with(receipts, &mut Lapses::Strict)
+pub fn join_receipts(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
+    block.into_block(receipts, &mut Lapses::Strict)
 }
 
 /// Joins like [`join`], and keeps all fields that the block's hashes cover. A field that a node leaves out or writes in
 /// a non-standard form is accepted where the hashes compensate for it, and recorded: see [`Sealed::lapse`].
-pub fn seal(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
+pub fn seal_block(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
     let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
-    receipts.reorder(block.tx_hashes());
+    receipts.reorder_by_transactions(block.tx_hashes());
     let receipts_seal = receipts.take_seals();
     let mut lapses = Lapses::Settled(None);
-    let block = block.with(receipts, &mut lapses)?;
+    let block = block.into_block(receipts, &mut lapses)?;
     let lapse = if let Lapses::Settled(first) = lapses { first } else { None };
     Ok(Sealed { block, header, txs, receipts: receipts_seal, withdrawals, lapse })
 }
 
 /// Parses a block, to be joined with its receipts later.
 pub fn read_block(text: &str) -> Result<BlockWire, ParseError> {
-    json("block", text)
+    parse_json("block", text)
 }
 
 /// All receipts of a block, to be joined with it later.
 pub fn read_receipts(text: &str) -> Result<ReceiptsWire, ParseError> {
-    json("receipts", text)
+    parse_json("receipts", text)
 }
 
 /// Reads one receipt of a block, as a list of one.
 pub fn read_receipt(text: &str) -> Result<ReceiptsWire, ParseError> {
-    json("receipt", text).map(ReceiptsWire::of_one)
+    parse_json("receipt", text).map(ReceiptsWire::of_one)
 }
 
 /// Returns a block without its receipts, with all fields that its hash covers: its contents can be verified before the
@@ -123,14 +123,14 @@ pub fn seal_alone(block: &BlockWire) -> Result<Sealed, ParseError> {
 
 /// Reads a block's number, hash, parent and time from a block or a header (`newHeads`, `eth_getBlockBy*`), ignoring its
 /// transactions.
-pub fn header(header: &str) -> Result<Link, ParseError> {
-    let wire: HeaderWire = json("header", header)?;
+pub fn parse_header(header: &str) -> Result<Link, ParseError> {
+    let wire: HeaderWire = parse_json("header", header)?;
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
 }
 
 /// Parses like [`header()`], and keeps all fields that the header's own hash covers.
 pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
-    let wire: Noted<Option<IgnoredAny>> = json("header", header)?;
+    let wire: Noted<Option<IgnoredAny>> = parse_json("header", header)?;
     Ok((wire.link(), wire.header()))
 }
 
@@ -140,20 +140,20 @@ pub fn tx_hashes(block: &str) -> Result<Vec<B256>, ParseError> {
     struct Hashes {
         transactions: Vec<TxHash>,
     }
-    json::<Hashes>("block", block).map(|block| block.transactions.into_iter().map(|TxHash(hash)| hash).collect())
+    parse_json::<Hashes>("block", block).map(|block| block.transactions.into_iter().map(|TxHash(hash)| hash).collect())
 }
 
 /// Returns the hash of an announced pending transaction, from a hash or from the whole transaction.
-pub fn announced(announcement: &str) -> Result<B256, ParseError> {
-    json::<TxHash>("announcement", announcement).map(|TxHash(hash)| hash)
+pub fn parse_announced_hash(announcement: &str) -> Result<B256, ParseError> {
+    parse_json::<TxHash>("announcement", announcement).map(|TxHash(hash)| hash)
 }
 
 /// Returns a transaction that is in no block, with all fields that its hash covers. `None` where the node does not have
 /// it, or where a block includes it.
 ///
 /// Not checked: that any of the data is true.
-pub fn pending(tx: &str) -> Result<Option<(Tx, TxSeal)>, ParseError> {
-    json::<Option<wire::TxWire>>("transaction", tx)?.map_or(Ok(None), wire::TxWire::pending)
+pub fn parse_pending_transaction(tx: &str) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+    parse_json::<Option<wire::TxWire>>("transaction", tx)?.map_or(Ok(None), wire::TxWire::into_pending_tx)
 }
 
 /// Returns the block hash in a receipt.
@@ -164,7 +164,7 @@ pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
         #[serde(deserialize_with = "hex::hash")]
         block_hash: B256,
     }
-    json::<Included>("receipt", receipt).map(|included| included.block_hash)
+    parse_json::<Included>("receipt", receipt).map(|included| included.block_hash)
 }
 
 /// A log as returned by `eth_getLogs`, without its data.
@@ -172,22 +172,22 @@ pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
 #[serde(rename_all = "camelCase")]
 pub struct FoundLog {
     /// Emitter of the log.
-    #[serde(deserialize_with = "hex::address")]
+    #[serde(deserialize_with = "hex::deserialize_address")]
     pub address: alloy_primitives::Address,
     /// Topics, at most four.
-    #[serde(deserialize_with = "hex::topics")]
+    #[serde(deserialize_with = "hex::deserialize_topics")]
     pub topics: Vec<B256>,
     /// Number of its block.
-    #[serde(deserialize_with = "hex::number")]
+    #[serde(deserialize_with = "hex::deserialize_u64")]
     pub block_number: u64,
     /// Index among the logs of that block.
-    #[serde(deserialize_with = "hex::number")]
+    #[serde(deserialize_with = "hex::deserialize_u64")]
     pub log_index: u64,
 }
 
 /// Parses the response to `eth_getLogs`. Not checked: that the logs match the request.
-pub fn logs(answer: &str) -> Result<Vec<FoundLog>, ParseError> {
-    json("logs", answer)
+pub fn parse_logs(answer: &str) -> Result<Vec<FoundLog>, ParseError> {
+    parse_json("logs", answer)
 }
 
 /// Returns the hashes of the transactions that wrote the logs returned by `eth_getLogs`, in their order; consecutive
@@ -200,7 +200,7 @@ pub fn log_transactions(answer: &str) -> Result<Vec<B256>, ParseError> {
         transaction_hash: B256,
     }
     let mut hashes: Vec<B256> =
-        json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| log.transaction_hash).collect();
+        parse_json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| log.transaction_hash).collect();
     hashes.dedup();
     Ok(hashes)
 }
@@ -215,39 +215,41 @@ pub fn log_writers(answer: &str) -> Result<Vec<(alloy_primitives::Address, B256)
         #[serde(deserialize_with = "hex::hash")]
         transaction_hash: B256,
     }
-    Ok(json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| (log.address, log.transaction_hash)).collect())
+    Ok(parse_json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| (log.address, log.transaction_hash)).collect())
 }
 
 /// Reads the sender and the recipient of a transaction from the response to `eth_getTransactionByHash`; `None` if the
 /// node does not have it.
-pub fn parties(tx: &str) -> Result<Option<(alloy_primitives::Address, Option<alloy_primitives::Address>)>, ParseError> {
+pub fn parse_sender_and_recipient(
+    tx: &str,
+) -> Result<Option<(alloy_primitives::Address, Option<alloy_primitives::Address>)>, ParseError> {
     #[derive(Deserialize)]
     struct Parties {
         from: alloy_primitives::Address,
         to: Option<alloy_primitives::Address>,
     }
-    json::<Option<Parties>>("transaction", tx).map(|parties| parties.map(|Parties { from, to }| (from, to)))
+    parse_json::<Option<Parties>>("transaction", tx).map(|parties| parties.map(|Parties { from, to }| (from, to)))
 }
 
 /// A quantity such as `"0x1f"`, below 2^64.
-pub fn number(text: &str) -> Result<u64, ParseError> {
+pub fn parse_number(text: &str) -> Result<u64, ParseError> {
     #[derive(Deserialize)]
-    struct Number(#[serde(deserialize_with = "hex::number")] u64);
-    json("number", text).map(|Number(number)| number)
+    struct Number(#[serde(deserialize_with = "hex::deserialize_u64")] u64);
+    parse_json("number", text).map(|Number(number)| number)
 }
 
 /// A quantity below 2^256.
-pub fn quantity(text: &str) -> Result<U256, ParseError> {
+pub fn parse_quantity(text: &str) -> Result<U256, ParseError> {
     #[derive(Deserialize)]
-    struct Quantity(#[serde(deserialize_with = "hex::quantity")] U256);
-    json("quantity", text).map(|Quantity(quantity)| quantity)
+    struct Quantity(#[serde(deserialize_with = "hex::deserialize_quantity")] U256);
+    parse_json("quantity", text).map(|Quantity(quantity)| quantity)
 }
 
 /// Return data of a call, such as `"0x00ff"`.
 pub fn return_data(text: &str) -> Result<Bytes, ParseError> {
     #[derive(Deserialize)]
-    struct Data(#[serde(deserialize_with = "hex::bytes")] Bytes);
-    json("call answer", text).map(|Data(data)| data)
+    struct Data(#[serde(deserialize_with = "hex::deserialize_bytes")] Bytes);
+    parse_json("call answer", text).map(|Data(data)| data)
 }
 
 /// A list of at most `n` byte strings.
@@ -260,7 +262,7 @@ pub fn byte_strings(text: &str, n: usize) -> Result<Vec<Bytes>, ParseError> {
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Bytes>, A::Error> {
             #[derive(Deserialize)]
-            struct One(#[serde(deserialize_with = "hex::bytes")] Bytes);
+            struct One(#[serde(deserialize_with = "hex::deserialize_bytes")] Bytes);
             let mut all = Vec::new();
             while let Some(One(bytes)) = seq.next_element()? {
                 if all.len() == self.0 {
@@ -271,20 +273,21 @@ pub fn byte_strings(text: &str, n: usize) -> Result<Vec<Bytes>, ParseError> {
             Ok(all)
         }
     }
-    let unreadable = |error: serde_json::Error| ParseError::Json { what: "bytes", why: shortened(error.to_string()) };
+    let unreadable =
+        |error: serde_json::Error| ParseError::Json { what: "bytes", why: truncate_reason(error.to_string()) };
     serde_json::Deserializer::from_str(text).deserialize_seq(Few(n)).map_err(unreadable)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeaderWire {
-    #[serde(deserialize_with = "hex::number")]
+    #[serde(deserialize_with = "hex::deserialize_u64")]
     number: u64,
     #[serde(deserialize_with = "hex::hash")]
     hash: B256,
     #[serde(deserialize_with = "hex::hash")]
     parent_hash: B256,
-    #[serde(deserialize_with = "hex::number")]
+    #[serde(deserialize_with = "hex::deserialize_u64")]
     timestamp: u64,
 }
 
@@ -308,11 +311,11 @@ impl<'de> Deserialize<'de> for TxHash {
     }
 }
 
-fn json<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, ParseError> {
-    serde_json::from_str(text).map_err(|error| ParseError::Json { what, why: shortened(error.to_string()) })
+fn parse_json<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, ParseError> {
+    serde_json::from_str(text).map_err(|error| ParseError::Json { what, why: truncate_reason(error.to_string()) })
 }
 
-fn shortened(mut why: String) -> String {
+fn truncate_reason(mut why: String) -> String {
     let end = (0..=WHY_MAX.min(why.len())).rev().find(|end| why.is_char_boundary(*end)).unwrap_or(0);
     why.truncate(end);
     why

@@ -1,6 +1,6 @@
 //! Response to `eth_getProof`. Source: EIP-1186.
 
-use super::{ParseError, hex, json};
+use super::{ParseError, hex, parse_json};
 use alloy_primitives::{B256, Bytes, U256};
 use serde::Deserialize;
 
@@ -10,10 +10,10 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase")]
 pub struct AccountProof {
     /// Number of transactions sent; for a contract, of contracts created, from 1.
-    #[serde(deserialize_with = "hex::number")]
+    #[serde(deserialize_with = "hex::deserialize_u64")]
     pub nonce: u64,
     /// Balance in wei.
-    #[serde(deserialize_with = "hex::quantity")]
+    #[serde(deserialize_with = "hex::deserialize_quantity")]
     pub balance: U256,
     /// Hash of the code; where there is no code, the hash of no bytes, or zero.
     #[serde(deserialize_with = "hex::hash")]
@@ -33,7 +33,7 @@ pub struct AccountProof {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SlotProof {
     /// Value of the slot.
-    #[serde(deserialize_with = "hex::quantity")]
+    #[serde(deserialize_with = "hex::deserialize_quantity")]
     pub value: U256,
     /// Trie nodes from the storage root down to the slot.
     #[serde(rename = "proof")]
@@ -42,9 +42,9 @@ pub struct SlotProof {
 
 /// An encoded node of a trie.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct TrieNode(#[serde(deserialize_with = "hex::bytes")] pub Bytes);
+pub struct TrieNode(#[serde(deserialize_with = "hex::deserialize_bytes")] pub Bytes);
 
 /// Parses the response to `eth_getProof`. Not checked: that any of the data is true.
 pub fn account_proof(answer: &str) -> Result<AccountProof, ParseError> {
-    json("proof", answer)
+    parse_json("proof", answer)
 }

@@ -52,7 +52,7 @@ fn good() -> Answers {
 fn parsed(spoil: impl FnOnce(&mut Answers)) -> Result<Block, ParseError> {
     let mut answers = good();
     spoil(&mut answers);
-    block(&answers.block.to_string(), &answers.receipts.to_string())
+    parse_block(&answers.block.to_string(), &answers.receipts.to_string())
 }
 
 fn refusal(spoil: impl FnOnce(&mut Answers)) -> String {
@@ -88,7 +88,7 @@ fn an_unknown_transaction_type_and_unknown_fields_do_not_blind_us() {
 fn unknown(spoil: impl FnOnce(&mut Answers)) -> Vec<(String, Option<String>)> {
     let mut answers = good();
     spoil(&mut answers);
-    let sealed = sealed(&answers.block.to_string(), &answers.receipts.to_string()).expect("still a block");
+    let sealed = parse_sealed_block(&answers.block.to_string(), &answers.receipts.to_string()).expect("still a block");
     let shown = |Unknown { name, value }: Unknown| (name, value.map(|value| value.to_string()));
     sealed.header.unknown.into_iter().map(shown).collect()
 }
@@ -125,7 +125,7 @@ fn names_of_unknown_fields_are_few_short_and_printable() {
 #[test]
 fn what_only_the_hashes_cover_may_be_missing_or_garbled_and_is_then_absent() {
     let answers = good();
-    let sealed = sealed(&answers.block.to_string(), &answers.receipts.to_string()).expect("a block");
+    let sealed = parse_sealed_block(&answers.block.to_string(), &answers.receipts.to_string()).expect("a block");
     assert_eq!((sealed.header.state_root, sealed.header.extra_data), (None, Some(Bytes::new())));
     assert_eq!(
         (sealed.txs[0].gas, sealed.txs[0].v, sealed.txs[0].access_list.as_deref()),
@@ -285,12 +285,12 @@ fn any_field_may_be_nonsense_and_nothing_panics() {
             }
             it.block["transactions"][0][field] = value.clone();
             // None of these fields is judged, so none of them makes a block unreadable.
-            let sealed = sealed(&it.block.to_string(), &it.receipts.to_string());
+            let sealed = parse_sealed_block(&it.block.to_string(), &it.receipts.to_string());
             assert!(sealed.is_ok(), "{field}: {value}");
         }
     }
-    assert!(block("nullnull", "[]").is_err());
-    assert!(block("", "").is_err());
+    assert!(parse_block("nullnull", "[]").is_err());
+    assert!(parse_block("", "").is_err());
 }
 
 #[test]
@@ -304,10 +304,10 @@ fn an_error_does_not_repeat_what_a_stranger_wrote_at_length() {
 #[test]
 fn a_header_is_read_from_a_block_with_or_without_its_transactions() {
     let it = good();
-    let link = header(&it.block.to_string()).expect("a header");
+    let link = parse_header(&it.block.to_string()).expect("a header");
     assert_eq!(link, parsed(|_| ()).expect("a block").link());
     let pending = json!({ "number": null, "hash": null, "parentHash": word(1), "timestamp": "0x1" });
-    assert!(header(&pending.to_string()).is_err());
+    assert!(parse_header(&pending.to_string()).is_err());
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn transaction_hashes_are_read_from_either_shape() {
     let whole = tx_hashes(&it.block.to_string()).expect("hashes");
     it.block["transactions"] = json!([word(0x100), word(0x101)]);
     assert_eq!(tx_hashes(&it.block.to_string()), Ok(whole));
-    assert!(block(&it.block.to_string(), &it.receipts.to_string()).is_err(), "hashes alone are no block");
+    assert!(parse_block(&it.block.to_string(), &it.receipts.to_string()).is_err(), "hashes alone are no block");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Trees are parsed one level of nesting at a time and not by recursion, because the sender of a transaction determines
 //! how deep its calls go.
 
-use super::{ParseError, hex, json};
+use super::{ParseError, hex, parse_json};
 use crate::model::block::Log;
 use crate::model::trace::{CallHow, TracedCall, TxTrace};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -28,18 +28,18 @@ const BYTES_MAX: usize = 1 << 30;
 pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
     #[derive(Deserialize)]
     struct Traced<'a> {
-        #[serde(default, rename = "txHash", deserialize_with = "hex::lenient")]
+        #[serde(default, rename = "txHash", deserialize_with = "hex::deserialize_lenient")]
         tx: Option<B256>,
         #[serde(borrow)]
         result: Option<&'a RawValue>,
     }
-    let AtMost::<_, CALLS_MAX>(results) = json::<AtMost<Traced<'_>, CALLS_MAX>>("traces", text)?;
+    let AtMost::<_, CALLS_MAX>(results) = parse_json::<AtMost<Traced<'_>, CALLS_MAX>>("traces", text)?;
     let mut budget = Budget { calls: CALLS_MAX, bytes: BYTES_MAX };
     results
         .into_iter()
         .map(|of| {
-            let root = of.result.ok_or_else(|| wrong("a transaction was not traced"))?;
-            Ok(TxTrace { tx: of.tx, calls: tree(root, &mut budget)?, has_logs: true })
+            let root = of.result.ok_or_else(|| traces_error("a transaction was not traced"))?;
+            Ok(TxTrace { tx: of.tx, calls: parse_call_tree(root, &mut budget)?, has_logs: true })
         })
         .collect()
 }
@@ -49,8 +49,8 @@ pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
 /// # Errors
 /// As [`call_trees`].
 pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
-    let root: &RawValue = json("trace", text)?;
-    let calls = tree(root, &mut Budget { calls: CALLS_MAX, bytes: BYTES_MAX })?;
+    let root: &RawValue = parse_json("trace", text)?;
+    let calls = parse_call_tree(root, &mut Budget { calls: CALLS_MAX, bytes: BYTES_MAX })?;
     Ok(TxTrace { tx: Some(tx), calls, has_logs: true })
 }
 
@@ -59,15 +59,15 @@ pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
 /// # Errors
 /// When it is anything else, is of another block, or a call stands before the one that made it.
 pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> {
-    let AtMost::<_, CALLS_MAX>(list) = json::<AtMost<&RawValue, CALLS_MAX>>("traces", text)?;
+    let AtMost::<_, CALLS_MAX>(list) = parse_json::<AtMost<&RawValue, CALLS_MAX>>("traces", text)?;
     let mut txs: Vec<TxTrace> = Vec::new();
     // Index of the call at each level of the most recent path.
     let mut way: Vec<u32> = Vec::new();
     for raw in list {
         // Calls are parsed one at a time: a parsed call takes several times the memory of its text.
-        let flat: Flat<'_> = json("trace", raw.get())?;
+        let flat: Flat<'_> = parse_json("trace", raw.get())?;
         if flat.block_hash != block {
-            return Err(wrong("the traces are of another block"));
+            return Err(traces_error("the traces are of another block"));
         }
         let Some(tx) = flat.transaction_hash else { continue };
         let depth = flat.trace_address.len();
@@ -76,15 +76,15 @@ pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> 
             way.clear();
         }
         let Some(trace) = txs.last_mut().filter(|trace| trace.tx == Some(tx)) else {
-            return Err(wrong("a call stands before the transaction's own"));
+            return Err(traces_error("a call stands before the transaction's own"));
         };
         if depth > way.len() {
-            return Err(wrong("a call stands before the one that made it"));
+            return Err(traces_error("a call stands before the one that made it"));
         }
         way.truncate(depth);
         let parent = way.last().copied();
         way.push(index(trace.calls.len()));
-        trace.calls.push(flat.call(parent)?);
+        trace.calls.push(flat.into_traced_call(parent)?);
     }
     Ok(txs)
 }
@@ -95,17 +95,18 @@ struct Budget {
     bytes: usize,
 }
 
-fn tree(root: &RawValue, budget: &mut Budget) -> Result<Vec<TracedCall>, ParseError> {
+fn parse_call_tree(root: &RawValue, budget: &mut Budget) -> Result<Vec<TracedCall>, ParseError> {
     let mut calls = Vec::new();
     let mut open = vec![(None, root)];
     while let Some((parent, raw)) = open.pop() {
-        budget.calls = budget.calls.checked_sub(1).ok_or_else(|| wrong("more calls than are followed in one block"))?;
+        budget.calls =
+            budget.calls.checked_sub(1).ok_or_else(|| traces_error("more calls than are followed in one block"))?;
         let left = budget.bytes.checked_sub(raw.get().len());
-        budget.bytes = left.ok_or_else(|| wrong("calls too deep for what they carry"))?;
-        let node: Node<'_> = json("trace", raw.get())?;
+        budget.bytes = left.ok_or_else(|| traces_error("calls too deep for what they carry"))?;
+        let node: Node<'_> = parse_json("trace", raw.get())?;
         let me = index(calls.len());
         open.extend(node.calls.iter().flat_map(|calls| &calls.0).rev().map(|inner| (Some(me), *inner)));
-        calls.push(node.call(parent)?);
+        calls.push(node.into_traced_call(parent)?);
     }
     Ok(calls)
 }
@@ -114,7 +115,7 @@ fn index(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn wrong(why: &str) -> ParseError {
+fn traces_error(why: &str) -> ParseError {
     ParseError::Json { what: "traces", why: why.to_owned() }
 }
 
@@ -153,7 +154,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, 
 struct Node<'a> {
     #[serde(rename = "type")]
     kind: Kind,
-    #[serde(deserialize_with = "hex::address")]
+    #[serde(deserialize_with = "hex::deserialize_address")]
     from: Address,
     #[serde(default, deserialize_with = "hex::maybe_address")]
     to: Option<Address>,
@@ -171,9 +172,9 @@ struct Node<'a> {
 
 #[derive(Deserialize)]
 struct NodeLog {
-    #[serde(deserialize_with = "hex::address")]
+    #[serde(deserialize_with = "hex::deserialize_address")]
     address: Address,
-    #[serde(deserialize_with = "hex::topics")]
+    #[serde(deserialize_with = "hex::deserialize_topics")]
     topics: Vec<B256>,
     #[serde(default, deserialize_with = "hex::some_bytes")]
     data: Option<Bytes>,
@@ -204,7 +205,7 @@ impl<'de> Deserialize<'de> for Kind {
 }
 
 impl Kind {
-    fn how(self) -> CallHow {
+    fn call_how(self) -> CallHow {
         match self {
             Self::Call => CallHow::Call,
             Self::Delegatecall => CallHow::Delegatecall,
@@ -216,10 +217,10 @@ impl Kind {
 }
 
 impl Node<'_> {
-    fn call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
-        let how = self.kind.how();
+    fn into_traced_call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
+        let how = self.kind.call_how();
         if self.to.is_none() && how != CallHow::Create {
-            return Err(wrong("a call has no target"));
+            return Err(traces_error("a call has no target"));
         }
         let carries = matches!(how, CallHow::Call | CallHow::Create | CallHow::SelfDestruct);
         let logs = self.logs.into_iter().flat_map(|logs| logs.0).zip(0..);
@@ -293,24 +294,30 @@ struct Made {
 }
 
 impl Flat<'_> {
-    fn call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
+    fn into_traced_call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
         let Action { call_type, from, to, value, input, init, address, refund_address, balance } = self.action;
         let (how, from, to, value, input) = match &*self.kind {
             "call" => {
-                let how = call_type.unwrap_or(Kind::Call).how();
+                let how = call_type.unwrap_or(Kind::Call).call_how();
                 let carries = how == CallHow::Call;
-                (how, from, Some(to.ok_or_else(|| wrong("a call has no target"))?), value.filter(|_| carries), input)
+                (
+                    how,
+                    from,
+                    Some(to.ok_or_else(|| traces_error("a call has no target"))?),
+                    value.filter(|_| carries),
+                    input,
+                )
             }
             "create" => (CallHow::Create, from, self.result.and_then(|made| made.address), value, init),
             "suicide" | "selfdestruct" => {
                 (CallHow::SelfDestruct, address.or(from), refund_address.or(to), balance, None)
             }
-            _ => return Err(wrong("a call of a kind that nobody knows")),
+            _ => return Err(traces_error("a call of a kind that nobody knows")),
         };
         Ok(TracedCall {
             parent,
             how,
-            from: from.ok_or_else(|| wrong("a call comes from nobody"))?,
+            from: from.ok_or_else(|| traces_error("a call comes from nobody"))?,
             to,
             value: value.unwrap_or_default(),
             input: input.unwrap_or_default(),

@@ -50,30 +50,30 @@ impl Hall {
 
     fn say(&mut self, voice: EndpointId, head: Link) {
         self.now += Duration::from_secs(1);
-        self.council.said(voice, head, &mut self.follower, self.now);
+        self.council.record_head(voice, head, &mut self.follower, self.now);
         loop {
-            while let Some(step) = self.follower.step() {
+            while let Some(step) = self.follower.next_step() {
                 self.council.take_back(&step.retract);
             }
-            let walks = self.council.wants(&self.follower).into_iter().map(|(_, hash)| Want::Header(hash));
+            let walks = self.council.missing_headers(&self.follower).into_iter().map(|(_, hash)| Want::Header(hash));
             let wants: Vec<Want> =
-                self.follower.wants().into_iter().chain(walks).filter(|w| *w != Want::Latest).collect();
+                self.follower.wanted_fetches().into_iter().chain(walks).filter(|w| *w != Want::Latest).collect();
             if wants.is_empty() {
                 break;
             }
             for want in wants {
                 match want {
-                    Want::Header(hash) => self.follower.header(self.find(hash)),
-                    Want::Block(hash) => self.follower.block(self.find(hash)),
+                    Want::Header(hash) => self.follower.add_header(self.find(hash)),
+                    Want::Block(hash) => self.follower.add_block(self.find(hash)),
                     Want::Latest | Want::Numbered(_) => unreachable!("no gap is that wide"),
                 }
             }
         }
-        self.council.review(&self.follower, self.now);
+        self.council.review_endpoints(&self.follower, self.now);
     }
 
     fn dissenters(&self) -> Vec<EndpointId> {
-        self.council.dissents().map(|dissent| dissent.voice).collect()
+        self.council.dissenting_endpoints().map(|dissent| dissent.voice).collect()
     }
 }
 
@@ -101,7 +101,7 @@ fn one_voice_that_does_not_lead_takes_no_block_back() {
     }
     assert_eq!(hall.tip(), ours);
     assert_eq!(hall.dissenters(), [1]);
-    let dissent = hall.council.dissents().next().expect("it dissents");
+    let dissent = hall.council.dissenting_endpoints().next().expect("it dissents");
     assert_eq!((dissent.ours, dissent.theirs), (Some(hall.made[4].at), theirs.at));
 }
 
@@ -130,7 +130,7 @@ fn a_lead_that_is_alone_among_three_is_not_followed_and_loses_the_lead() {
         hall.say(0, theirs);
     }
     assert_eq!(hall.tip(), ours);
-    let elected = |hall: &Hall, fit: [bool; 3]| hall.council.elect(&hall.follower, hall.now, |voice| fit[voice]);
+    let elected = |hall: &Hall, fit: [bool; 3]| hall.council.elect_leader(&hall.follower, hall.now, |voice| fit[voice]);
     assert_eq!(elected(&hall, [true; 3]), 1);
     assert_eq!(elected(&hall, [true, false, true]), 2);
     assert_eq!(elected(&hall, [true, false, false]), 0, "nobody who could lead instead");
@@ -164,7 +164,7 @@ fn a_voice_that_lags_neither_supports_nor_dissents() {
     let ours = hall.tip();
     hall.say(1, hall.made[2]);
     hall.say(2, hall.made[2]);
-    assert_eq!(hall.council.lags(hall.now), [Some(0), Some(7), Some(7)]);
+    assert_eq!(hall.council.endpoint_lags(hall.now), [Some(0), Some(7), Some(7)]);
     let theirs = hall.branch(hall.made[6], 4);
     hall.say(0, theirs);
     hall.say(0, theirs);
@@ -193,16 +193,16 @@ fn a_voice_that_dissented_is_not_followed_ahead_of_the_others_for_a_while() {
 fn a_block_is_confirmed_when_a_second_voice_names_it_or_one_on_top_of_it() {
     let mut hall = Hall::new(3, 5);
     hall.say(0, hall.made[5]);
-    assert_eq!(hall.council.confirmed(&hall.follower), []);
+    assert_eq!(hall.council.new_confirmations(&hall.follower), []);
     hall.say(1, hall.made[3]);
-    assert_eq!(hall.council.confirmed(&hall.follower), [(hall.made[3].at, 2)]);
+    assert_eq!(hall.council.new_confirmations(&hall.follower), [(hall.made[3].at, 2)]);
     hall.say(2, hall.made[4]);
-    assert_eq!(hall.council.confirmed(&hall.follower), [(hall.made[4].at, 2), (hall.made[3].at, 3)]);
-    assert_eq!(hall.council.confirmed(&hall.follower), [], "each is told once");
+    assert_eq!(hall.council.new_confirmations(&hall.follower), [(hall.made[4].at, 2), (hall.made[3].at, 3)]);
+    assert_eq!(hall.council.new_confirmations(&hall.follower), [], "each is told once");
     let beyond = hall.branch(hall.made[5], 1);
-    hall.council.distrust(1, hall.now);
+    hall.council.distrust_endpoint(1, hall.now);
     hall.say(1, beyond);
-    let news = hall.council.confirmed(&hall.follower);
+    let news = hall.council.new_confirmations(&hall.follower);
     assert_eq!(news, [(hall.made[5].at, 2), (hall.made[4].at, 3)], "it builds on our tip");
 }
 
@@ -210,7 +210,7 @@ fn a_block_is_confirmed_when_a_second_voice_names_it_or_one_on_top_of_it() {
 fn a_lead_that_fell_silent_keeps_nobody_from_following_the_rest() {
     let mut hall = Hall::new(2, 5);
     let theirs = hall.branch(hall.made[3], 4);
-    hall.council.mute(0);
+    hall.council.mark_unreachable(0);
     // On the first pass the path of the head is not known yet.
     for _ in 0..3 {
         hall.say(1, theirs);
@@ -228,13 +228,13 @@ fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
         let parent = B256::repeat_byte(0xee - n);
         let head = hall.make(6 + u64::from(n), parent);
         hall.now += Duration::from_secs(1);
-        hall.council.said(1, head, &mut hall.follower, hall.now);
-        assert_eq!(hall.council.wants(&hall.follower), [(1, parent)]);
-        hall.council.lose(1, hall.now);
-        assert_eq!(hall.council.wants(&hall.follower), [], "not asked for again before it names another");
+        hall.council.record_head(1, head, &mut hall.follower, hall.now);
+        assert_eq!(hall.council.missing_headers(&hall.follower), [(1, parent)]);
+        hall.council.discard_head(1, hall.now);
+        assert_eq!(hall.council.missing_headers(&hall.follower), [], "not asked for again before it names another");
         theirs = head.at.hash;
     }
-    let dissent = hall.council.dissents().next().expect("it is on record");
+    let dissent = hall.council.dissenting_endpoints().next().expect("it is on record");
     assert_eq!((dissent.voice, dissent.since, dissent.ours, dissent.theirs.hash), (1, began, None, theirs));
     hall.say(1, ours);
     assert!(hall.dissenters().is_empty());
@@ -243,7 +243,7 @@ fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
 impl Hall {
     /// Returns the endpoints that stand by each retracted block, if they have changed.
     fn contested(&mut self) -> Option<Vec<(u64, Vec<EndpointId>)>> {
-        let contested = self.council.contested(&self.follower)?;
+        let contested = self.council.contested_if_changed(&self.follower)?;
         Some(contested.into_iter().map(|(block, by)| (block.number, by.into_iter().collect())).collect())
     }
 }
@@ -264,7 +264,7 @@ fn a_block_that_was_taken_back_is_contested_until_no_voice_stands_by_it() {
     assert_eq!(hall.contested(), Some(vec![(5, vec![2])]));
     assert_eq!(hall.contested(), None, "told once");
     // The endpoint is unreachable but keeps its branch, and later continues on it.
-    hall.council.mute(2);
+    hall.council.mark_unreachable(2);
     assert_eq!(hall.contested(), None);
     let own = hall.branch(old, 3);
     hall.say(2, own);
@@ -288,9 +288,9 @@ fn what_is_final_or_comes_back_is_contested_no_longer() {
         (hall, old)
     };
     let (mut hall, _) = turned();
-    hall.council.finalize(4);
+    hall.council.finalize_up_to(4);
     assert_eq!(hall.contested(), None, "the fork itself is final, and neither branch");
-    hall.council.finalize(5);
+    hall.council.finalize_up_to(5);
     assert_eq!(hall.contested(), Some(vec![]));
     let (mut hall, old) = turned();
     let longer = hall.branch(old, 4);

@@ -3,7 +3,7 @@
 use super::Sync;
 use crate::model::page::Way;
 use crate::model::{BlindnessKind, BlockRef, Evidence, Severity};
-use crate::runtime::{instant, quoted};
+use crate::runtime::{monotonic_now, quoted_word};
 use crate::source::Fetched;
 use crate::source::council::EndpointId;
 use crate::source::follow::Conflict;
@@ -30,14 +30,14 @@ const GAPS_TOLD: usize = 3;
 
 impl Sync {
     /// Compares the observed state with the expected one, and updates the problems.
-    pub(super) fn assess(&mut self) {
-        let now = instant();
+    pub(super) fn assess_health(&mut self) {
+        let now = monotonic_now();
         let patience = self.pool.deadlines().blind;
         let alone = self.pool.len() == 1;
-        let all_fail = (0..self.pool.len()).all(|voice| self.ears.fails(voice));
+        let all_fail = (0..self.pool.len()).all(|voice| self.ears.is_failing(voice));
         let mut last: Option<(Instant, Timestamp, String)> = None;
         for voice in 0..self.pool.len() {
-            let failing = self.ears.failing(voice);
+            let failing = self.ears.failure_of(voice);
             let other = failing.and_then(|failing| failing.error.serves_another());
             for kind in [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis] {
                 let symptom = failing.filter(|_| other == Some(kind)).map(|failing| IssueKey {
@@ -52,7 +52,7 @@ impl Sync {
                     evidence: None,
                     ways: Vec::new(),
                 });
-                self.troubles.set(kind, Some(voice), symptom);
+                self.troubles.set_issue(kind, Some(voice), symptom);
             }
             let down = failing.filter(|_| other.is_none());
             if let Some(failing) = down
@@ -71,10 +71,10 @@ impl Sync {
                 evidence: None,
                 ways: Vec::new(),
             });
-            self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
-            let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
+            self.troubles.set_issue(BlindnessKind::EndpointDown, Some(voice), symptom);
+            let quarantined = self.pool.health_matches(voice, |health| health.quarantined_until(now).is_some());
             if !quarantined {
-                self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
+                self.troubles.clear_issue(BlindnessKind::RefusedBlock, Some(voice));
             }
             let (name, SourceMetrics { metrics, chain }) = (self.pool.name(voice), &self.meter);
             metrics.endpoint_up(chain, &name, failing.is_none());
@@ -93,16 +93,16 @@ impl Sync {
         };
         let unreachable = last.filter(|_| all_fail);
         let symptom = unreachable.map(|last| chain(BlindnessKind::Unreachable, Severity::High, last, patience));
-        self.troubles.set(BlindnessKind::Unreachable, None, symptom);
+        self.troubles.set_issue(BlindnessKind::Unreachable, None, symptom);
         let no_block = self.blocks.as_ref().filter(|_| !all_fail).map(|(began, since, error)| {
             chain(BlindnessKind::NoBlock, Severity::High, (*began, *since, self.told_of(error)), patience)
         });
-        self.troubles.set(BlindnessKind::NoBlock, None, no_block);
+        self.troubles.set_issue(BlindnessKind::NoBlock, None, no_block);
         let conflict = self.follower.conflict().map(|conflict: Conflict| {
             // The page must state the remedy.
             let ways = match conflict {
                 Conflict::Finalized { head, .. } => {
-                    let name = quoted(&self.meter.chain);
+                    let name = quoted_word(&self.meter.chain);
                     vec![Way::new("if that chain is right", format!("chain allow-reorg {name} {}", head.hash))]
                 }
                 Conflict::Forgotten { .. } => Vec::new(),
@@ -110,9 +110,9 @@ impl Sync {
             let told = (now, self.blocks_seen, conflict.to_string());
             IssueKey { ways, ..chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO) }
         });
-        self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
+        self.troubles.set_issue(BlindnessKind::FinalizedReorg, None, conflict);
         for voice in 0..self.pool.len() {
-            let lost = self.probes.lost(voice).map(|lost| IssueKey {
+            let lost = self.probes.lost_capabilities(voice).map(|lost| IssueKey {
                 kind: BlindnessKind::AbilityLost,
                 voice: Some(voice),
                 // If another endpoint still has the capability, it is used there.
@@ -124,22 +124,22 @@ impl Sync {
                 evidence: None,
                 ways: Vec::new(),
             });
-            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
+            self.troubles.set_issue(BlindnessKind::AbilityLost, Some(voice), lost);
         }
-        let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
+        let stalled = self.marks.stalled_since(now, self.slot).map(|(began, since, why)| {
             chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
         });
-        self.troubles.set(BlindnessKind::FinalityStalled, None, stalled);
+        self.troubles.set_issue(BlindnessKind::FinalityStalled, None, stalled);
         if !alone {
-            self.compare(now);
+            self.compare_endpoints(now);
         }
     }
 
     /// Compares the endpoints with each other.
-    fn compare(&mut self, now: Instant) {
+    fn compare_endpoints(&mut self, now: Instant) {
         let since_start = self.started.elapsed();
-        let dissents: Vec<_> = self.council.dissents().collect();
-        let lags = self.council.lags(since_start);
+        let dissents: Vec<_> = self.council.dissenting_endpoints().collect();
+        let lags = self.council.endpoint_lags(since_start);
         for voice in 0..self.pool.len() {
             let symptom = |kind, severity, ago: Duration, slots: u32, why| IssueKey {
                 kind,
@@ -172,20 +172,20 @@ impl Sync {
                 let why = format!("it is {lag} blocks behind the others");
                 symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)
             });
-            self.troubles.set(BlindnessKind::Disagreement, Some(voice), dissent);
-            self.troubles.set(BlindnessKind::Lag, Some(voice), lag);
+            self.troubles.set_issue(BlindnessKind::Disagreement, Some(voice), dissent);
+            self.troubles.set_issue(BlindnessKind::Lag, Some(voice), lag);
         }
     }
 
     /// Reports that two endpoints return one block differently, and that nothing shows which of them is right.
-    pub(super) fn differ(&mut self, voice: EndpointId, other: EndpointId, at: BlockRef) {
+    pub(super) fn report_disagreement(&mut self, voice: EndpointId, other: EndpointId, at: BlockRef) {
         let (name, other_name) = (self.pool.name(voice), self.pool.name(other));
-        self.troubles.hold(IssueKey {
+        self.troubles.raise_issue(IssueKey {
             kind: BlindnessKind::Disagreement,
             voice: None,
             severity: Severity::High,
             since: self.clock.now(),
-            began: instant(),
+            began: monotonic_now(),
             patience: Duration::ZERO,
             why: format!("{name} and {other_name} give block {at} differently, and its header cannot vouch for either"),
             evidence: None,
@@ -194,38 +194,47 @@ impl Sync {
     }
 
     /// Reports a block that its header does not prove, and clears the report when the next block is proven again.
-    pub(super) fn vouched(&mut self, body: &Fetched) {
+    pub(super) fn track_verification(&mut self, body: &Fetched) {
         let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
         let symptom = (!why.is_empty()).then(|| IssueKey {
             kind: BlindnessKind::UnverifiedBlock,
             voice: None,
             severity: Severity::Warning,
             since: self.clock.now(),
-            began: instant(),
+            began: monotonic_now(),
             patience: Duration::ZERO,
             why: format!("block {}: {}", body.block.at.number, why.join("; ")),
             evidence: None,
             ways: Vec::new(),
         });
         if symptom.is_none() {
-            self.troubles.release(BlindnessKind::Disagreement, None);
+            self.troubles.clear_issue(BlindnessKind::Disagreement, None);
         } else {
-            self.meter.metrics.unverified(&self.meter.chain);
+            self.meter.metrics.record_unverified_block(&self.meter.chain);
         }
-        self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
+        self.troubles.set_issue(BlindnessKind::UnverifiedBlock, None, symptom);
     }
 
     /// Reports an endpoint that sent a false or invalid answer.
-    pub(super) fn refused(&mut self, voice: EndpointId, error: &NodeError, evidence: Option<Arc<Evidence>>) {
+    pub(super) fn report_invalid_response(
+        &mut self,
+        voice: EndpointId,
+        error: &NodeError,
+        evidence: Option<Arc<Evidence>>,
+    ) {
         let (name, SourceMetrics { metrics, chain }) = (self.pool.name(voice), &self.meter);
         metrics.endpoint_strike(chain, &name);
-        metrics.refused(chain, &name, if let NodeError::Lie { flaw, .. } = error { flaw.word() } else { "nonsense" });
-        self.troubles.hold(IssueKey {
+        metrics.record_refused_block(
+            chain,
+            &name,
+            if let NodeError::Lie { flaw, .. } = error { flaw.metric_label() } else { "nonsense" },
+        );
+        self.troubles.raise_issue(IssueKey {
             kind: BlindnessKind::RefusedBlock,
             voice: Some(voice),
             severity: Severity::High,
             since: self.clock.now(),
-            began: instant(),
+            began: monotonic_now(),
             patience: Duration::ZERO,
             why: self.told_of(error),
             evidence,

@@ -107,33 +107,33 @@ impl World {
 
     fn hint(&mut self, head: Link) {
         self.now += Duration::from_secs(1);
-        self.follower.head(head, self.now);
+        self.follower.record_head(head, self.now);
         self.drain();
     }
 
     fn drain(&mut self) {
-        while let Some(step) = self.follower.step() {
+        while let Some(step) = self.follower.next_step() {
             self.store.commit(step);
         }
     }
 
     /// Answers one of the current wants, the `pick`-th.
     fn answer(&mut self, pick: usize) -> bool {
-        let wants = self.follower.wants();
+        let wants = self.follower.wanted_fetches();
         let Some(&want) = wants.get(pick % wants.len().max(1)) else { return false };
         match want {
             Want::Latest => self.hint(self.tree.head()),
             Want::Header(hash) => match self.tree.by_hash(hash) {
-                Some(link) => self.follower.header(link),
-                None => self.follower.gone(want),
+                Some(link) => self.follower.add_header(link),
+                None => self.follower.mark_unavailable(want),
             },
             Want::Block(hash) => match self.tree.by_hash(hash) {
-                Some(link) => self.follower.block(link),
-                None => self.follower.gone(want),
+                Some(link) => self.follower.add_block(link),
+                None => self.follower.mark_unavailable(want),
             },
             Want::Numbered(number) => match self.tree.canonical.get(number as usize) {
-                Some(link) => self.follower.numbered(*link),
-                None => self.follower.gone(want),
+                Some(link) => self.follower.add_numbered_block(*link),
+                None => self.follower.mark_unavailable(want),
             },
         }
         self.drain();
@@ -145,7 +145,7 @@ impl World {
         for _ in 0..4 {
             self.hint(self.tree.head());
             let n_answers = (0..20_000).take_while(|_| self.answer(0)).count();
-            assert!(n_answers < 20_000, "the same is wanted again and again: {:?}", self.follower.wants());
+            assert!(n_answers < 20_000, "the same is wanted again and again: {:?}", self.follower.wanted_fetches());
         }
     }
 
@@ -247,12 +247,12 @@ fn a_sibling_of_the_tip_is_believed_only_when_the_node_says_it_twice() {
     world.settle();
     world.tree.reorg(1, 1);
     world.hint(world.tree.head());
-    assert_eq!(world.follower.wants(), [Want::Latest]);
+    assert_eq!(world.follower.wanted_fetches(), [Want::Latest]);
     let ours = world.store.links.last().copied().expect("three blocks");
     world.hint(ours);
-    assert!(world.follower.wants().is_empty(), "the node agrees with us again");
+    assert!(world.follower.wanted_fetches().is_empty(), "the node agrees with us again");
     world.hint(world.tree.head());
-    assert_eq!(world.follower.wants(), [Want::Latest]);
+    assert_eq!(world.follower.wanted_fetches(), [Want::Latest]);
     world.settle();
     world.expect_canonical();
 }
@@ -264,7 +264,7 @@ fn a_lower_head_is_a_lagging_node_however_often_it_is_named() {
     world.settle();
     for _ in 0..1_000 {
         world.hint(world.tree.canonical[7]);
-        assert!(world.follower.wants().is_empty());
+        assert!(world.follower.wanted_fetches().is_empty());
     }
     world.expect_canonical();
 }
@@ -348,7 +348,7 @@ fn what_was_final_is_taken_back_only_when_a_person_allows_it() {
     world.tree.extend(20);
     world.settle();
     let finalized = world.store.links[11].at;
-    world.follower.finalize(finalized);
+    world.follower.finalize_up_to(finalized);
     world.tree.reorg(5, 7);
     world.settle();
     world.expect_canonical();
@@ -358,10 +358,10 @@ fn what_was_final_is_taken_back_only_when_a_person_allows_it() {
     let head = world.tree.head().at;
     assert_eq!(world.follower.conflict(), Some(Conflict::Finalized { head, finalized }));
     assert_eq!(world.store.links, before, "nothing is undone");
-    world.follower.allow(B256::repeat_byte(7));
+    world.follower.allow_reorg(B256::repeat_byte(7));
     world.settle();
     assert_eq!(world.store.links, before, "another branch was allowed");
-    world.follower.allow(world.tree.canonical[14].at.hash);
+    world.follower.allow_reorg(world.tree.canonical[14].at.hash);
     world.settle();
     world.expect_canonical();
     assert_eq!(world.follower.conflict(), None);
@@ -375,7 +375,7 @@ fn a_header_whose_number_contradicts_its_parent_is_not_followed() {
     let mut liar = world.tree.head();
     liar.at = BlockRef { number: 9, hash: B256::repeat_byte(9) };
     world.hint(Link { at: BlockRef { number: 11, hash: B256::repeat_byte(11) }, parent: liar.at.hash, time: 0 });
-    world.follower.header(liar);
+    world.follower.add_header(liar);
     world.drain();
     assert!(world.follower.at_head());
     world.tree.extend(1);

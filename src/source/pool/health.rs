@@ -63,7 +63,7 @@ impl Health {
         }
     }
 
-    pub(super) fn worked(&mut self, work: Work, took: Duration, now: Instant) {
+    pub(super) fn record_success(&mut self, work: Work, took: Duration, now: Instant) {
         self.worked_at = Some(now);
         let times = &mut self.times[work as usize];
         if times.len() == TIMES_MAX {
@@ -74,13 +74,13 @@ impl Health {
         self.errors *= 0.9;
     }
 
-    pub(super) fn failed(&mut self) {
+    pub(super) fn record_failure(&mut self) {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.errors = self.errors * 0.9 + 0.1;
     }
 
     /// Records a nonsensical answer. Returns true if that was one too many.
-    pub(super) fn slipped(&mut self, now: Instant) -> bool {
+    pub(super) fn record_malformed_response(&mut self, now: Instant) -> bool {
         let since = self.slipped_at.map(|at| now.duration_since(at));
         if since.is_some_and(|since| since < SLIP) {
             return false;
@@ -92,13 +92,13 @@ impl Health {
         self.slipped_at = Some(now);
         let lies = self.slips > SLIPS_MAX;
         if lies {
-            self.quarantine(now);
+            self.start_quarantine(now);
         }
         lies
     }
 
     /// Quarantines the endpoint for an answer that is proven wrong.
-    pub(super) fn quarantine(&mut self, now: Instant) {
+    pub(super) fn start_quarantine(&mut self, now: Instant) {
         self.quarantined_until = Some(now + QUARANTINE);
         self.strikes += 1;
         self.slips = 0;
@@ -106,7 +106,7 @@ impl Health {
 
     /// Returns the end of the quarantine. Until then the endpoint is asked only when no other endpoint can answer.
     #[must_use]
-    pub fn quarantined(&self, now: Instant) -> Option<Instant> {
+    pub fn quarantined_until(&self, now: Instant) -> Option<Instant> {
         self.quarantined_until.filter(|until| *until > now)
     }
 
@@ -130,7 +130,7 @@ impl Health {
 
     /// Returns the number of times that the endpoint was caught with a false answer.
     #[must_use]
-    pub fn strikes(&self) -> u64 {
+    pub fn strike_count(&self) -> u64 {
         self.strikes
     }
 
@@ -149,13 +149,13 @@ impl Health {
     /// Returns the sort key, best first: trust, availability, error rate in tenths, and response time in powers of two,
     /// so that a small difference does not move requests back and forth.
     #[must_use]
-    pub fn rank(&self, work: Work, now: Instant) -> (bool, bool, u32, u32) {
+    pub fn rank_key(&self, work: Work, now: Instant) -> (bool, bool, u32, u32) {
         let times = &self.times[work as usize];
         let n = u32::try_from(times.len()).unwrap_or(u32::MAX).max(1);
         let mean = times.iter().sum::<Duration>() / n;
         let errors = if self.errors < 0.05 { 0 } else { (self.errors * 10.0) as u32 + 1 };
         let millis = u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
-        (self.quarantined(now).is_some(), self.is_down(), errors, u64::BITS - (millis / 25).leading_zeros())
+        (self.quarantined_until(now).is_some(), self.is_down(), errors, u64::BITS - (millis / 25).leading_zeros())
     }
 }
 
@@ -168,45 +168,51 @@ mod tests {
         let mut health = Health::new();
         assert_eq!(health.hedge_after(Work::Block), HEDGE_FIRST);
         for n in 1..=20 {
-            health.worked(Work::Block, Duration::from_millis(100 * n), crate::runtime::instant());
+            health.record_success(Work::Block, Duration::from_millis(100 * n), crate::runtime::monotonic_now());
         }
         assert_eq!(health.hedge_after(Work::Block), Duration::from_secs(2));
         assert_eq!(health.hedge_after(Work::Head), HEDGE_FIRST, "each kind of work for itself");
         for _ in 0..64 {
-            health.worked(Work::Block, Duration::from_millis(1), crate::runtime::instant());
+            health.record_success(Work::Block, Duration::from_millis(1), crate::runtime::monotonic_now());
         }
         assert_eq!(health.hedge_after(Work::Block), HEDGE_LEAST);
     }
 
     #[test]
     fn trust_comes_before_life_and_life_before_speed() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let (mut quick, mut slow) = (Health::new(), Health::new());
-        quick.worked(Work::Block, Duration::from_millis(10), crate::runtime::instant());
-        slow.worked(Work::Block, Duration::from_secs(2), crate::runtime::instant());
-        assert!(quick.rank(Work::Block, now) < slow.rank(Work::Block, now));
+        quick.record_success(Work::Block, Duration::from_millis(10), crate::runtime::monotonic_now());
+        slow.record_success(Work::Block, Duration::from_secs(2), crate::runtime::monotonic_now());
+        assert!(quick.rank_key(Work::Block, now) < slow.rank_key(Work::Block, now));
         for _ in 0..FAILURES_DOWN {
-            quick.failed();
+            quick.record_failure();
         }
-        assert!(slow.rank(Work::Block, now) < quick.rank(Work::Block, now), "quick is down");
-        slow.quarantine(now);
-        assert!(quick.rank(Work::Block, now) < slow.rank(Work::Block, now), "slow lied");
+        assert!(slow.rank_key(Work::Block, now) < quick.rank_key(Work::Block, now), "quick is down");
+        slow.start_quarantine(now);
+        assert!(quick.rank_key(Work::Block, now) < slow.rank_key(Work::Block, now), "slow lied");
         let later = now + QUARANTINE;
-        assert!(slow.rank(Work::Block, later) < quick.rank(Work::Block, later), "slow has served its time");
+        assert!(slow.rank_key(Work::Block, later) < quick.rank_key(Work::Block, later), "slow has served its time");
     }
 
     #[test]
     fn answers_without_sense_are_forgiven_until_they_come_in_a_row() {
-        let now = crate::runtime::instant();
+        let now = crate::runtime::monotonic_now();
         let mut health = Health::new();
         for n in 0..10 {
-            assert!(!health.slipped(now + (PATIENCE + Duration::from_secs(1)) * n), "one a minute is a lagging node");
+            assert!(
+                !health.record_malformed_response(now + (PATIENCE + Duration::from_secs(1)) * n),
+                "one a minute is a lagging node"
+            );
         }
         let now = now + PATIENCE * 100;
         let verdicts: Vec<bool> = (0..=SLIPS_MAX)
-            .map(|n| health.slipped(now + SLIP * n) | health.slipped(now + SLIP * n + SLIP / 2))
+            .map(|n| {
+                health.record_malformed_response(now + SLIP * n)
+                    | health.record_malformed_response(now + SLIP * n + SLIP / 2)
+            })
             .collect();
         assert_eq!(verdicts, [false, false, false, true]);
-        assert!(health.quarantined(now + SLIP * SLIPS_MAX).is_some());
+        assert!(health.quarantined_until(now + SLIP * SLIPS_MAX).is_some());
     }
 }

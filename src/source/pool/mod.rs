@@ -14,7 +14,7 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
 use crate::model::{ChainId, Link};
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use alloy_primitives::B256;
 use bucket::Bucket;
 use futures::StreamExt;
@@ -69,12 +69,14 @@ impl Pool {
     /// # Errors
     /// When there are none, too many, or of several chains.
     pub fn new(nodes: Vec<(Node, Option<f64>)>) -> Result<Self, BadPool> {
-        let chain = nodes.first().map(|(node, _)| node.chain());
-        if nodes.is_empty() || nodes.len() > ENDPOINTS_MAX || nodes.iter().any(|(node, _)| Some(node.chain()) != chain)
+        let chain = nodes.first().map(|(node, _)| node.chain_id());
+        if nodes.is_empty()
+            || nodes.len() > ENDPOINTS_MAX
+            || nodes.iter().any(|(node, _)| Some(node.chain_id()) != chain)
         {
             return Err(BadPool);
         }
-        let (now, look) = (instant(), Arc::<Notify>::default());
+        let (now, look) = (monotonic_now(), Arc::<Notify>::default());
         let member = |(node, rate): (Node, Option<f64>)| Member {
             node,
             health: Mutex::new(Health::new()),
@@ -87,8 +89,8 @@ impl Pool {
 
     /// The chain they serve.
     #[must_use]
-    pub fn chain(&self) -> ChainId {
-        self.0[0].node.chain()
+    pub fn chain_id(&self) -> ChainId {
+        self.0[0].node.chain_id()
     }
 
     /// Returns the time limits for requests to the endpoints.
@@ -104,8 +106,8 @@ impl Pool {
 
     /// Returns the health of each endpoint.
     #[must_use]
-    pub fn health(&self) -> Vec<Health> {
-        self.0.iter().map(|member| member.health().clone()).collect()
+    pub fn endpoint_health(&self) -> Vec<Health> {
+        self.0.iter().map(|member| member.lock_health().clone()).collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -120,58 +122,71 @@ impl Pool {
         &self.0[voice].node
     }
 
-    pub(super) fn has(&self, voice: EndpointId, what: impl Fn(&Health) -> bool) -> bool {
-        self.0.get(voice).is_some_and(|member| what(&member.health()))
+    pub(super) fn health_matches(&self, voice: EndpointId, what: impl Fn(&Health) -> bool) -> bool {
+        self.0.get(voice).is_some_and(|member| what(&member.lock_health()))
     }
 
     /// Puts an endpoint in quarantine after a false answer.
-    pub(super) fn quarantine(&self, voice: EndpointId) {
-        self.0[voice].health().quarantine(instant());
+    pub(super) fn quarantine_endpoint(&self, voice: EndpointId) {
+        self.0[voice].lock_health().start_quarantine(monotonic_now());
     }
 
     /// Records a malformed answer of this endpoint. Returns true when that was one too many, and the endpoint is in
     /// quarantine for it.
-    pub(super) fn slipped(&self, voice: EndpointId) -> bool {
-        self.0[voice].health().slipped(instant())
+    pub(super) fn record_malformed_response(&self, voice: EndpointId) -> bool {
+        self.0[voice].lock_health().record_malformed_response(monotonic_now())
     }
 
     /// The newest block of one endpoint.
-    pub(super) async fn head(&self, voice: EndpointId) -> Result<Option<Link>, NodeError> {
-        self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.head().await })).await
+    pub(super) async fn fetch_head(&self, voice: EndpointId) -> Result<Option<Link>, NodeError> {
+        self.0[voice].send_request(Work::Head, 1.0, |node| Box::pin(async move { node.fetch_head().await })).await
     }
 
     /// The block that a tag names at one endpoint: `safe` or `finalized`.
-    pub(super) async fn tag(&self, voice: EndpointId, tag: &'static str) -> Result<Option<Link>, NodeError> {
-        self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.tag(tag).await })).await
+    pub(super) async fn fetch_tagged_block(
+        &self,
+        voice: EndpointId,
+        tag: &'static str,
+    ) -> Result<Option<Link>, NodeError> {
+        self.0[voice]
+            .send_request(Work::Head, 1.0, |node| Box::pin(async move { node.fetch_tagged_block(tag).await }))
+            .await
     }
 
     /// Returns the text of a transaction at one endpoint, pending or not; `null` if the endpoint does not have it.
-    pub(super) async fn tx(&self, voice: EndpointId, hash: B256) -> Result<Box<RawValue>, NodeError> {
+    pub(super) async fn fetch_transaction(&self, voice: EndpointId, hash: B256) -> Result<Box<RawValue>, NodeError> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             Box::pin(async move {
-                let text = node.ask("eth_getTransactionByHash", [hash], node.deadlines().call).await?;
+                let text = node.send_request("eth_getTransactionByHash", [hash], node.deadlines().call).await?;
                 Ok(text.into_raw())
             })
         };
-        self.0[voice].ask(Work::Call, 1.0, ask).await
+        self.0[voice].send_request(Work::Call, 1.0, ask).await
     }
 
     /// The header with this hash, from `first` before others.
-    pub(super) async fn header(&self, hash: B256, first: Option<EndpointId>) -> Asked<Link> {
-        self.first_of(Work::Head, 1.0, first, |node| Box::pin(async move { node.header(hash).await })).await
+    pub(super) async fn fetch_header(&self, hash: B256, first: Option<EndpointId>) -> Asked<Link> {
+        self.first_of(Work::Head, 1.0, first, |node| Box::pin(async move { node.fetch_header(hash).await })).await
     }
 
     /// The block with this hash, from `first` before others.
-    pub(super) async fn block(&self, hash: B256, first: Option<EndpointId>, keep_raw: bool) -> Asked<Fetched> {
-        self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.block(hash, keep_raw).await })).await
+    pub(super) async fn fetch_block(&self, hash: B256, first: Option<EndpointId>, keep_raw: bool) -> Asked<Fetched> {
+        self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.fetch_block(hash, keep_raw).await }))
+            .await
     }
 
     /// Returns the block with this hash from an endpoint other than `not`; `None` when no other endpoint has it.
-    pub(super) async fn second(&self, hash: B256, not: EndpointId, keep_raw: bool) -> Option<(EndpointId, Fetched)> {
-        for voice in self.order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
-            let ask =
-                |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.block(hash, keep_raw).await }) };
-            if let Ok(block) = self.0[voice].ask(Work::Block, 2.0, ask).await {
+    pub(super) async fn fetch_block_from_other(
+        &self,
+        hash: B256,
+        not: EndpointId,
+        keep_raw: bool,
+    ) -> Option<(EndpointId, Fetched)> {
+        for voice in self.endpoint_order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
+            let ask = |node: Node| -> BoxFuture<'static, _> {
+                Box::pin(async move { node.fetch_block(hash, keep_raw).await })
+            };
+            if let Ok(block) = self.0[voice].send_request(Work::Block, 2.0, ask).await {
                 return Some((voice, block));
             }
         }
@@ -195,8 +210,8 @@ impl Pool {
     ///
     /// # Errors
     /// When none answers.
-    pub async fn newest(&self) -> Result<Option<Link>, NodeError> {
-        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.head().await }) };
+    pub async fn fetch_newest_head(&self) -> Result<Option<Link>, NodeError> {
+        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.fetch_head().await }) };
         self.first_of(Work::Head, 1.0, None, ask).await.answer.map(|(_, head)| head)
     }
 
@@ -205,12 +220,12 @@ impl Pool {
     /// # Errors
     /// When no endpoint gives it.
     pub async fn get(&self, hash: B256) -> Result<Fetched, NodeError> {
-        self.block(hash, None, false).await.answer.map(|(_, block)| block)
+        self.fetch_block(hash, None, false).await.answer.map(|(_, block)| block)
     }
 
     /// Returns the display names of the endpoints.
     #[must_use]
-    pub fn names(&self) -> String {
+    pub fn endpoint_names(&self) -> String {
         self.nodes().map(Node::name).collect::<Vec<_>>().join(", ")
     }
 
@@ -232,11 +247,11 @@ impl Pool {
     }
 
     /// Endpoints in the order in which to ask them.
-    fn order(&self, work: Work, first: Option<EndpointId>) -> Vec<EndpointId> {
-        let now = instant();
+    fn endpoint_order(&self, work: Work, first: Option<EndpointId>) -> Vec<EndpointId> {
+        let now = monotonic_now();
         let mut order: Vec<_> = (0..self.len())
             .map(|voice| {
-                let (quarantined, down, errors, time) = self.0[voice].health().rank(work, now);
+                let (quarantined, down, errors, time) = self.0[voice].lock_health().rank_key(work, now);
                 // The endpoint that reported a block has it. This matters more than speed and less than trust.
                 ((quarantined, down, first.is_some_and(|first| first != voice), errors, time), voice)
             })
@@ -252,7 +267,7 @@ impl Pool {
         first: Option<EndpointId>,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
-        self.first_among(self.order(work, first), work, cost, ask).await
+        self.first_among(self.endpoint_order(work, first), work, cost, ask).await
     }
 
     /// The first good answer of these endpoints, asked in their order.
@@ -264,15 +279,15 @@ impl Pool {
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
         let one = |voice: EndpointId| {
-            let asked = self.0[voice].ask(work, cost, &ask);
+            let asked = self.0[voice].send_request(work, cost, &ask);
             async move { (voice, asked.await) }
         };
         let mut waiting = order.into_iter();
         let (mut asked, mut failures) = (FuturesUnordered::new(), Vec::new());
-        let (mut launch, mut hedge_at, mut hedges) = (true, instant(), 0);
+        let (mut launch, mut hedge_at, mut hedges) = (true, monotonic_now(), 0);
         loop {
             if launch && let Some(voice) = waiting.next() {
-                hedge_at = instant() + self.0[voice].health().hedge_after(work);
+                hedge_at = monotonic_now() + self.0[voice].lock_health().hedge_after(work);
                 asked.push(one(voice));
             }
             let can_hedge = waiting.len() > 0 && !asked.is_empty();
@@ -289,7 +304,7 @@ impl Pool {
                     hedges += 1;
                     true
                 }
-                else => return Asked { answer: Err(telling(&failures)), failures, hedges },
+                else => return Asked { answer: Err(most_informative_failure(&failures)), failures, hedges },
             };
         }
     }
@@ -312,7 +327,7 @@ impl From<Node> for Pool {
 
 impl Member {
     /// Keeps a wrong answer until the driver reads it.
-    fn catch(&self, error: &NodeError) {
+    fn keep_invalid_response(&self, error: &NodeError) {
         let mut caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
         if caught.len() < CAUGHT_MAX {
             caught.push(error.clone());
@@ -320,34 +335,34 @@ impl Member {
         }
     }
 
-    async fn ask<T>(
+    async fn send_request<T>(
         &self,
         work: Work,
         cost: f64,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        self.rest(cost).await;
-        let began = instant();
+        self.wait_for_rate_limit(cost).await;
+        let began = monotonic_now();
         let answer = ask(self.node.clone()).await;
-        let mut health = self.health();
+        let mut health = self.lock_health();
         match &answer {
             // A missing block does not count against the endpoint: the block may have left the chain, or may not have
             // arrived yet.
-            Ok(_) | Err(NodeError::Missing(_)) => health.worked(work, began.elapsed(), instant()),
-            Err(_) => health.failed(),
+            Ok(_) | Err(NodeError::Missing(_)) => health.record_success(work, began.elapsed(), monotonic_now()),
+            Err(_) => health.record_failure(),
         }
         answer
     }
 
     /// Waits until the rate limit permits a request.
-    async fn rest(&self, cost: f64) {
-        let wait = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.take(cost, instant()));
+    async fn wait_for_rate_limit(&self, cost: f64) {
+        let wait = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.take_tokens(cost, monotonic_now()));
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
+    fn lock_health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -359,7 +374,7 @@ impl fmt::Debug for Pool {
 }
 
 /// Returns the most informative failure: a wrong answer, then a missing block, then the last failure.
-fn telling(failures: &[(EndpointId, NodeError)]) -> NodeError {
+fn most_informative_failure(failures: &[(EndpointId, NodeError)]) -> NodeError {
     let wrong = failures.iter().find(|(_, error)| error.is_wrong());
     let missing = || failures.iter().find(|(_, error)| matches!(error, NodeError::Missing(_)));
     let told = wrong.or_else(missing).or(failures.last());

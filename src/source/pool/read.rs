@@ -7,7 +7,7 @@
 use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
 use crate::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use crate::source::council::EndpointId;
 use crate::source::grants;
 use crate::source::node::Node;
@@ -37,14 +37,14 @@ impl Pool {
     ///
     /// Reads of one account are sent together, with a proof: if any endpoint returns one, that is the answer. Answers
     /// without a proof are used only if no endpoint returns one.
-    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
+    pub async fn answer_reads(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         let mut accounts: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut asked: Vec<BoxFuture<'_, Vec<(usize, Answer)>>> = Vec::new();
         for (n, read) in reads.iter().enumerate().take(READS_MAX + STATE_READS_MAX + HOLDING_READS_MAX) {
             match (read, proof::account_of(read)) {
                 (_, Some(of)) => accounts.entry(of).or_default().push(n),
                 (Read::Grants { .. }, None) => {
-                    asked.push(Box::pin(async move { vec![(n, self.grants(at, read).await)] }));
+                    asked.push(Box::pin(async move { vec![(n, self.fetch_role_members(at, read).await)] }));
                 }
                 (_, None) => asked.push(Box::pin(async move { vec![(n, self.read_one(at, read, &[]).await)] })),
             }
@@ -71,7 +71,7 @@ impl Pool {
     ///
     /// # Errors
     /// When no endpoint searches all of them.
-    pub async fn spenders(
+    pub async fn fetch_spenders(
         &self,
         owner: Address,
         tokens: &[Address],
@@ -80,21 +80,21 @@ impl Pool {
         let tokens: Arc<[Address]> = tokens.into();
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let tokens = tokens.clone();
-            Box::pin(async move { node.spenders(owner, &tokens, until).await })
+            Box::pin(async move { node.fetch_spenders(owner, &tokens, until).await })
         };
         self.first_of(Work::Call, 2.0, None, ask).await.answer.map(|(_, given)| given)
     }
 
     /// Returns whether block `at` is still on the chain: true as long as any endpoint says so, or none answers.
-    pub async fn stands(&self, at: BlockRef) -> bool {
-        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.stands(at).await }) };
-        let told = join_all(self.0.iter().map(|member| member.ask(Work::Head, 1.0, ask))).await;
+    pub async fn is_canonical(&self, at: BlockRef) -> bool {
+        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.is_canonical(at).await }) };
+        let told = join_all(self.0.iter().map(|member| member.send_request(Work::Head, 1.0, ask))).await;
         let mut answers = told.into_iter().flatten().peekable();
         answers.peek().is_none() || answers.any(|stands| stands)
     }
 
     /// Takes the endpoints' answers about state that contradict the block and have not been examined yet.
-    pub(in crate::source) fn caught(&self) -> Vec<(EndpointId, NodeError)> {
+    pub(in crate::source) fn take_invalid_responses(&self) -> Vec<(EndpointId, NodeError)> {
         let of_member = |(voice, member): (EndpointId, &Member)| {
             let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
             caught.into_iter().map(move |error| (voice, error))
@@ -103,7 +103,7 @@ impl Pool {
     }
 
     /// Returns when [`Pool::caught`] has something new.
-    pub(in crate::source) async fn catches(&self) {
+    pub(in crate::source) async fn wait_for_invalid_response(&self) {
         self.0[0].look.notified().await;
     }
 
@@ -111,10 +111,10 @@ impl Pool {
         let with_code = reads.contains(&Read::Code(of));
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let reads = reads.clone();
-            Box::pin(async move { node.prove(at, of, &reads).await })
+            Box::pin(async move { node.prove_reads(at, of, &reads).await })
         };
         let cost = if with_code { 2.0 } else { 1.0 };
-        match self.patiently(Work::Call, cost, &[], ask).await {
+        match self.send_with_retries(Work::Call, cost, &[], ask).await {
             Ok(answers) => answers,
             Err(failures) => {
                 // An endpoint with a false proof is not trusted without a proof either.
@@ -128,13 +128,13 @@ impl Pool {
 
     /// Merges the role members from the logs of all endpoints. No log can be proven complete. For an account listed
     /// wrongly, the contract itself answers that it holds no role.
-    async fn grants(&self, at: BlockRef, read: &Read) -> Answer {
+    async fn fetch_role_members(&self, at: BlockRef, read: &Read) -> Answer {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let read = read.clone();
-            Box::pin(async move { node.read(at, &read).await })
+            Box::pin(async move { node.answer_read(at, &read).await })
         };
         for _ in 0..READ_TRIES {
-            let told = join_all(self.0.iter().map(|member| member.ask(Work::Call, 2.0, ask))).await;
+            let told = join_all(self.0.iter().map(|member| member.send_request(Work::Call, 2.0, ask))).await;
             let broken = told.iter().any(|answer| answer.as_ref().is_err_and(NodeError::breaks_the_wire));
             let told = told.into_iter().filter_map(|answer| match answer {
                 Ok(Answer::Data(data)) => Some(data),
@@ -142,7 +142,7 @@ impl Pool {
             });
             let told: Vec<_> = told.collect();
             if !told.is_empty() {
-                return Answer::Data(grants::union(&told));
+                return Answer::Data(grants::merge_role_members(&told));
             }
             if !broken {
                 break;
@@ -156,29 +156,29 @@ impl Pool {
         let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let read = read.clone();
-            Box::pin(async move { node.read(at, &read).await })
+            Box::pin(async move { node.answer_read(at, &read).await })
         };
-        self.patiently(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
+        self.send_with_retries(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
     }
 
     /// Repeats a request within [`READ_TRIES`] and [`OUTAGE_MAX`], and records answers that contradict the block. On
     /// failure returns the errors of the endpoints.
-    async fn patiently<T>(
+    async fn send_with_retries<T>(
         &self,
         work: Work,
         cost: f64,
         without: &[EndpointId],
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, Vec<(EndpointId, NodeError)>> {
-        let (mut all, mut tries, mut tries_alive, began) = (Vec::new(), 0, 0, instant());
+        let (mut all, mut tries, mut tries_alive, began) = (Vec::new(), 0, 0, monotonic_now());
         let pause = self.deadlines().backoff.base * 5;
         loop {
-            let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
+            let order = self.endpoint_order(work, None).into_iter().filter(|voice| !without.contains(voice));
             let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
             // An answer about another block may be the result of a reorg. It is not used, and it does not count against
             // the endpoint.
             for (voice, error) in failures.iter().filter(|(_, error)| matches!(error, NodeError::Lie { .. })) {
-                self.0[*voice].catch(error);
+                self.0[*voice].keep_invalid_response(error);
             }
             if let Ok((_, answer)) = answer {
                 return Ok(answer);
@@ -192,12 +192,12 @@ impl Pool {
             let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
             let broken = failures.iter().any(|(_, error)| error.breaks_the_wire() && !is_large(error));
             let mut down = failures.iter().filter(|(voice, error)| {
-                let lately = || self.0[*voice].health().went_down_within(OUTAGE_MAX, instant());
+                let lately = || self.0[*voice].lock_health().went_down_within(OUTAGE_MAX, monotonic_now());
                 matches!(error, NodeError::Unreachable(_)) && lately()
             });
             // An endpoint that answers other requests meanwhile is not down: it closes the connection at this request,
             // and will do so again.
-            tries_alive += usize::from(down.clone().all(|(voice, _)| self.0[*voice].health().worked_since(began)));
+            tries_alive += usize::from(down.clone().all(|(voice, _)| self.0[*voice].lock_health().worked_since(began)));
             let may_be_back = down.next().is_some() && tries_alive <= READ_TRIES && began.elapsed() < OUTAGE_MAX;
             if all.len() < FAILURES_MAX {
                 all.extend(failures);

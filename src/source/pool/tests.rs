@@ -14,7 +14,7 @@ fn away() -> NodeError {
 
 #[test]
 fn the_failure_that_says_most_is_told() {
-    assert_eq!(telling(&[(0, away()), (1, missing())]), missing());
-    assert_eq!(telling(&[(0, missing()), (1, wrong()), (2, away())]), wrong());
-    assert_eq!(telling(&[(0, away())]), away());
+    assert_eq!(most_informative_failure(&[(0, away()), (1, missing())]), missing());
+    assert_eq!(most_informative_failure(&[(0, missing()), (1, wrong()), (2, away())]), wrong());
+    assert_eq!(most_informative_failure(&[(0, away())]), away());
 }

@@ -47,10 +47,10 @@ use super::RawPair;
 use super::trace::RawTraces;
 use crate::model::read::{Answer, Read};
 use crate::model::{Block, BlockRef, ChainId, Finality};
-pub use import::{Flaw, ImportError, Imported, import};
+pub use import::{Flaw, ImportError, Imported, import_files};
 use jiff::Timestamp;
 pub use packing::TapeCompression;
-pub use read::{Reader, open};
+pub use read::{Reader, open_tape};
 pub use record::{Backpressure, Recorder, Taken};
 pub use reel::Rotation;
 pub use script::{Pace, Scene, Script};
@@ -206,12 +206,12 @@ pub enum TapeError {
 
 impl Tape {
     /// Reads a whole tape, for playing it.
-    pub fn load(path: &Path) -> Result<Self, TapeError> {
-        Self::collect(open(path)?)
+    pub fn load_file(path: &Path) -> Result<Self, TapeError> {
+        Self::from_reader(open_tape(path)?)
     }
 
     /// Reads the rest of `reader` for playback.
-    pub fn collect(reader: Reader<'_>) -> Result<Self, TapeError> {
+    pub fn from_reader(reader: Reader<'_>) -> Result<Self, TapeError> {
         let mut reader = reader.keeping_raw();
         let mut stretches = vec![Stretch::default()];
         while let Some(entry) = reader.next() {
@@ -227,14 +227,14 @@ impl Tape {
             }
         }
         stretches.retain(|stretch| !stretch.blocks.is_empty());
-        Ok(Self { head: reader.head().clone(), stretches, cut: reader.cut() })
+        Ok(Self { head: reader.head().clone(), stretches, cut: reader.truncated_after() })
     }
 }
 
 impl Tape {
     /// Concatenates all stretches, for a node that shows them all; they are connected only by their block numbers.
     #[must_use]
-    pub fn joined(self) -> Stretch {
+    pub fn join_stretches(self) -> Stretch {
         let mut all = Stretch::default();
         for stretch in self.stretches {
             let before = all.blocks.len();
@@ -248,7 +248,7 @@ impl Tape {
 impl Stretch {
     /// Returns the number of its first block, where a follower should start.
     #[must_use]
-    pub fn first(&self) -> Option<u64> {
+    pub fn first_number(&self) -> Option<u64> {
         self.blocks.first().map(|block| block.block.at.number)
     }
 

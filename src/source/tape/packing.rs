@@ -45,7 +45,7 @@ struct Peeked {
 impl TapeCompression {
     /// Returns the compression for a file name: zstd for `.zst`, gzip otherwise.
     #[must_use]
-    pub fn of(path: &Path) -> Self {
+    pub fn for_path(path: &Path) -> Self {
         if path.extension().is_some_and(|end| end == "zst") { Self::Zstd } else { Self::Gzip }
     }
 
@@ -70,7 +70,7 @@ impl TapeCompression {
 }
 
 /// Decompresses `from`, in any supported compression.
-pub(super) fn unpack<'a>(mut from: impl Read + 'a) -> io::Result<(TapeCompression, Box<dyn Read + 'a>)> {
+pub(super) fn decompress_reader<'a>(mut from: impl Read + 'a) -> io::Result<(TapeCompression, Box<dyn Read + 'a>)> {
     let mut magic = Vec::with_capacity(4);
     from.by_ref().take(4).read_to_end(&mut magic)?;
     let packing = TapeCompression::told_by(&magic);
@@ -89,7 +89,7 @@ pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(Tape
     let (tell, told) = mpsc::sync_channel(1);
     let (send, chunks) = mpsc::sync_channel(CHUNKS_MAX);
     std::thread::Builder::new().name("unpack".to_owned()).spawn(move || {
-        let (packing, mut unpacked) = match unpack(from) {
+        let (packing, mut unpacked) = match decompress_reader(from) {
             Ok(unpacked) => unpacked,
             Err(error) => return drop(tell.send(Err(error))),
         };
@@ -150,7 +150,7 @@ impl<W: Write> Compressor<W> {
     }
 
     /// Ends the compressed stream and keeps the underlying writer.
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    pub(super) fn end_frame(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(packer) => {
                 packer.try_finish()?;

@@ -1,6 +1,6 @@
 //! Reader of a tape, line by line.
 
-use super::packing::{unpack, unpack_ahead};
+use super::packing::{decompress_reader, unpack_ahead};
 use super::standing::OpenBlocks;
 use super::{
     Entry, FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeBlock, TapeError, TapeEvent,
@@ -37,10 +37,10 @@ pub struct Reader<'a> {
 }
 
 /// Opens the tape at `path`, in any supported compression. It is decompressed on a separate thread.
-pub fn open(path: &Path) -> Result<Reader<'static>, TapeError> {
+pub fn open_tape(path: &Path) -> Result<Reader<'static>, TapeError> {
     let failed = |source| TapeError::Io { line: 0, source };
     let (packing, from) = File::open(path).and_then(unpack_ahead).map_err(failed)?;
-    Reader::begin(packing, from)
+    Reader::read_head(packing, from)
 }
 
 #[derive(Deserialize)]
@@ -118,11 +118,11 @@ struct TracesLine<'a> {
 impl<'a> Reader<'a> {
     /// Reads the first line of a tape, in any supported compression.
     pub fn new(from: impl Read + 'a) -> Result<Self, TapeError> {
-        let (packing, from) = unpack(from).map_err(|source| TapeError::Io { line: 1, source })?;
-        Self::begin(packing, from)
+        let (packing, from) = decompress_reader(from).map_err(|source| TapeError::Io { line: 1, source })?;
+        Self::read_head(packing, from)
     }
 
-    fn begin(packing: TapeCompression, from: Box<dyn Read + 'a>) -> Result<Self, TapeError> {
+    fn read_head(packing: TapeCompression, from: Box<dyn Read + 'a>) -> Result<Self, TapeError> {
         let mut reader = Self {
             from: BufReader::with_capacity(1 << 17, from),
             packing,
@@ -156,13 +156,13 @@ impl<'a> Reader<'a> {
 
     /// Returns the version of its format.
     #[must_use]
-    pub fn version(&self) -> u32 {
+    pub fn format_version(&self) -> u32 {
         self.version
     }
 
     /// Returns the compression of the tape.
     #[must_use]
-    pub fn packing(&self) -> TapeCompression {
+    pub fn compression_format(&self) -> TapeCompression {
         self.packing
     }
 
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the number of the last whole line, once the end was reached and the tape is truncated after that line.
     #[must_use]
-    pub fn cut(&self) -> Option<usize> {
+    pub fn truncated_after(&self) -> Option<usize> {
         self.cut
     }
 
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
                 Ok(_) => self.line += 1,
             }
             if self.buffer.len() > LINE_BYTES_MAX {
-                return Err(self.wrong(format!("longer than {LINE_BYTES_MAX} bytes")));
+                return Err(self.line_error(format!("longer than {LINE_BYTES_MAX} bytes")));
             }
             if !self.buffer.trim_ascii().is_empty() {
                 return Ok(true);
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
         }
         // The parser borrows the buffer, and most values remain in place; then the buffer is taken back.
         let buffer = std::mem::take(&mut self.buffer);
-        let entry = self.entry(&buffer);
+        let entry = self.parse_entry(&buffer);
         self.buffer = buffer;
         match entry {
             Err(TapeError::Line { .. }) if self.line > 1 && is_half(&self.buffer) => {
@@ -228,15 +228,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entry(&mut self, buffer: &[u8]) -> Result<Entry, TapeError> {
+    fn parse_entry(&mut self, buffer: &[u8]) -> Result<Entry, TapeError> {
         // UTF-8 is checked once: parsing JSON from bytes would check every string separately.
-        let text = std::str::from_utf8(buffer).map_err(|_| self.wrong("not UTF-8".to_owned()))?;
-        let line: Line<'_> = serde_json::from_str(text).map_err(|error| self.wrong(shortened(&error)))?;
+        let text = std::str::from_utf8(buffer).map_err(|_| self.line_error("not UTF-8".to_owned()))?;
+        let line: Line<'_> = serde_json::from_str(text).map_err(|error| self.line_error(short_json_error(&error)))?;
         if !line.says_one_thing() {
-            return Err(self.wrong("neither a block with its receipts, nor a caption, nor another mark".to_owned()));
+            return Err(
+                self.line_error("neither a block with its receipts, nor a caption, nor another mark".to_owned())
+            );
         }
         if line.block.is_some() {
-            return self.block(line, text).map(|block| Entry::Block(Box::new(block)));
+            return self.parse_block(line, text).map(|block| Entry::Block(Box::new(block)));
         }
         let at_ms = line.at;
         let what = match line {
@@ -245,44 +247,45 @@ impl<'a> Reader<'a> {
                 return Ok(Entry::Gap);
             }
             Line { retract: Some(gone), .. } => {
-                self.standing.retract(&gone).map_err(|stranger| {
+                self.standing.retract_blocks(&gone).map_err(|stranger| {
                     let which = stranger.map_or_else(|| "no block".to_owned(), |at| format!("block {}", at.number));
-                    self.wrong(format!("{which} is taken back, which is not the newest that stands"))
+                    self.line_error(format!("{which} is taken back, which is not the newest that stands"))
                 })?;
                 TapeEvent::Retract(gone)
             }
             Line { promote: Some(level), to: Some(to), .. } => TapeEvent::Promote(level, to),
-            Line { caption: Some(caption), .. } => TapeEvent::Caption(self.short(caption)?),
-            Line { note: Some(note), .. } => TapeEvent::Note(self.short(note)?),
+            Line { caption: Some(caption), .. } => TapeEvent::Caption(self.require_short_text(caption)?),
+            Line { note: Some(note), .. } => TapeEvent::Note(self.require_short_text(note)?),
             Line { fault: Some(kind), endpoint, why, over, .. } => {
-                let short = |text: Option<String>| text.map(|text| self.short(text)).transpose();
+                let short = |text: Option<String>| text.map(|text| self.require_short_text(text)).transpose();
                 let (endpoint, why) = (short(endpoint)?, short(why)?);
-                TapeEvent::Trouble(RecordedIssue { kind: self.short(kind)?, endpoint, why, over })
+                TapeEvent::Trouble(RecordedIssue { kind: self.require_short_text(kind)?, endpoint, why, over })
             }
-            _ => return Err(self.wrong("a gap is marked by `true`".to_owned())),
+            _ => return Err(self.line_error("a gap is marked by `true`".to_owned())),
         };
         Ok(Entry::Mark(FinalityRecord { at_ms, what }))
     }
 
-    fn block(&mut self, line: Line<'_>, text: &str) -> Result<TapeBlock, TapeError> {
+    fn parse_block(&mut self, line: Line<'_>, text: &str) -> Result<TapeBlock, TapeError> {
         let Line { at: at_ms, block: Some(block), receipts: Some(receipts), reads, traces, .. } = line else {
-            return Err(self.wrong("not a block".to_owned()));
+            return Err(self.line_error("not a block".to_owned()));
         };
-        let block = parse::join(block, receipts).map_err(|error| self.wrong(error.to_string()))?;
-        if !self.standing.append(block.link()) {
+        let block = parse::join_receipts(block, receipts).map_err(|error| self.line_error(error.to_string()))?;
+        if !self.standing.append_link(block.link()) {
             return Err(TapeError::Disjoint { line: self.line, number: block.at.number });
         }
         let raw = if self.keep_raw {
-            let raw: RawLine<'_> = serde_json::from_str(text).map_err(|error| self.wrong(shortened(&error)))?;
+            let raw: RawLine<'_> =
+                serde_json::from_str(text).map_err(|error| self.line_error(short_json_error(&error)))?;
             Some(RawPair { block: raw.block.to_owned(), receipts: raw.receipts.to_owned() })
         } else {
             None
         };
-        let reads = reads.into_iter().map(|read| self.read(read)).collect::<Result<_, _>>()?;
+        let reads = reads.into_iter().map(|read| self.parse_read(read)).collect::<Result<_, _>>()?;
         let traces = match traces {
             Some(TracesLine { method, answer }) => {
-                let method = TraceMethod::named(&method)
-                    .ok_or_else(|| self.wrong("traces of a method that is not known".to_owned()))?;
+                let method = TraceMethod::from_name(&method)
+                    .ok_or_else(|| self.line_error("traces of a method that is not known".to_owned()))?;
                 Some(RawTraces { method, answer: answer.to_owned() })
             }
             None => None,
@@ -290,11 +293,11 @@ impl<'a> Reader<'a> {
         Ok(TapeBlock { at_ms, block, raw, reads, traces })
     }
 
-    fn read(&self, line: ReadLine) -> Result<(ReadCall, Answer), TapeError> {
+    fn parse_read(&self, line: ReadLine) -> Result<(ReadCall, Answer), TapeError> {
         let answer = match (line.answer, line.reverted) {
             (Some(data), false) => Answer::Data(data),
             (None, true) => Answer::Reverted,
-            _ => return Err(self.wrong("a read has either an answer or `\"reverted\": true`".to_owned())),
+            _ => return Err(self.line_error("a read has either an answer or `\"reverted\": true`".to_owned())),
         };
         let reads = [
             line.to.zip(line.data).map(|(to, data)| match line.before {
@@ -312,18 +315,18 @@ impl<'a> Reader<'a> {
         let mut reads = reads.into_iter().flatten();
         match (reads.next(), reads.next()) {
             (Some(read), None) => Ok((read, answer)),
-            _ => Err(self.wrong("a read asks for one thing".to_owned())),
+            _ => Err(self.line_error("a read asks for one thing".to_owned())),
         }
     }
 
-    fn short(&self, text: String) -> Result<String, TapeError> {
+    fn require_short_text(&self, text: String) -> Result<String, TapeError> {
         if text.len() <= TEXT_BYTES_MAX {
             return Ok(text);
         }
-        Err(self.wrong(format!("a text longer than {TEXT_BYTES_MAX} bytes")))
+        Err(self.line_error(format!("a text longer than {TEXT_BYTES_MAX} bytes")))
     }
 
-    fn wrong(&self, why: String) -> TapeError {
+    fn line_error(&self, why: String) -> TapeError {
         TapeError::Line { line: self.line, why }
     }
 }
@@ -370,7 +373,7 @@ fn is_half(line: &[u8]) -> bool {
 
 /// Formats an error without its line number: serde_json counts lines within its input, which is one line here; only the
 /// column helps.
-pub(super) fn shortened(error: &serde_json::Error) -> String {
+pub(super) fn short_json_error(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {
         text.truncate(at);

@@ -6,7 +6,7 @@
 use super::{FinalityRecord, RecordedIssue, Rotation, TapeError, TapeEvent};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use crate::source::trace::{RawTraces, TraceMethod, Traced};
 use crate::source::{Event, Linked, Node, RawPair, Step};
 use std::collections::VecDeque;
@@ -96,13 +96,13 @@ impl Taken {
     /// Takes the recorded parts from `step`. The source has to keep the node's text
     /// ([`super::super::Options::keep_raw`]).
     #[must_use]
-    pub fn of(step: &mut Step) -> Self {
+    pub fn from_step(step: &mut Step) -> Self {
         let blocks = step.append.iter_mut().map(|fetched| TakenBlock {
             link: fetched.link(),
-            of: Traced::of(&fetched.block),
+            of: Traced::from_block(&fetched.block),
             raw: fetched.raw.take(),
         });
-        Self { blocks: blocks.collect(), retract: step.retract.clone(), seen: instant() }
+        Self { blocks: blocks.collect(), retract: step.retract.clone(), seen: monotonic_now() }
     }
 
     fn n_bytes(&self) -> usize {
@@ -114,7 +114,7 @@ impl Taken {
 impl Recorder {
     /// Starts recording to `reel`. If `traces` contains nodes, traces are recorded too, from the first node that
     /// supports tracing. Must be called within a runtime.
-    pub fn start(reel: Rotation, traces: Vec<Node>, patience: Backpressure) -> std::io::Result<Self> {
+    pub fn start_recording(reel: Rotation, traces: Vec<Node>, patience: Backpressure) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (jobs, waiting) = mpsc::channel(QUEUE_MAX);
         let tracer =
@@ -128,7 +128,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the tape cannot be written any more, and whoever records waits for it.
-    pub async fn step(&self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>) -> Result<(), TapeError> {
+    pub async fn record_step(&self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>) -> Result<(), TapeError> {
         let n_bytes = taken.n_bytes();
         if self.patience == Backpressure::LeavesOut
             && self.state.queued_bytes.load(Ordering::Relaxed).saturating_add(n_bytes) > QUEUE_BYTES_MAX
@@ -138,7 +138,7 @@ impl Recorder {
         }
         let missed = self.state.missed.swap(0, Ordering::Relaxed);
         self.state.queued_bytes.fetch_add(n_bytes, Ordering::Relaxed);
-        let sent = self.send(Job::Step { taken, reads, missed }).await;
+        let sent = self.send_job(Job::Step { taken, reads, missed }).await;
         if !sent {
             self.state.missed.fetch_add(missed + 1, Ordering::Relaxed);
             self.state.queued_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Recorder {
     }
 
     /// Records an event of the source other than a step.
-    pub async fn hear(&self, event: &Event) {
+    pub async fn record_event(&self, event: &Event) {
         let trouble = |kind: &crate::model::BlindnessKind, endpoint: &Option<Arc<str>>, why: Option<&str>, over| {
             TapeEvent::Trouble(RecordedIssue {
                 kind: kind.name().to_owned(),
@@ -170,7 +170,7 @@ impl Recorder {
             }
         };
         // A lost mark is less important than a lost block: its content is also in the store.
-        self.send(Job::Mark { seen: instant(), what }).await;
+        self.send_job(Job::Mark { seen: monotonic_now(), what }).await;
     }
 
     /// Ends the tape after the queued steps are written.
@@ -195,7 +195,7 @@ impl Recorder {
     }
 
     /// Queues a job. Returns whether there was room.
-    async fn send(&self, job: Job) -> bool {
+    async fn send_job(&self, job: Job) -> bool {
         match self.patience {
             Backpressure::Waits => self.jobs.send(job).await.is_ok(),
             Backpressure::LeavesOut => match self.jobs.try_send(job) {
@@ -236,32 +236,32 @@ impl TapeWriter {
                     let n_bytes = taken.n_bytes();
                     self.say_missed(missed, taken.seen)?;
                     let behind = jobs.len() > QUEUE_MAX / 2;
-                    self.step(taken, reads, behind)?;
+                    self.write_step(taken, reads, behind)?;
                     self.state.queued_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
                 }
-                Job::Mark { seen, what } => self.mark(seen, what)?,
+                Job::Mark { seen, what } => self.write_mark(seen, what)?,
             }
         }
         let missed = self.state.missed.swap(0, Ordering::Relaxed);
-        self.say_missed(missed, instant())
+        self.say_missed(missed, monotonic_now())
     }
 
-    fn step(&mut self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>, behind: bool) -> Result<(), TapeError> {
+    fn write_step(&mut self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>, behind: bool) -> Result<(), TapeError> {
         let Taken { retract, blocks, seen } = taken;
         self.reel.turn_if_full(seen)?;
         if !retract.is_empty() {
-            self.mark(seen, TapeEvent::Retract(retract))?;
+            self.write_mark(seen, TapeEvent::Retract(retract))?;
         }
         let mut reads = reads.into_iter();
         for TakenBlock { link, of, raw } in blocks {
             let reads = reads.next().unwrap_or_default();
             // Without the node's text the block cannot be written; the next block then marks a gap.
             let Some(raw) = raw else { continue };
-            let traces = match self.traces(&of, behind) {
+            let traces = match self.fetch_traces(&of, behind) {
                 Ok(traces) => traces,
                 Err(why) => {
                     let note = format!("block {}: its traces are missing: {why}", link.at.number);
-                    self.mark(seen, TapeEvent::Note(note))?;
+                    self.write_mark(seen, TapeEvent::Note(note))?;
                     None
                 }
             };
@@ -273,13 +273,13 @@ impl TapeWriter {
             let short = writer.block_at(at_ms, link, &raw, &reads, None)?;
             let what = if short { "its traces are" } else { "it is" };
             let note = format!("block {}: {what} too large for a line of a tape", link.at.number);
-            self.mark(seen, TapeEvent::Note(note))?;
+            self.write_mark(seen, TapeEvent::Note(note))?;
         }
         Ok(())
     }
 
     /// Returns the traces of a block; `None` if no traces are recorded or the block has no transactions.
-    fn traces(&mut self, of: &Traced, behind: bool) -> Result<Option<RawTraces>, String> {
+    fn fetch_traces(&mut self, of: &Traced, behind: bool) -> Result<Option<RawTraces>, String> {
         let Some(tracer) = &mut self.tracer else { return Ok(None) };
         if of.txs.is_empty() {
             return Ok(None);
@@ -287,7 +287,7 @@ impl TapeWriter {
         if behind || self.state.hurry.load(Ordering::Relaxed) {
             return Err("there was no time for them".to_owned());
         }
-        let traces = tracer.ask(of);
+        let traces = tracer.fetch_traces(of);
         if tracer.nodes.is_empty() {
             warn!("{}: no node has a way of tracing a block, so the tape has no traces", self.reel.path().display());
             self.tracer = None;
@@ -295,9 +295,9 @@ impl TapeWriter {
         traces.map(Some)
     }
 
-    fn mark(&mut self, seen: Instant, what: TapeEvent) -> Result<(), TapeError> {
+    fn write_mark(&mut self, seen: Instant, what: TapeEvent) -> Result<(), TapeError> {
         let at_ms = Some(self.reel.at_ms(seen));
-        self.reel.writer().mark(&FinalityRecord { at_ms, what })
+        self.reel.writer().write_mark(&FinalityRecord { at_ms, what })
     }
 
     fn say_missed(&mut self, missed: u64, seen: Instant) -> Result<(), TapeError> {
@@ -306,12 +306,15 @@ impl TapeWriter {
         }
         let steps = if missed == 1 { "1 step".to_owned() } else { format!("{missed} steps") };
         warn!("{}: {steps} could not be recorded, the tape was slower than the chain", self.reel.path().display());
-        self.mark(seen, TapeEvent::Note(format!("{steps} could not be recorded: the tape was slower than the chain")))
+        self.write_mark(
+            seen,
+            TapeEvent::Note(format!("{steps} could not be recorded: the tape was slower than the chain")),
+        )
     }
 }
 
 impl Tracer {
-    fn ask(&mut self, of: &Traced) -> Result<RawTraces, String> {
+    fn fetch_traces(&mut self, of: &Traced) -> Result<RawTraces, String> {
         while let Some(node) = self.nodes.front() {
             let methods = match &mut self.methods {
                 Some(methods) => methods,
@@ -321,7 +324,7 @@ impl Tracer {
                 }
             };
             while let Some(method) = methods.first() {
-                match self.runtime.block_on(node.traces(of, *method)) {
+                match self.runtime.block_on(node.fetch_traces(of, *method)) {
                     Ok(Some(traces)) => return Ok(traces),
                     Ok(None) => drop(methods.remove(0)),
                     Err(error) => return Err(error.to_string()),

@@ -1,7 +1,7 @@
 //! The file of a recording, and its replacement when it is full.
 
 use super::{Head, Reader, TapeCompression, TapeError, Writer};
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use jiff::SignedDuration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -29,23 +29,23 @@ impl Rotation {
     /// Starts a new tape at `path`. An existing file is an error.
     pub fn new(path: &Path, head: Head) -> io::Result<Self> {
         let file = File::create_new(path)?;
-        Self::begin(path.to_owned(), file, head, None)
+        Self::begin_tape(path.to_owned(), file, head, None)
     }
 
     /// Starts a tape at `path` that keeps the newest blocks, in at most about `bytes_max` bytes. Once the file reaches
     /// half of that, it is renamed to `path.1` and replaces the older file of that name. A tape of an earlier run at
     /// `path` is renamed to `path.1` as well.
-    pub fn rolling(path: &Path, head: Head, bytes_max: u64) -> io::Result<Self> {
-        let file = renew(path)?;
-        Self::begin(path.to_owned(), file, head, Some(bytes_max))
+    pub fn with_rotation(path: &Path, head: Head, bytes_max: u64) -> io::Result<Self> {
+        let file = rotate_file(path)?;
+        Self::begin_tape(path.to_owned(), file, head, Some(bytes_max))
     }
 
-    fn begin(path: PathBuf, file: File, head: Head, bytes_max: Option<u64>) -> io::Result<Self> {
+    fn begin_tape(path: PathBuf, file: File, head: Head, bytes_max: Option<u64>) -> io::Result<Self> {
         let writer = write_to(&path, file, &head).map_err(|error| match error {
             TapeError::Io { source, .. } => source,
             other => io::Error::other(other),
         })?;
-        Ok(Self { path, head, bytes_max, began: instant(), writer })
+        Ok(Self { path, head, bytes_max, began: monotonic_now(), writer })
     }
 
     /// Returns the path of the file.
@@ -74,8 +74,8 @@ impl Rotation {
         let head =
             Head { began: self.head.began.map(|began| began.checked_add(since).unwrap_or(began)), ..self.head.clone() };
         // The full file is finished before it is renamed, so that a failure in between leaves two complete tapes.
-        self.writer.end()?;
-        let next = write_to(&self.path, renew(&self.path).map_err(failed)?, &head)?;
+        self.writer.end_frame()?;
+        let next = write_to(&self.path, rotate_file(&self.path).map_err(failed)?, &head)?;
         (self.writer, self.head, self.began) = (next, head, seen.max(self.began));
         Ok(())
     }
@@ -93,14 +93,15 @@ impl Rotation {
 }
 
 fn write_to(path: &Path, file: File, head: &Head) -> Result<Writer<BufWriter<Counted>>, TapeError> {
-    let mut writer = Writer::packed(BufWriter::new(Counted { file, n_bytes: 0 }), head, TapeCompression::of(path))?;
+    let mut writer =
+        Writer::with_compression(BufWriter::new(Counted { file, n_bytes: 0 }), head, TapeCompression::for_path(path))?;
     writer.flush()?;
     Ok(writer)
 }
 
 /// Creates an empty file at `path`; an existing tape is renamed with the suffix `.1`. A special file, such as a pipe,
 /// is used as it is. A file that is not a tape is never replaced.
-fn renew(path: &Path) -> io::Result<File> {
+fn rotate_file(path: &Path) -> io::Result<File> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => return File::options().write(true).open(path),
         Ok(there) if there.len() > 0 => {

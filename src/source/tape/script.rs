@@ -60,12 +60,12 @@ impl Scene {
 impl Script {
     /// Divides a stretch into scenes.
     #[must_use]
-    pub fn of(stretch: &Stretch) -> Self {
+    pub fn from_stretch(stretch: &Stretch) -> Self {
         let mut script = Self::default();
         let mut standing: Vec<BlockRef> = Vec::new();
         let mut captions = Vec::new();
         let mut marks: VecDeque<_> = stretch.marks.iter().collect();
-        let mut clock = Clock::of(stretch);
+        let mut clock = Clock::from_stretch(stretch);
         // The reorg whose new branch is being shown: its time, and the height of the old tip.
         let mut reorg: Option<(Option<u64>, u64)> = None;
         for place in 0..=stretch.blocks.len() {
@@ -81,7 +81,7 @@ impl Script {
                             blocks: place..place,
                             promote: Vec::new(),
                             head: standing.last().copied(),
-                            at: clock.at(mark.at_ms, None),
+                            at: clock.resolve_time(mark.at_ms, None),
                         });
                     }
                     TapeEvent::Promote(level, to) => script.scenes.push(Scene {
@@ -90,7 +90,7 @@ impl Script {
                         blocks: place..place,
                         promote: vec![(*level, *to)],
                         head: standing.last().copied(),
-                        at: clock.at(mark.at_ms, None),
+                        at: clock.resolve_time(mark.at_ms, None),
                     }),
                     // Outages of the recorder are not part of the chain.
                     TapeEvent::Trouble(_) | TapeEvent::Note(_) => {}
@@ -99,7 +99,7 @@ impl Script {
             let Some(block) = stretch.blocks.get(place) else { break };
             let at = block.block.at;
             standing.push(at);
-            let now = clock.at(block.at_ms, Some(block.block.time));
+            let now = clock.resolve_time(block.at_ms, Some(block.block.time));
             // The new branch is shown together with the retraction, as nodes announce it: blocks with the same time if
             // times were recorded, otherwise blocks up to the old height.
             let joins = reorg.is_some_and(|(since, height)| match since {
@@ -130,7 +130,7 @@ impl Script {
 
     /// Returns the pause before the scene at this place, at this pace.
     #[must_use]
-    pub fn pause(&self, place: usize, pace: Pace) -> Duration {
+    pub fn pause_before(&self, place: usize, pace: Pace) -> Duration {
         let Some(scene) = self.scenes.get(place) else { return Duration::ZERO };
         let pause = match pace {
             Pace::AtOnce | Pace::ByHand => Duration::ZERO,
@@ -163,13 +163,13 @@ struct Clock {
 }
 
 impl Clock {
-    fn of(stretch: &Stretch) -> Self {
+    fn from_stretch(stretch: &Stretch) -> Self {
         let recorded = stretch.blocks.iter().any(|block| block.at_ms.is_some());
         Self { recorded, began: None, now: Duration::ZERO }
     }
 
     /// Returns the time of an entry from its own time in milliseconds, or from a block's time in seconds.
-    fn at(&mut self, at_ms: Option<u64>, block_time: Option<u64>) -> Duration {
+    fn resolve_time(&mut self, at_ms: Option<u64>, block_time: Option<u64>) -> Duration {
         let at_ms = if self.recorded { at_ms } else { block_time.map(|time| time.saturating_mul(1_000)) };
         if let Some(at_ms) = at_ms {
             let began = *self.began.get_or_insert(at_ms);

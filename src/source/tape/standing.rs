@@ -13,7 +13,7 @@ pub(super) struct OpenBlocks {
 
 impl OpenBlocks {
     /// Appends a block if it builds on the current chain. Returns whether it does.
-    pub(super) fn append(&mut self, link: Link) -> bool {
+    pub(super) fn append_link(&mut self, link: Link) -> bool {
         let joins = match self.links.back() {
             Some(last) => last.at.hash == link.parent && last.at.number.checked_add(1) == Some(link.at.number),
             // When all blocks were retracted, their replacement begins at the same height.
@@ -30,7 +30,7 @@ impl OpenBlocks {
     }
 
     /// Retracts these blocks, if they are the newest ones, newest first; otherwise returns the first that is not.
-    pub(super) fn retract(&mut self, gone: &[BlockRef]) -> Result<(), Option<BlockRef>> {
+    pub(super) fn retract_blocks(&mut self, gone: &[BlockRef]) -> Result<(), Option<BlockRef>> {
         let mut newest = self.links.iter().rev();
         let stranger = gone.iter().find(|at| newest.next().is_none_or(|link| link.at != **at));
         if stranger.is_some() || gone.is_empty() {

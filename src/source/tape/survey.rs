@@ -1,6 +1,6 @@
 //! Summary of the contents of a tape.
 
-use super::truth::{FalseBlock, is_provable, prove};
+use super::truth::{FalseBlock, is_provable, verify_raw_block};
 use super::{Entry, Head, Reader, TapeBlock, TapeCompression, TapeError, TapeEvent};
 use crate::source::trace::TraceMethod;
 use std::collections::BTreeMap;
@@ -67,12 +67,12 @@ const TOLD_MAX: usize = 20;
 impl Inspection {
     /// Counts the rest of `reader`. A tape that cannot be read to its end is counted up to the error.
     #[must_use]
-    pub fn of(reader: Reader<'_>) -> Self {
+    pub fn from_reader(reader: Reader<'_>) -> Self {
         let mut reader = reader.keeping_raw();
         let mut survey = Self {
             head: reader.head().clone(),
-            version: reader.version(),
-            packing: reader.packing(),
+            version: reader.format_version(),
+            packing: reader.compression_format(),
             n_stretches: 0,
             n_blocks: 0,
             numbers: None,
@@ -98,11 +98,11 @@ impl Inspection {
         };
         let (mut joined, mut began_ms) = (false, None);
         for entry in reader.by_ref() {
-            if let Err(why) = entry.map(|entry| survey.count(entry, &mut joined, &mut began_ms)) {
+            if let Err(why) = entry.map(|entry| survey.count_entry(entry, &mut joined, &mut began_ms)) {
                 survey.broken = Some(TapeError::to_string(&why));
             }
         }
-        (survey.n_bytes, survey.cut) = (reader.n_bytes(), reader.cut());
+        (survey.n_bytes, survey.cut) = (reader.n_bytes(), reader.truncated_after());
         survey
     }
 
@@ -113,16 +113,16 @@ impl Inspection {
     }
 
     /// Verifies a block against its own hash, on chains where that is possible.
-    fn verify(&mut self, block: &TapeBlock) {
+    fn verify_block(&mut self, block: &TapeBlock) {
         let Some(raw) = block.raw.as_ref().filter(|_| is_provable(self.head.chain)) else { return };
-        match prove(raw) {
+        match verify_raw_block(raw) {
             Ok(gaps) if gaps.is_empty() => self.n_verified += 1,
             Ok(_) => self.n_unproven += 1,
             Err(why) => self.refused.add(block.block.at.number, why),
         }
     }
 
-    fn count(&mut self, entry: Entry, joined: &mut bool, began_ms: &mut Option<u64>) {
+    fn count_entry(&mut self, entry: Entry, joined: &mut bool, began_ms: &mut Option<u64>) {
         let at_ms = match entry {
             Entry::Gap => {
                 *joined = false;
@@ -131,12 +131,12 @@ impl Inspection {
             Entry::Block(block) => {
                 self.n_stretches += usize::from(!std::mem::replace(joined, true));
                 self.n_blocks += 1;
-                self.numbers = widened(self.numbers, block.block.at.number);
-                self.times = widened(self.times, block.block.time);
+                self.numbers = widen_range(self.numbers, block.block.at.number);
+                self.times = widen_range(self.times, block.block.time);
                 self.n_txs += block.block.txs.len();
                 self.n_logs += block.block.txs.iter().map(|tx| tx.logs.len()).sum::<usize>();
                 self.n_reads += block.reads.len();
-                self.verify(&block);
+                self.verify_block(&block);
                 if let Some(traces) = &block.traces {
                     *self.traces.entry(traces.method).or_default() += 1;
                 }
@@ -169,6 +169,6 @@ impl Inspection {
     }
 }
 
-fn widened(range: Option<(u64, u64)>, to: u64) -> Option<(u64, u64)> {
+fn widen_range(range: Option<(u64, u64)>, to: u64) -> Option<(u64, u64)> {
     range.map_or(Some((to, to)), |(low, high)| Some((low.min(to), high.max(to))))
 }

@@ -43,10 +43,10 @@ impl FalseBlock {
 impl Tape {
     /// Returns the blocks that contradict their own hash. Blocks whose text was not kept are not checked.
     #[must_use]
-    pub fn refuted(&self) -> FalseBlock {
+    pub fn refuted_blocks(&self) -> FalseBlock {
         let mut refuted = FalseBlock::default();
         for block in self.stretches.iter().flat_map(|stretch| &stretch.blocks) {
-            if let Some(Err(why)) = block.raw.as_ref().map(prove) {
+            if let Some(Err(why)) = block.raw.as_ref().map(verify_raw_block) {
                 refuted.add(block.block.at.number, why);
             }
         }
@@ -65,7 +65,7 @@ pub fn is_provable(chain: ChainId) -> bool {
 ///
 /// # Errors
 /// With how it contradicts itself.
-pub(super) fn prove(raw: &RawPair) -> Result<Vec<Gap>, String> {
-    let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string())?;
-    verify::prove(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string())
+pub(super) fn verify_raw_block(raw: &RawPair) -> Result<Vec<Gap>, String> {
+    let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string())?;
+    verify::verify_block(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string())
 }

@@ -22,24 +22,24 @@ pub struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     /// Writes the first line of a tape compressed with gzip.
     pub fn new(to: W, head: &Head) -> Result<Self, TapeError> {
-        Self::packed(to, head, TapeCompression::Gzip)
+        Self::with_compression(to, head, TapeCompression::Gzip)
     }
 
     /// Writes the first line of a tape with this compression.
-    pub fn packed(to: W, head: &Head, packing: TapeCompression) -> Result<Self, TapeError> {
+    pub fn with_compression(to: W, head: &Head, packing: TapeCompression) -> Result<Self, TapeError> {
         let to = Compressor::new(to, packing).map_err(|source| TapeError::Io { line: 0, source })?;
         let mut writer = Self { to, line: 0, standing: OpenBlocks::default() };
-        let mut line = json!({ "tape": VERSION, "chain": head.chain.0, "note": shortened(&head.note) });
+        let mut line = json!({ "tape": VERSION, "chain": head.chain.0, "note": truncate_text(&head.note) });
         if let Some(began) = head.began {
             line["began"] = began.to_string().into();
         }
-        writer.write(&line.to_string())?;
+        writer.write_line(&line.to_string())?;
         Ok(writer)
     }
 
     /// Writes a block, preceded by the mark of a gap if it does not build on the newest block. Reads that the node
     /// could not answer are left out.
-    pub fn block(&mut self, link: Link, raw: &RawPair, reads: &[(Read, Answer)]) -> Result<(), TapeError> {
+    pub fn write_block(&mut self, link: Link, raw: &RawPair, reads: &[(Read, Answer)]) -> Result<(), TapeError> {
         self.block_at(None, link, raw, reads, None).map(|_| ())
     }
 
@@ -53,7 +53,7 @@ impl<W: Write> Writer<W> {
         reads: &[(Read, Answer)],
         traces: Option<&RawTraces>,
     ) -> Result<bool, TapeError> {
-        let reads: Vec<Value> = reads.iter().filter_map(told).collect();
+        let reads: Vec<Value> = reads.iter().filter_map(encode_read).collect();
         let (block, receipts) = (raw.block.get(), raw.receipts.get());
         let at = at_ms.map_or_else(String::new, |at| format!(r#""at":{at},"#));
         let mut line = format!(r#"{{{at}"block":{block},"receipts":{receipts}"#);
@@ -67,28 +67,28 @@ impl<W: Write> Writer<W> {
         if line.len() >= LINE_BYTES_MAX {
             return Ok(false);
         }
-        if !self.standing.append(link) {
-            self.gap()?;
-            self.standing.append(link);
+        if !self.standing.append_link(link) {
+            self.write_gap()?;
+            self.standing.append_link(link);
         }
-        self.write(&line)?;
+        self.write_line(&line)?;
         Ok(true)
     }
 
     /// Writes a mark. A retraction of blocks that are not the newest on the tape, such as those before it began,
     /// becomes the mark of a gap.
-    pub fn mark(&mut self, mark: &FinalityRecord) -> Result<(), TapeError> {
+    pub fn write_mark(&mut self, mark: &FinalityRecord) -> Result<(), TapeError> {
         let mut line = match &mark.what {
-            TapeEvent::Caption(caption) => json!({ "caption": shortened(caption) }),
-            TapeEvent::Note(note) => json!({ "note": shortened(note) }),
+            TapeEvent::Caption(caption) => json!({ "caption": truncate_text(caption) }),
+            TapeEvent::Note(note) => json!({ "note": truncate_text(note) }),
             TapeEvent::Promote(level, to) => json!({ "promote": level, "to": to }),
             TapeEvent::Trouble(RecordedIssue { kind, endpoint, why, over }) => {
-                let mut line = json!({ "fault": shortened(kind) });
+                let mut line = json!({ "fault": truncate_text(kind) });
                 if let Some(endpoint) = endpoint {
-                    line["endpoint"] = shortened(endpoint).into();
+                    line["endpoint"] = truncate_text(endpoint).into();
                 }
                 if let Some(why) = why {
-                    line["why"] = shortened(why).into();
+                    line["why"] = truncate_text(why).into();
                 }
                 if *over {
                     line["over"] = true.into();
@@ -96,8 +96,8 @@ impl<W: Write> Writer<W> {
                 line
             }
             TapeEvent::Retract(gone) => {
-                if self.standing.retract(gone).is_err() {
-                    return self.gap();
+                if self.standing.retract_blocks(gone).is_err() {
+                    return self.write_gap();
                 }
                 json!({ "retract": gone })
             }
@@ -105,12 +105,12 @@ impl<W: Write> Writer<W> {
         if let (Some(at), Some(fields)) = (mark.at_ms, line.as_object_mut()) {
             fields.shift_insert(0, "at".to_owned(), at.into());
         }
-        self.write(&line.to_string())
+        self.write_line(&line.to_string())
     }
 
     /// Writes a line for the viewer.
-    pub fn caption(&mut self, caption: &str) -> Result<(), TapeError> {
-        self.mark(&FinalityRecord { at_ms: None, what: TapeEvent::Caption(caption.to_owned()) })
+    pub fn write_caption(&mut self, caption: &str) -> Result<(), TapeError> {
+        self.write_mark(&FinalityRecord { at_ms: None, what: TapeEvent::Caption(caption.to_owned()) })
     }
 
     /// Flushes buffered data, so that after a crash the tape is valid up to here.
@@ -125,8 +125,8 @@ impl<W: Write> Writer<W> {
     }
 
     /// Ends the compressed stream without returning the underlying writer. No line can be written afterwards.
-    pub(super) fn end(&mut self) -> Result<(), TapeError> {
-        self.to.end().map_err(|source| TapeError::Io { line: self.line, source })
+    pub(super) fn end_frame(&mut self) -> Result<(), TapeError> {
+        self.to.end_frame().map_err(|source| TapeError::Io { line: self.line, source })
     }
 
     /// Returns the underlying writer.
@@ -134,15 +134,15 @@ impl<W: Write> Writer<W> {
         self.to.get_ref()
     }
 
-    fn gap(&mut self) -> Result<(), TapeError> {
+    fn write_gap(&mut self) -> Result<(), TapeError> {
         if self.standing.is_new() {
             return Ok(());
         }
         self.standing = OpenBlocks::default();
-        self.write(r#"{"gap":true}"#)
+        self.write_line(r#"{"gap":true}"#)
     }
 
-    fn write(&mut self, text: &str) -> Result<(), TapeError> {
+    fn write_line(&mut self, text: &str) -> Result<(), TapeError> {
         self.line += 1;
         // Within JSON a line break is only ever white space between tokens: in a string it has to be escaped.
         let written = text
@@ -153,7 +153,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn told((read, answer): &(Read, Answer)) -> Option<Value> {
+fn encode_read((read, answer): &(Read, Answer)) -> Option<Value> {
     let mut line = match read {
         Read::Call { to, data } => json!({ "to": to, "data": data }),
         Read::Before { parent, to, data } => json!({ "to": to, "data": data, "before": parent }),
@@ -176,7 +176,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
 }
 
 /// Truncates a text to the length that a reader accepts.
-fn shortened(text: &str) -> &str {
+fn truncate_text(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }

@@ -3,8 +3,8 @@
 //! Each value here is derived from the rest of the block, or is the one value that nodes mean when they leave the field
 //! out. A wrong guess changes the hash, so it cannot make a block pass.
 
-use super::receipt::{Receipt, bloom};
-use super::tx::{encode, is_known};
+use super::receipt::{Receipt, logs_bloom};
+use super::tx::{encode_transaction, is_known};
 use crate::model::{Sealed, Status};
 use alloy_primitives::{B256, Bloom, Bytes, U256, b256};
 use alloy_trie::root::ordered_trie_root_encoded;
@@ -27,29 +27,29 @@ pub fn fill_in(sealed: &mut Sealed, chain: u64) -> Option<&'static str> {
     }
     let mut missing = None;
     let header = &mut sealed.header;
-    fill(&mut header.uncles_hash, "sha3Uncles", &mut missing, || Some(NO_UNCLES));
-    fill(&mut header.difficulty, "difficulty", &mut missing, || Some(U256::ZERO));
-    fill(&mut header.extra_data, "extraData", &mut missing, || Some(Bytes::new()));
+    fill_missing(&mut header.uncles_hash, "sha3Uncles", &mut missing, || Some(NO_UNCLES));
+    fill_missing(&mut header.difficulty, "difficulty", &mut missing, || Some(U256::ZERO));
+    fill_missing(&mut header.extra_data, "extraData", &mut missing, || Some(Bytes::new()));
     let (txs, seals, receipts) = (&sealed.block.txs, &sealed.txs, &sealed.receipts);
-    fill(&mut header.gas_used, "gasUsed", &mut missing, || {
+    fill_missing(&mut header.gas_used, "gasUsed", &mut missing, || {
         receipts.last().map_or(Some(0), |receipt| receipt.cumulative_gas)
     });
-    fill(&mut header.logs_bloom, "logsBloom", &mut missing, || {
-        let all = txs.iter().map(|tx| bloom(&tx.logs)).fold(Bloom::ZERO, |all, one| all | one);
+    fill_missing(&mut header.logs_bloom, "logsBloom", &mut missing, || {
+        let all = txs.iter().map(|tx| logs_bloom(&tx.logs)).fold(Bloom::ZERO, |all, one| all | one);
         Some(Box::new(all))
     });
-    fill(&mut header.transactions_root, "transactionsRoot", &mut missing, || {
-        let encoded = txs.iter().zip(seals).map(|(tx, seal)| encode(tx, seal).ok());
+    fill_missing(&mut header.transactions_root, "transactionsRoot", &mut missing, || {
+        let encoded = txs.iter().zip(seals).map(|(tx, seal)| encode_transaction(tx, seal).ok());
         encoded.collect::<Option<Vec<_>>>().map(|all| ordered_trie_root_encoded(&all))
     });
-    fill(&mut header.receipts_root, "receiptsRoot", &mut missing, || {
+    fill_missing(&mut header.receipts_root, "receiptsRoot", &mut missing, || {
         let encoded = txs.iter().zip(receipts).map(|(tx, seal)| Receipt::new(tx, seal).encode().ok());
         encoded.collect::<Option<Vec<_>>>().map(|all| ordered_trie_root_encoded(&all))
     });
     missing
 }
 
-fn fill<T>(
+fn fill_missing<T>(
     field: &mut Option<T>,
     name: &'static str,
     missing: &mut Option<&'static str>,

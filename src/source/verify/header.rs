@@ -13,11 +13,11 @@ const TRIED_MAX: usize = 4;
 /// Verifies the header against the block's hash. Forks append fields, so unknown ones are tried after the known ones.
 /// Nodes also write fields that the headers of their chain do not have, zero or not, so shorter headers are tried as
 /// well.
-pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+pub(super) fn verify_header(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let expected = link.at.hash;
-    let fields = Fields::of(link, header)?;
-    let found = hash(&fields.all());
-    if found == expected || fields.shorter().any(|fields| hash(&fields) == expected) {
+    let fields = Fields::from_header(link, header)?;
+    let found = hash(&fields.encode_all());
+    if found == expected || fields.shorter_encodings().any(|fields| hash(&fields) == expected) {
         return Ok(());
     }
     let unknown = &header.unknown;
@@ -26,7 +26,7 @@ pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<
     }
     let mut values: Vec<&[u8]> =
         unknown.iter().filter_map(|field| field.value.as_ref().map(|value| value.as_ref())).take(TRIED_MAX).collect();
-    if !hashes_with(expected, &fields.all(), &mut values) {
+    if !hashes_with(expected, &fields.encode_all(), &mut values) {
         gaps.push(Gap::Header(unknown.iter().map(|Unknown { name, .. }| name.clone()).collect()));
     }
     Ok(())
@@ -43,24 +43,24 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(link: Link, header: &Header) -> Result<Self, Flaw> {
-        fn given<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
+    fn from_header(link: Link, header: &Header) -> Result<Self, Flaw> {
+        fn require_field<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
             field.ok_or(Flaw::Lacks(name))
         }
         let (mut out, mut work) = (Vec::with_capacity(700), Vec::with_capacity(42));
         link.parent.encode(&mut out);
-        given(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
-        given(header.miner, "miner")?.encode(&mut out);
-        given(header.state_root, "stateRoot")?.encode(&mut out);
-        given(header.transactions_root, "transactionsRoot")?.encode(&mut out);
-        given(header.receipts_root, "receiptsRoot")?.encode(&mut out);
-        given(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
-        given(header.difficulty, "difficulty")?.encode(&mut out);
+        require_field(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
+        require_field(header.miner, "miner")?.encode(&mut out);
+        require_field(header.state_root, "stateRoot")?.encode(&mut out);
+        require_field(header.transactions_root, "transactionsRoot")?.encode(&mut out);
+        require_field(header.receipts_root, "receiptsRoot")?.encode(&mut out);
+        require_field(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
+        require_field(header.difficulty, "difficulty")?.encode(&mut out);
         link.at.number.encode(&mut out);
-        given(header.gas_limit, "gasLimit")?.encode(&mut out);
-        given(header.gas_used, "gasUsed")?.encode(&mut out);
+        require_field(header.gas_limit, "gasLimit")?.encode(&mut out);
+        require_field(header.gas_used, "gasUsed")?.encode(&mut out);
         link.time.encode(&mut out);
-        given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
+        require_field(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
         // Chains that never had proof of work omit these two fields in their answers, and use zero in their headers.
         header.mix_hash.unwrap_or_default().encode(&mut work);
         B64::from(header.nonce.unwrap_or_default()).encode(&mut work);
@@ -76,13 +76,13 @@ impl Fields {
     }
 
     /// Returns all fields, one after the other.
-    fn all(&self) -> Vec<u8> {
+    fn encode_all(&self) -> Vec<u8> {
         self.up_to(true, self.tail.len())
     }
 
     /// Returns variants without some of the last fields, and without the proof of work: at most 13 hashes of 2 µs each,
     /// for a block that may be false.
-    fn shorter(&self) -> impl Iterator<Item = Vec<u8>> {
+    fn shorter_encodings(&self) -> impl Iterator<Item = Vec<u8>> {
         let lengths = (0..=self.tail.len()).rev().flat_map(|n| [(true, n), (false, n)]);
         lengths.skip(1).map(|(work, n)| self.up_to(work, n))
     }
@@ -95,7 +95,7 @@ impl Fields {
 
 fn hash(fields: &[u8]) -> B256 {
     let mut header = Vec::with_capacity(fields.len() + 9);
-    rlp::list(&mut header, |out| out.extend_from_slice(fields));
+    rlp::encode_list(&mut header, |out| out.extend_from_slice(fields));
     keccak256(header)
 }
 

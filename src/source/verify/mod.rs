@@ -25,7 +25,7 @@ pub use fill::fill_in;
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};
 pub use state::{is_of, prove_account};
 use std::fmt;
-pub use tx::{NoSender, by_itself, sender};
+pub use tx::{NoSender, by_itself, recover_sender};
 
 /// Part of a block that could not be checked against the hash because it is newer than this program. Nothing in it is
 /// known to be false.
@@ -137,7 +137,7 @@ pub enum Flaw {
 impl Flaw {
     /// Returns the name of the false part in metrics.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn metric_label(&self) -> &'static str {
         match self {
             Self::Header { .. } | Self::Lacks(_) => "header",
             Self::Root { .. } => "root",
@@ -166,22 +166,22 @@ pub enum Root {
 /// Checked: the header's hash, the roots of transactions, receipts and withdrawals (if the node sent withdrawals), the
 /// bloom, every transaction's hash, the address of each created contract. Not checked: whether other blocks build on
 /// this hash, and senders, see [`senders`].
-pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
+pub fn verify_block(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
-    header::check(sealed.block.link(), &sealed.header, &mut gaps)?;
-    roots::transactions(sealed, raw, &mut gaps)?;
-    roots::receipts(sealed, raw, &mut gaps)?;
-    roots::withdrawals(sealed)?;
+    header::verify_header(sealed.block.link(), &sealed.header, &mut gaps)?;
+    roots::verify_transactions_root(sealed, raw, &mut gaps)?;
+    roots::verify_receipts_root(sealed, raw, &mut gaps)?;
+    roots::verify_withdrawals_root(sealed)?;
     Ok(gaps)
 }
 
 /// Verifies a block without its receipts against its own hash, as far as possible.
 pub fn prove_body(sealed: &Sealed) -> Result<(), Flaw> {
     let mut gaps = Vec::new();
-    match header::check(sealed.block.link(), &sealed.header, &mut gaps) {
+    match header::verify_header(sealed.block.link(), &sealed.header, &mut gaps) {
         // The missing field may follow from the receipts.
         Err(Flaw::Lacks(_)) => Ok(()),
-        checked => checked.and_then(|()| roots::transactions(sealed, &Raw::default(), &mut gaps)),
+        checked => checked.and_then(|()| roots::verify_transactions_root(sealed, &Raw::default(), &mut gaps)),
     }
 }
 
@@ -189,7 +189,7 @@ pub fn prove_body(sealed: &Sealed) -> Result<(), Flaw> {
 /// header has: such a header proves nothing, but it is not a false answer.
 pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
-    match header::check(link, header, &mut gaps) {
+    match header::verify_header(link, header, &mut gaps) {
         Err(Flaw::Lacks(name)) => Ok(vec![Gap::Header(vec![name.to_owned()])]),
         checked => checked.map(|()| gaps),
     }
@@ -197,12 +197,12 @@ pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
 
 /// Recovers the senders of the transactions at these indices of a block, each in about 175 µs, and compares them with
 /// those that the node reports. Indices beyond the block's end are skipped.
-pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<Vec<Gap>, Flaw> {
+pub fn verify_senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     for index in which {
         let place = usize::try_from(index).unwrap_or(usize::MAX);
         let (Some(tx), Some(seal)) = (sealed.block.txs.get(place), sealed.txs.get(place)) else { continue };
-        match sender(tx, seal) {
+        match recover_sender(tx, seal) {
             Ok(found) if found == tx.from => {}
             Ok(found) => return Err(Flaw::Sender { index, claimed: tx.from, found }),
             Err(NoSender::UnknownType(kind)) => gaps.push(Gap::Sender { index, kind }),

@@ -31,7 +31,7 @@ pub struct Wanted {
 /// show that they are in the right places, which cannot be known, but no value can be claimed that the bytes do not
 /// contain.
 pub(super) fn says_transaction(bytes: &[u8], tx: &Tx) -> bool {
-    let Some(list) = bytes.get(1..).and_then(rlp::payload) else { return false };
+    let Some(list) = bytes.get(1..).and_then(rlp::list_payload) else { return false };
     let mut items: HashSet<&[u8]> = HashSet::new();
     let is_list = rlp::each_item(list, &mut |item| {
         items.insert(item);
@@ -54,6 +54,6 @@ pub(super) fn says_receipt(bytes: &[u8], receipt: &Receipt<'_>) -> bool {
     let Some((kind, list)) = bytes.split_first() else { return false };
     let mut fields = Vec::new();
     u64::from(*kind) == receipt.tx.kind
-        && receipt.fields(&mut fields).is_ok()
-        && rlp::payload(list).is_some_and(|payload| payload.starts_with(&fields))
+        && receipt.encode_fields(&mut fields).is_ok()
+        && rlp::list_payload(list).is_some_and(|payload| payload.starts_with(&fields))
 }

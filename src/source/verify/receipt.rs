@@ -17,7 +17,7 @@ pub(super) struct Receipt<'a> {
 
 impl<'a> Receipt<'a> {
     pub(super) fn new(tx: &'a Tx, seal: &'a ReceiptSeal) -> Self {
-        let bloom = seal.bloom.as_deref().map_or_else(|| Cow::Owned(bloom(&tx.logs)), Cow::Borrowed);
+        let bloom = seal.bloom.as_deref().map_or_else(|| Cow::Owned(logs_bloom(&tx.logs)), Cow::Borrowed);
         Self { tx, seal, bloom }
     }
 
@@ -33,12 +33,12 @@ impl<'a> Receipt<'a> {
         if kind != 0 {
             out.push(kind);
         }
-        rlp::try_list(&mut out, |out| self.fields(out))?;
+        rlp::try_list(&mut out, |out| self.encode_fields(out))?;
         Ok(out)
     }
 
     /// The items of the encoded list.
-    pub(super) fn fields(&self, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub(super) fn encode_fields(&self, out: &mut Vec<u8>) -> Result<(), &'static str> {
         match (self.tx.status, self.seal.root) {
             (Status::Success, _) => true.encode(out),
             (Status::Reverted, _) => false.encode(out),
@@ -47,15 +47,15 @@ impl<'a> Receipt<'a> {
         }
         self.seal.cumulative_gas.ok_or("its receipt has no cumulativeGasUsed")?.encode(out);
         self.bloom.encode(out);
-        rlp::list(out, |out| self.tx.logs.iter().for_each(|log| log_item(log, out)));
+        rlp::encode_list(out, |out| self.tx.logs.iter().for_each(|log| log_item(log, out)));
         Ok(())
     }
 }
 
 /// Encodes a withdrawal.
-pub(super) fn withdrawal(of: &Withdrawal) -> Vec<u8> {
+pub(super) fn encode_withdrawal(of: &Withdrawal) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    rlp::list(&mut out, |out| {
+    rlp::encode_list(&mut out, |out| {
         of.index.encode(out);
         of.validator.encode(out);
         of.address.encode(out);
@@ -65,15 +65,15 @@ pub(super) fn withdrawal(of: &Withdrawal) -> Vec<u8> {
 }
 
 fn log_item(log: &Log, out: &mut Vec<u8>) {
-    rlp::list(out, |out| {
+    rlp::encode_list(out, |out| {
         log.address.encode(out);
-        rlp::list(out, |out| log.topics.iter().for_each(|topic| topic.encode(out)));
+        rlp::encode_list(out, |out| log.topics.iter().for_each(|topic| topic.encode(out)));
         log.data.encode(out);
     });
 }
 
 /// The bloom of these logs.
-pub(super) fn bloom(logs: &[Log]) -> Bloom {
+pub(super) fn logs_bloom(logs: &[Log]) -> Bloom {
     let mut bloom = Bloom::ZERO;
     logs.iter().for_each(|log| bloom.accrue_raw_log(log.address, &log.topics));
     bloom

@@ -2,28 +2,28 @@
 
 use super::raw::{Raw, says_receipt, says_transaction};
 use super::receipt::{self, Receipt};
-use super::tx::{NoSender, encode, is_known};
+use super::tx::{NoSender, encode_transaction, is_known};
 use super::{Flaw, Gap, Root};
 use crate::model::{Sealed, Tx};
 use alloy_primitives::{B256, Bloom, Bytes, keccak256};
 use alloy_trie::root::ordered_trie_root_encoded;
 
 /// Checks every transaction's hash and the transactions root.
-pub(super) fn transactions(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+pub(super) fn verify_transactions_root(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let mut encoded = Vec::with_capacity(sealed.block.txs.len());
     let mut unknown = Unknown::default();
     for (tx, seal) in sealed.block.txs.iter().zip(&sealed.txs) {
         let malformed = |what| Flaw::Malformed { index: tx.index, what };
         // Bytes with another hash prove nothing, not even that the node lies: some nodes add data that no hash covers.
         let own = raw.txs.get(&tx.index).filter(|bytes| keccak256(bytes) == tx.hash);
-        let bytes = match (encode(tx, seal), own) {
+        let bytes = match (encode_transaction(tx, seal), own) {
             (Ok(_), _) if !created_what_it_says(tx) => {
                 return Err(malformed("it did not create the contract that its receipt names"));
             }
             (Ok(bytes), _) => bytes,
             (Err(NoSender::Malformed(what)), _) => return Err(malformed(what)),
             (Err(NoSender::UnknownType(kind)), None) => {
-                unknown.note(kind);
+                unknown.count_type(kind);
                 continue;
             }
             (Err(NoSender::UnknownType(kind)), Some(bytes)) => {
@@ -47,12 +47,12 @@ pub(super) fn transactions(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> R
         return Ok(());
     }
     let expected = sealed.header.transactions_root.ok_or(Flaw::Lacks("transactionsRoot"))?;
-    expect(Root::Transactions, expected, ordered_trie_root_encoded(&encoded))
+    expect_root(Root::Transactions, expected, ordered_trie_root_encoded(&encoded))
 }
 
 /// Checks the bloom and the root of all receipts. Receipts of unknown types are first assumed to have the common
 /// encoding, since every type so far has it; then the node's raw bytes are tried.
-pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+pub(super) fn verify_receipts_root(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let of_txs = || sealed.block.txs.iter().zip(&sealed.receipts).map(|(tx, seal)| Receipt::new(tx, seal));
     let mut encoded = Vec::with_capacity(sealed.block.txs.len());
     let mut unknown = Unknown::default();
@@ -63,7 +63,7 @@ pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Resul
             bytes => bytes.unwrap_or_default(),
         };
         if !is_known(receipt.tx.kind) {
-            unknown.note(receipt.tx.kind);
+            unknown.count_type(receipt.tx.kind);
         }
         bloom |= *receipt.bloom;
         encoded.push(Bytes::from(bytes));
@@ -74,7 +74,7 @@ pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Resul
     let expected = sealed.header.receipts_root.ok_or(Flaw::Lacks("receiptsRoot"))?;
     let found = ordered_trie_root_encoded(&encoded);
     let Some((kind, n)) = unknown.0.filter(|_| found != expected) else {
-        return expect(Root::Receipts, expected, found);
+        return expect_root(Root::Receipts, expected, found);
     };
     let mut meanings = Vec::new();
     let given = raw.receipts.as_deref().filter(|given| given.len() == encoded.len()).unwrap_or_default();
@@ -98,10 +98,10 @@ pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Resul
 }
 
 /// Checks the root of the withdrawals, if the node sent them: no rule uses them.
-pub(super) fn withdrawals(sealed: &Sealed) -> Result<(), Flaw> {
+pub(super) fn verify_withdrawals_root(sealed: &Sealed) -> Result<(), Flaw> {
     let (Some(list), Some(expected)) = (&sealed.withdrawals, sealed.header.withdrawals_root) else { return Ok(()) };
-    let encoded: Vec<Vec<u8>> = list.iter().map(receipt::withdrawal).collect();
-    expect(Root::Withdrawals, expected, ordered_trie_root_encoded(&encoded))
+    let encoded: Vec<Vec<u8>> = list.iter().map(receipt::encode_withdrawal).collect();
+    expect_root(Root::Withdrawals, expected, ordered_trie_root_encoded(&encoded))
 }
 
 /// Checks the address of a created contract. No hash covers the address in a receipt; it follows from sender and nonce,
@@ -110,7 +110,7 @@ fn created_what_it_says(tx: &Tx) -> bool {
     tx.created.is_none_or(|created| tx.to.is_none() && created == tx.from.create(tx.nonce))
 }
 
-fn expect(root: Root, expected: B256, found: B256) -> Result<(), Flaw> {
+fn expect_root(root: Root, expected: B256, found: B256) -> Result<(), Flaw> {
     if expected == found { Ok(()) } else { Err(Flaw::Root { root, expected, found }) }
 }
 
@@ -119,7 +119,7 @@ fn expect(root: Root, expected: B256, found: B256) -> Result<(), Flaw> {
 struct Unknown(Option<(u64, usize)>);
 
 impl Unknown {
-    fn note(&mut self, kind: u64) {
+    fn count_type(&mut self, kind: u64) {
         self.0.get_or_insert((kind, 0)).1 += 1;
     }
 }

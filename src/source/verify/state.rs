@@ -25,16 +25,16 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
     let has_nothing = storage_root == EMPTY_ROOT_HASH && code_hash == KECCAK_EMPTY;
     let is_nothing = has_nothing && proof.nonce == 0 && proof.balance.is_zero();
     let mut account = Vec::with_capacity(128);
-    rlp::list(&mut account, |out| {
+    rlp::encode_list(&mut account, |out| {
         proof.nonce.encode(out);
         proof.balance.encode(out);
         storage_root.encode(out);
         code_hash.encode(out);
     });
     let nodes = || proof.nodes.iter().map(|TrieNode(node)| node);
-    let there = || verify_proof(root, place(of), Some(account.clone()), nodes()).is_ok();
+    let there = || verify_proof(root, trie_path(of), Some(account.clone()), nodes()).is_ok();
     // An empty account may still be in the trie, on chains older than EIP-161.
-    let absent = || is_nothing && verify_proof(root, place(of), None, nodes()).is_ok();
+    let absent = || is_nothing && verify_proof(root, trie_path(of), None, nodes()).is_ok();
     if !absent() && !there() {
         return Err(flaw("account"));
     }
@@ -44,7 +44,7 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
     for (slot, told) in slots.iter().zip(&proof.slots) {
         let holds = |value| {
             let nodes = told.nodes.iter().map(|TrieNode(node)| node);
-            verify_proof(storage_root, place(slot), value, nodes).is_ok()
+            verify_proof(storage_root, trie_path(slot), value, nodes).is_ok()
         };
         // A zero value is stored by omitting the slot. Anvil keeps slots that were reset to zero, which means the same.
         let is_shown = holds(Some(alloy_rlp::encode(told.value))) || (told.value.is_zero() && holds(None));
@@ -56,6 +56,6 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
 }
 
 /// Returns the position of a key in a trie.
-fn place(key: impl AsRef<[u8]>) -> Nibbles {
+fn trie_path(key: impl AsRef<[u8]>) -> Nibbles {
     Nibbles::unpack(keccak256(key))
 }

@@ -33,39 +33,42 @@ const S_MAX: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe9
 
 /// Returns whether transactions of this type can be encoded.
 pub(super) fn is_known(kind: u64) -> bool {
-    Kind::of(kind).is_ok()
+    Kind::from_type(kind).is_ok()
 }
 
 /// Returns the encoding whose hash is the transaction's hash, and which its block's root covers.
-pub(super) fn encode(tx: &Tx, seal: &TxSeal) -> Result<Bytes, NoSender> {
-    let kind = Kind::of(tx.kind)?;
-    enveloped(kind, tx, |out| {
-        unsigned(kind, tx, seal, out)?;
+pub(super) fn encode_transaction(tx: &Tx, seal: &TxSeal) -> Result<Bytes, NoSender> {
+    let kind = Kind::from_type(tx.kind)?;
+    encode_enveloped(kind, tx, |out| {
+        encode_unsigned_fields(kind, tx, seal, out)?;
         if kind == Kind::Legacy {
-            given(seal.v, "it has no v")?.encode(out);
+            require_field(seal.v, "it has no v")?.encode(out);
         } else {
-            u8::from(parity(seal)?).encode(out);
+            u8::from(signature_parity(seal)?).encode(out);
         }
-        given(seal.r, "it has no r")?.encode(out);
-        given(seal.s, "it has no s")?.encode(out);
+        require_field(seal.r, "it has no r")?.encode(out);
+        require_field(seal.s, "it has no s")?.encode(out);
         Ok(())
     })
 }
 
 /// Recovers the signer of a transaction, in about 175 µs. The sender named by the node is not used.
-pub fn sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
+pub fn recover_sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
     const NOBODY: NoSender = NoSender::Malformed("its signature is nobody's");
-    let kind = Kind::of(tx.kind)?;
-    let (r, s) = (given(seal.r, "it has no r")?, given(seal.s, "it has no s")?);
-    let (y_parity, chain) =
-        if kind == Kind::Legacy { legacy_v(given(seal.v, "it has no v")?)? } else { (parity(seal)?, None) };
+    let kind = Kind::from_type(tx.kind)?;
+    let (r, s) = (require_field(seal.r, "it has no r")?, require_field(seal.s, "it has no s")?);
+    let (y_parity, chain) = if kind == Kind::Legacy {
+        legacy_v(require_field(seal.v, "it has no v")?)?
+    } else {
+        (signature_parity(seal)?, None)
+    };
     // Before EIP-2 both halves were valid, and a transaction does not show whether its block is that old; but a
     // transaction that names its chain is newer.
     if s > S_MAX && (kind != Kind::Legacy || chain.is_some()) {
         return Err(NoSender::Malformed("its signature has a high s"));
     }
-    let signed = enveloped(kind, tx, |out| {
-        unsigned(kind, tx, seal, out)?;
+    let signed = encode_enveloped(kind, tx, |out| {
+        encode_unsigned_fields(kind, tx, seal, out)?;
         if let Some(chain) = chain {
             chain.encode(out);
             out.extend_from_slice(&[EMPTY_STRING_CODE; 2]);
@@ -79,15 +82,15 @@ pub fn sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
 /// Returns a transaction outside of a block, with its sender recovered from the signature, if its fields match its
 /// hash.
 pub fn by_itself(tx: Tx, seal: &TxSeal) -> Result<Tx, NoSender> {
-    if keccak256(encode(&tx, seal)?) != tx.hash {
+    if keccak256(encode_transaction(&tx, seal)?) != tx.hash {
         return Err(NoSender::Malformed("its fields do not give its hash"));
     }
-    let from = sender(&tx, seal)?;
+    let from = recover_sender(&tx, seal)?;
     Ok(Tx { from, ..tx })
 }
 
 impl Kind {
-    fn of(kind: u64) -> Result<Self, NoSender> {
+    fn from_type(kind: u64) -> Result<Self, NoSender> {
         Ok(match kind {
             0 => Self::Legacy,
             1 => Self::AccessList,
@@ -100,7 +103,11 @@ impl Kind {
 }
 
 /// Returns the list that `fill` writes, after the type's number if it has one.
-fn enveloped(kind: Kind, tx: &Tx, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), NoSender>) -> Result<Bytes, NoSender> {
+fn encode_enveloped(
+    kind: Kind,
+    tx: &Tx,
+    fill: impl FnOnce(&mut Vec<u8>) -> Result<(), NoSender>,
+) -> Result<Bytes, NoSender> {
     // Everything except calldata fits in a few hundred bytes, unless there is a long access list.
     let mut out = Vec::with_capacity(tx.input.len() + 320);
     if kind != Kind::Legacy {
@@ -111,18 +118,18 @@ fn enveloped(kind: Kind, tx: &Tx, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), 
 }
 
 /// The fields before the signature.
-fn unsigned(kind: Kind, tx: &Tx, seal: &TxSeal, out: &mut Vec<u8>) -> Result<(), NoSender> {
+fn encode_unsigned_fields(kind: Kind, tx: &Tx, seal: &TxSeal, out: &mut Vec<u8>) -> Result<(), NoSender> {
     if kind != Kind::Legacy {
-        given(seal.chain_id, "it has no chainId")?.encode(out);
+        require_field(seal.chain_id, "it has no chainId")?.encode(out);
     }
     tx.nonce.encode(out);
     if matches!(kind, Kind::Legacy | Kind::AccessList) {
-        given(seal.gas_price, "it has no gasPrice")?.encode(out);
+        require_field(seal.gas_price, "it has no gasPrice")?.encode(out);
     } else {
-        given(seal.max_priority_fee, "it has no maxPriorityFeePerGas")?.encode(out);
-        given(seal.max_fee, "it has no maxFeePerGas")?.encode(out);
+        require_field(seal.max_priority_fee, "it has no maxPriorityFeePerGas")?.encode(out);
+        require_field(seal.max_fee, "it has no maxFeePerGas")?.encode(out);
     }
-    given(seal.gas, "it has no gas")?.encode(out);
+    require_field(seal.gas, "it has no gas")?.encode(out);
     match tx.to {
         Some(to) => to.encode(out),
         None => out.push(EMPTY_STRING_CODE),
@@ -131,16 +138,16 @@ fn unsigned(kind: Kind, tx: &Tx, seal: &TxSeal, out: &mut Vec<u8>) -> Result<(),
     tx.input.encode(out);
     if kind != Kind::Legacy {
         let accesses = seal.access_list.as_deref().ok_or(NoSender::Malformed("it has no accessList"))?;
-        rlp::list(out, |out| accesses.iter().for_each(|access| access_item(access, out)));
+        rlp::encode_list(out, |out| accesses.iter().for_each(|access| access_item(access, out)));
     }
     if kind == Kind::Blob {
-        given(seal.max_blob_fee, "it has no maxFeePerBlobGas")?.encode(out);
+        require_field(seal.max_blob_fee, "it has no maxFeePerBlobGas")?.encode(out);
         let hashes = seal.blob_hashes.as_deref().ok_or(NoSender::Malformed("it has no blobVersionedHashes"))?;
-        words(hashes, out);
+        encode_words(hashes, out);
     }
     if kind == Kind::SetCode {
         let signed = tx.authorizations.iter().zip(&seal.authorization_parities);
-        rlp::list(out, |out| {
+        rlp::encode_list(out, |out| {
             signed.for_each(|(authorization, parity)| authorization_item(authorization, *parity, out));
         });
     } else if !tx.authorizations.is_empty() {
@@ -150,14 +157,14 @@ fn unsigned(kind: Kind, tx: &Tx, seal: &TxSeal, out: &mut Vec<u8>) -> Result<(),
 }
 
 fn access_item(access: &Access, out: &mut Vec<u8>) {
-    rlp::list(out, |out| {
+    rlp::encode_list(out, |out| {
         access.address.encode(out);
-        words(&access.keys, out);
+        encode_words(&access.keys, out);
     });
 }
 
 fn authorization_item(authorization: &Authorization, parity: u64, out: &mut Vec<u8>) {
-    rlp::list(out, |out| {
+    rlp::encode_list(out, |out| {
         authorization.chain_id.encode(out);
         authorization.address.encode(out);
         authorization.nonce.encode(out);
@@ -167,13 +174,13 @@ fn authorization_item(authorization: &Authorization, parity: u64, out: &mut Vec<
     });
 }
 
-fn words(words: &[B256], out: &mut Vec<u8>) {
-    rlp::list(out, |out| words.iter().for_each(|word| word.encode(out)));
+fn encode_words(words: &[B256], out: &mut Vec<u8>) {
+    rlp::encode_list(out, |out| words.iter().for_each(|word| word.encode(out)));
 }
 
 /// Returns the parity of a signature of type 1 or later. Some nodes write only `v`, and a few write it in the form of
 /// legacy transactions; the transaction's hash confirms this reading.
-fn parity(seal: &TxSeal) -> Result<bool, NoSender> {
+fn signature_parity(seal: &TxSeal) -> Result<bool, NoSender> {
     match seal.y_parity.map(u128::from).or(seal.v) {
         Some(0 | 27) => Ok(false),
         Some(1 | 28) => Ok(true),
@@ -193,7 +200,7 @@ fn legacy_v(v: u128) -> Result<(bool, Option<u128>), NoSender> {
     }
 }
 
-fn given<T: Copy>(field: Option<T>, lack: &'static str) -> Result<T, NoSender> {
+fn require_field<T: Copy>(field: Option<T>, lack: &'static str) -> Result<T, NoSender> {
     field.ok_or(NoSender::Malformed(lack))
 }
 
@@ -241,18 +248,18 @@ mod tests {
             "a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276"
             "a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
         );
-        assert_eq!(encode(&tx, &seal).expect("a legacy transaction"), expected[..]);
-        assert_eq!(sender(&tx, &seal), Ok(address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f")));
+        assert_eq!(encode_transaction(&tx, &seal).expect("a legacy transaction"), expected[..]);
+        assert_eq!(recover_sender(&tx, &seal), Ok(address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f")));
     }
 
     #[test]
     fn a_signature_that_says_nothing_is_told_from_a_type_that_is_not_known() {
         let (tx, seal) = example();
-        let with_v = |v| sender(&tx, &TxSeal { v, ..seal.clone() });
+        let with_v = |v| recover_sender(&tx, &TxSeal { v, ..seal.clone() });
         assert_eq!(with_v(None), Err(NoSender::Malformed("it has no v")));
         assert_eq!(with_v(Some(2)), Err(NoSender::Malformed("its v means nothing")));
-        assert_ne!(with_v(Some(u128::MAX)), sender(&tx, &seal), "signed for another chain, by somebody else");
-        assert_eq!(sender(&Tx { kind: 5, ..tx }, &seal), Err(NoSender::UnknownType(5)));
+        assert_ne!(with_v(Some(u128::MAX)), recover_sender(&tx, &seal), "signed for another chain, by somebody else");
+        assert_eq!(recover_sender(&Tx { kind: 5, ..tx }, &seal), Err(NoSender::UnknownType(5)));
     }
 
     #[test]
@@ -260,7 +267,7 @@ mod tests {
         let order = S_MAX * U256::from(2) + U256::from(1);
         let (tx, seal) = example();
         let flipped = |v| TxSeal { v: Some(v), s: seal.s.map(|s| order - s), ..seal.clone() };
-        assert_eq!(sender(&tx, &flipped(38)), Err(NoSender::Malformed("its signature has a high s")));
-        assert!(sender(&tx, &flipped(27)).is_ok());
+        assert_eq!(recover_sender(&tx, &flipped(38)), Err(NoSender::Malformed("its signature has a high s")));
+        assert!(recover_sender(&tx, &flipped(27)).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Answers while pages wait: an answer drops no unseen page.
 
 use super::*;
-use crate::escalate::{ResponseError, acknowledge, false_alarm, resolve, tick};
+use crate::escalate::{ResponseError, acknowledge_incident, advance_timers, false_alarm, resolve_incident};
 use crate::model::incident::{DeliveryKind, Incident, State};
 use crate::model::{DeliveryKey, Severity};
 use crate::store::{Answered, Leased};
@@ -24,13 +24,13 @@ enum Page {
 type Answer = fn(&Incident) -> Result<ChangeSet, ResponseError>;
 
 const ANSWERS: [(&str, Answer); 3] = [
-    ("ack", |incident| acknowledge(incident, "on-call", T)),
-    ("resolve", |incident| resolve(incident, "on-call", T)),
+    ("ack", |incident| acknowledge_incident(incident, "on-call", T)),
+    ("resolve", |incident| resolve_incident(incident, "on-call", T)),
     ("false alarm", |incident| false_alarm(incident, "on-call", T)),
 ];
 
 async fn lease(kit: &Kit, now_ms: u64) -> Vec<Leased> {
-    kit.store.lease(now_ms, 1, 60_000, vec![PAGER.into()]).await.unwrap()
+    kit.store.lease_any_budget(now_ms, 1, 60_000, vec![PAGER.into()]).await.unwrap()
 }
 
 fn key(leased: &[Leased]) -> DeliveryKey {
@@ -39,34 +39,34 @@ fn key(leased: &[Leased]) -> DeliveryKey {
 
 /// A payment of the treasury, to another party each time.
 fn payment(n: u32) -> Judged {
-    let mut act = transfer(TREASURY, n, &[0], 60_000);
-    act.deed.args[0] = arg("to", crate::model::value::Value::Address(address(5000 + n)));
-    raise(act, "builtin/unvouched", Severity::High)
+    let mut act = snt_transfer(TREASURY, n, &[0], 60_000);
+    act.deed.args[0] = untyped_argument("to", crate::model::value::Value::Address(numbered_address(5000 + n)));
+    judged_abnormal(act, "builtin/unvouched", Severity::High)
 }
 
 /// Prepares one page that arrived, and one about something else that did not.
 async fn two_pages(page: Page) -> (Kit, Vec<Leased>) {
     let kit = Kit::new().await;
     kit.block(1, vec![payment(1)]).await;
-    kit.store.sent(&key(&lease(&kit, T).await), T).await.unwrap();
-    assert_eq!(told(&kit.block(2, vec![payment(2)]).await), "trigger pager");
+    kit.store.mark_sent(&key(&lease(&kit, T).await), T).await.unwrap();
+    assert_eq!(notified_recipients(&kit.block(2, vec![payment(2)]).await), "trigger pager");
     let mut leased = Vec::new();
     if page != Page::Waits {
         leased = lease(&kit, T).await;
     }
     match page {
-        Page::Failed => kit.store.retry(&key(&leased), T, T + 1_000, "answered 503").await.unwrap(),
+        Page::Failed => kit.store.schedule_retry(&key(&leased), T, T + 1_000, "answered 503").await.unwrap(),
         Page::GivenUp => {
-            kit.store.dead(&key(&leased), T, "answered 410", |_, _| ChangeSet::default()).await.unwrap();
+            kit.store.mark_dead_letter(&key(&leased), T, "answered 410", |_, _| ChangeSet::default()).await.unwrap();
         }
-        Page::Arrived => kit.store.sent(&key(&leased), T).await.unwrap(),
+        Page::Arrived => kit.store.mark_sent(&key(&leased), T).await.unwrap(),
         _ => {}
     }
     (kit, leased)
 }
 
 async fn answer(kit: &Kit, seen: Option<u32>, how: Answer) -> Answered {
-    kit.store.answer(kit.only().await.id, T, seen, how).await.unwrap().unwrap()
+    kit.store.commit_response(kit.only().await.id, T, seen, how).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -79,14 +79,14 @@ async fn no_answer_drops_a_page_about_what_nobody_was_given() {
             let [unseen] = &answered.unseen[..] else { panic!("{name} {page:?}: {answered:?}") };
             assert!(unseen.headline.contains("60,000 SNT") && unseen.destinations.contains(PAGER), "{unseen:?}");
             assert_eq!(unseen.error.is_some(), page != Waits, "{name} {page:?}");
-            assert_eq!(told(&answered.plan), "update pager");
+            assert_eq!(notified_recipients(&answered.plan), "update pager");
             let incident = kit.only().await;
             assert!(incident.state == State::Open && incident.next_escalation.is_some(), "{name} {page:?}");
             if page != GivenUp {
                 let next = lease(&kit, T + 1_000).await;
                 assert_eq!(next[0].delivery.kind, DeliveryKind::Trigger, "{name} {page:?}");
                 // After the page has arrived, the answer takes effect.
-                kit.store.sent(&key(&next), T + 1_000).await.unwrap();
+                kit.store.mark_sent(&key(&next), T + 1_000).await.unwrap();
                 assert_eq!(answer(&kit, None, how).await.unseen, []);
                 assert_ne!(kit.only().await.state, State::Open, "{name} {page:?}");
             }
@@ -103,11 +103,14 @@ async fn a_page_on_its_way_when_somebody_answers_opens_the_incident_again_if_it_
             assert_eq!(answer(&kit, None, how).await.unseen, [], "{name} {page:?}");
             assert_ne!(kit.only().await.state, State::Open, "{name} {page:?}");
             match page {
-                OnItsWayAndFails => kit.store.retry(&key(&leased), T, T, "timeout").await.unwrap(),
+                OnItsWayAndFails => kit.store.schedule_retry(&key(&leased), T, T, "timeout").await.unwrap(),
                 OnItsWayAndIsGivenUp => {
-                    kit.store.dead(&key(&leased), T, "answered 410", |_, _| ChangeSet::default()).await.unwrap();
+                    kit.store
+                        .mark_dead_letter(&key(&leased), T, "answered 410", |_, _| ChangeSet::default())
+                        .await
+                        .unwrap();
                 }
-                OnItsWayAndArrives => kit.store.sent(&key(&leased), T).await.unwrap(),
+                OnItsWayAndArrives => kit.store.mark_sent(&key(&leased), T).await.unwrap(),
                 _ => {}
             }
             let next = lease(&kit, T + 60_000).await;
@@ -143,17 +146,17 @@ async fn a_page_that_shows_nothing_new_is_dropped_by_an_answer() {
     for on_its_way in [false, true] {
         let kit = Kit::new().await;
         kit.block(1, vec![payment(1)]).await;
-        kit.store.sent(&key(&lease(&kit, T).await), T).await.unwrap();
+        kit.store.mark_sent(&key(&lease(&kit, T).await), T).await.unwrap();
         // The path advances to its next step.
         let late = T + 300_000;
-        kit.store.change(late, move |live| tick(live, late)).await.unwrap();
+        kit.store.commit_change(late, move |live| advance_timers(live, late)).await.unwrap();
         let steps = vec![PAGER.to_owned(), "phone".to_owned()];
         if on_its_way {
-            let leased = kit.store.lease(late, 10, 60_000, steps.clone()).await.unwrap();
+            let leased = kit.store.lease_any_budget(late, 10, 60_000, steps.clone()).await.unwrap();
             assert_eq!(leased.len(), 1);
         }
         assert_eq!(answer(&kit, None, ANSWERS[0].1).await.unseen, []);
-        let left = kit.store.lease(late + 60_000, 10, 60_000, steps).await.unwrap();
+        let left = kit.store.lease_any_budget(late + 60_000, 10, 60_000, steps).await.unwrap();
         assert!(left.iter().all(|l| l.delivery.kind == DeliveryKind::Acknowledge), "{left:?}");
         assert_eq!(kit.store.counts().await.unwrap().superseded, 1);
     }
@@ -162,7 +165,7 @@ async fn a_page_that_shows_nothing_new_is_dropped_by_an_answer() {
 #[tokio::test]
 async fn what_a_reorg_took_back_needs_no_page() {
     let (kit, _) = two_pages(Page::Waits).await;
-    kit.step(&[at(2, 0)], vec![block(at(2, 1), at(1, 0), vec![])]).await.unwrap();
+    kit.step(&[block_ref(2, 0)], vec![judged_block(block_ref(2, 1), block_ref(1, 0), vec![])]).await.unwrap();
     assert_eq!(answer(&kit, None, ANSWERS[0].1).await.unseen, []);
     assert_eq!(kit.only().await.state, State::Acknowledged);
 }
@@ -171,6 +174,6 @@ async fn what_a_reorg_took_back_needs_no_page() {
 async fn what_stood_on_a_page_that_was_given_up_pages_anew() {
     let (kit, _) = two_pages(Page::GivenUp).await;
     let mut again = payment(2);
-    again.activity.tx = tx(9);
-    assert_eq!(told(&kit.block(3, vec![again]).await), "trigger pager");
+    again.activity.tx = numbered_tx_hash(9);
+    assert_eq!(notified_recipients(&kit.block(3, vec![again]).await), "trigger pager");
 }

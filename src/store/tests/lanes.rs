@@ -100,7 +100,7 @@ fn delivery(n: usize, to: usize, lane: u8, sort: Sort, severity: Severity) -> De
 }
 
 fn page_fixture() -> Page {
-    let plan = test_page(&roster().paths["treasury"], &roster(), T);
+    let plan = test_page(&sample_routing().paths["treasury"], &sample_routing(), T);
     let Some(Body::Page(page)) = plan.deliveries.first().map(|delivery| &delivery.body) else {
         panic!("a test page is a page");
     };
@@ -221,7 +221,7 @@ impl Pair {
                 let delivery = delivery(self.model.all.len(), to, lane, sort, severity);
                 self.model.arrives(&delivery, self.now);
                 let plan = ChangeSet { deliveries: vec![delivery], ..ChangeSet::default() };
-                self.kit.store.change(self.now, |_| plan).await.unwrap();
+                self.kit.store.commit_change(self.now, |_| plan).await.unwrap();
             }
             Happens::Leaves(lanes) => self.leaves(lanes).await,
             Happens::Lands(fails) => self.lands(fails).await,
@@ -242,7 +242,7 @@ impl Pair {
             Happens::Revives => {
                 let dead = self.model.all.iter().rposition(|(_, stands)| *stands == Now::Dead);
                 let Some(at) = dead else { return };
-                assert!(self.kit.store.revive(&self.model.all[at].0.key, self.now).await.unwrap());
+                assert!(self.kit.store.revive_dead_letter(&self.model.all[at].0.key, self.now).await.unwrap());
                 self.model.all[at].1 = Now::Waits(self.now);
             }
             Happens::Passes(seconds) => {
@@ -265,7 +265,7 @@ impl Pair {
                 (LeaseRequest { destination: (*to).to_owned(), budget, lanes, in_a_row }, LEASE_MS)
             })
             .collect();
-        let due = self.kit.store.dispatch(self.now, asks.clone()).await.unwrap();
+        let due = self.kit.store.lease_due(self.now, asks.clone()).await.unwrap();
         for (at, (ask, _)) in asks.iter().enumerate() {
             let rows: Vec<_> = due.rows.iter().filter(|(of, _)| *of == at).map(|(_, row)| row).collect();
             let firsts: Vec<usize> = rows.iter().map(|row| self.model.place(&row[0].delivery.key)).collect();
@@ -307,11 +307,11 @@ impl Pair {
         let at = self.model.place(key);
         self.model.all[at].1 = match how {
             Fails::Later => {
-                self.kit.store.retry(key, self.now, self.now + 5_000, "503").await.unwrap();
+                self.kit.store.schedule_retry(key, self.now, self.now + 5_000, "503").await.unwrap();
                 Now::Waits(self.now + 5_000)
             }
             Fails::ForGood => {
-                self.kit.store.dead(key, self.now, "410", |_, _| ChangeSet::default()).await.unwrap();
+                self.kit.store.mark_dead_letter(key, self.now, "410", |_, _| ChangeSet::default()).await.unwrap();
                 self.given_up.insert(key.clone());
                 Now::Dead
             }
@@ -321,7 +321,7 @@ impl Pair {
             let at = self.model.place(key);
             self.model.all[at].1 = Now::Waits(self.now);
         }
-        self.kit.store.release(untried, self.now).await.unwrap();
+        self.kit.store.release_leases(untried, self.now).await.unwrap();
     }
 
     /// Sends all remaining messages, and checks what a receiver got.
@@ -337,7 +337,7 @@ impl Pair {
                 self.lands(None).await;
             }
         }
-        let waiting = self.kit.store.unfinished().await.unwrap();
+        let waiting = self.kit.store.unfinished_messages().await.unwrap();
         assert_eq!(waiting.waiting, BTreeMap::new(), "everything left");
         for keys in self.taken.values() {
             assert!(keys.is_sorted(), "a lane keeps its order: {keys:?}");

@@ -11,7 +11,7 @@ mod steps;
 
 use super::{OwnedStepJudged, Store};
 use crate::escalate::fixtures::*;
-use crate::escalate::{Routing, plan};
+use crate::escalate::{Routing, step_change_set};
 use crate::model::incident::ChangeSet;
 use crate::model::{BlockRef, ChainId, Judged, JudgedBlock};
 use std::path::PathBuf;
@@ -31,8 +31,9 @@ impl Kit {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store.db")).await.unwrap();
         store.begin_chain(MAINNET, 0).await.unwrap();
-        let kit = Self { store, roster: roster(), dir };
-        let genesis = JudgedBlock { parent: at(9, 9).hash, ..block(at(0, 0), at(0, 0), vec![]) };
+        let kit = Self { store, roster: sample_routing(), dir };
+        let genesis =
+            JudgedBlock { parent: block_ref(9, 9).hash, ..judged_block(block_ref(0, 0), block_ref(0, 0), vec![]) };
         kit.step(&[], vec![genesis]).await.unwrap();
         kit
     }
@@ -48,7 +49,7 @@ impl Kit {
 
     fn owned(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> OwnedStepJudged {
         OwnedStepJudged {
-            chain: chain(),
+            chain: mainnet_info(),
             watches: self.roster.watches.clone(),
             retract: retract.to_vec(),
             blocks,
@@ -59,12 +60,12 @@ impl Kit {
     async fn step(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> super::Result<ChangeSet> {
         let roster = self.roster.clone();
         let step = self.owned(retract, blocks);
-        self.store.commit_step(step, T, move |step, standing| plan(step, standing, &roster, T)).await
+        self.store.commit_step(step, T, move |step, standing| step_change_set(step, standing, &roster, T)).await
     }
 
     /// Commits one more block of fork 0.
     async fn block(&self, number: u64, judged: Vec<Judged>) -> ChangeSet {
-        self.step(&[], vec![block(at(number, 0), at(number - 1, 0), judged)]).await.unwrap()
+        self.step(&[], vec![judged_block(block_ref(number, 0), block_ref(number - 1, 0), judged)]).await.unwrap()
     }
 
     /// Returns one number from the file, read beside the store.

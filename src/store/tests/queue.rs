@@ -1,7 +1,7 @@
 //! Transactions seen in queues, and logs of Safes in the meantime.
 
 use super::*;
-use crate::escalate::queued;
+use crate::escalate::proposal_change_set;
 use crate::model::queue::{Progress, Remembered, Waits};
 use crate::model::value::Value;
 use crate::model::{ActivityKind, Decoding, Position, Severity};
@@ -12,33 +12,54 @@ fn remembered(n: u32, waits: Waits, seen_at: u64) -> Remembered {
     let nonce = U256::MAX - U256::from(n);
     let progress = Progress { nonce, confirmed: 1, threshold: 2, next: false };
     let (first, time, judged) = (1, 12, B256::repeat_byte(7));
-    Remembered { hash: tx(n), nonce, waits, first, time, seen_at, rejects: false, judged, progress, doubtful: true }
+    Remembered {
+        hash: numbered_tx_hash(n),
+        nonce,
+        waits,
+        first,
+        time,
+        seen_at,
+        rejects: false,
+        judged,
+        progress,
+        doubtful: true,
+    }
 }
 
 fn seen(kit: &Kit, remembered: Vec<Remembered>, accounted: i64) -> QueueSeen {
-    let step =
-        kit.owned(&[], vec![block(BlockRef { number: 1, hash: B256::ZERO }, at(0, 0), vec![stray(1, Severity::High)])]);
-    QueueSeen { step, safe: address(TREASURY), remembered, news: vec![], accounted }
+    let step = kit.owned(
+        &[],
+        vec![judged_block(
+            BlockRef { number: 1, hash: B256::ZERO },
+            block_ref(0, 0),
+            vec![treasury_finding(1, Severity::High)],
+        )],
+    );
+    QueueSeen { step, safe: numbered_address(TREASURY), remembered, news: vec![], accounted }
 }
 
 async fn commit(kit: &Kit, seen: QueueSeen, now_ms: u64) -> crate::store::Result<ChangeSet> {
     let roster = kit.roster.clone();
-    kit.store.commit_queue(seen, now_ms, move |step, standing| queued(step, standing, &roster, now_ms, &[])).await
+    kit.store
+        .commit_queue(seen, now_ms, move |step, standing| proposal_change_set(step, standing, &roster, now_ms, &[]))
+        .await
 }
 
 async fn kept(kit: &Kit) -> QueueKept {
-    kit.store.queue(MAINNET, address(TREASURY)).await.unwrap()
+    kit.store.load_proposals(MAINNET, numbered_address(TREASURY)).await.unwrap()
 }
 
 /// Returns a log of the treasury that says that `hash` was executed, or that an owner approves it.
 fn logged(n: u32, name: &str, signature: &str, hash: B256) -> Judged {
-    let mut activity = transfer(TREASURY, n, &[0], 1);
+    let mut activity = snt_transfer(TREASURY, n, &[0], 1);
     (activity.kind, activity.position) = (ActivityKind::Event, Position::Log(4));
     (activity.deed.name, activity.deed.signature) = (name.into(), signature.into());
     activity.deed.decoding = Decoding::Clean;
-    activity.deed.args =
-        vec![arg("txHash", Value::FixedBytes(hash, 32)), arg("owner", Value::Address(Address::repeat_byte(3)))];
-    normal(activity)
+    activity.deed.args = vec![
+        untyped_argument("txHash", Value::FixedBytes(hash, 32)),
+        untyped_argument("owner", Value::Address(Address::repeat_byte(3))),
+    ];
+    judged_normal(activity)
 }
 
 fn executed(n: u32, hash: B256) -> Judged {
@@ -64,40 +85,43 @@ async fn a_look_is_committed_with_its_findings_and_messages_or_not_at_all() {
         plan.findings.is_empty() && plan.deliveries.iter().all(|delivery| delivery.incident.is_none()),
         "{plan:#?}"
     );
-    let retracting = QueueSeen { step: kit.owned(&[at(0, 0)], vec![]), ..seen(&kit, vec![], 0) };
+    let retracting = QueueSeen { step: kit.owned(&[block_ref(0, 0)], vec![]), ..seen(&kit, vec![], 0) };
     assert!(commit(&kit, retracting, T).await.is_err(), "a queue has no block to take back");
 }
 
 #[tokio::test]
 async fn what_the_safe_logs_waits_to_be_accounted_for_from_the_first_look_on() {
     let kit = Kit::new().await;
-    kit.block(1, vec![executed(1, tx(11))]).await;
+    kit.block(1, vec![executed(1, numbered_tx_hash(11))]).await;
     assert_eq!(kept(&kit).await.traces, [], "what came before is not held against anybody");
     let until = kept(&kit).await.until;
     let nothing = |accounted| QueueSeen { step: kit.owned(&[], vec![]), ..seen(&kit, vec![], accounted) };
     commit(&kit, nothing(until), T).await.unwrap();
-    let approved = logged(3, "ApproveHash", "ApproveHash(bytes32,address)", tx(13));
-    kit.block(2, vec![executed(2, tx(12)), approved, stray(4, Severity::High)]).await;
-    let stirred = |safes: Vec<Address>| kit.store.stirred(MAINNET, safes);
-    assert_eq!(stirred(vec![address(CHILD), address(TREASURY)]).await.unwrap(), [address(TREASURY)]);
+    let approved = logged(3, "ApproveHash", "ApproveHash(bytes32,address)", numbered_tx_hash(13));
+    kit.block(2, vec![executed(2, numbered_tx_hash(12)), approved, treasury_finding(4, Severity::High)]).await;
+    let stirred = |safes: Vec<Address>| kit.store.touched_since(MAINNET, safes);
+    assert_eq!(
+        stirred(vec![numbered_address(CHILD), numbered_address(TREASURY)]).await.unwrap(),
+        [numbered_address(TREASURY)]
+    );
     let now = kept(&kit).await;
     let told: Vec<_> =
         now.traces.iter().map(|trace| (trace.hash, trace.executed, trace.ordinal, trace.at.number)).collect();
-    assert_eq!(told, [(tx(12), true, 4, 2), (tx(13), false, 4, 2)]);
+    assert_eq!(told, [(numbered_tx_hash(12), true, 4, 2), (numbered_tx_hash(13), false, 4, 2)]);
     assert_eq!(now.traces[1].owner, Some(Address::repeat_byte(3)));
     commit(&kit, nothing(now.traces[0].seq), T).await.unwrap();
     assert_eq!(kept(&kit).await.traces.len(), 1, "the second is still open");
     // A log that a reorg removes needs no account; the same log in another block does.
-    let moved = block(at(2, 1), at(1, 0), vec![executed(2, tx(12))]);
-    kit.step(&[at(2, 0)], vec![moved]).await.unwrap();
+    let moved = judged_block(block_ref(2, 1), block_ref(1, 0), vec![executed(2, numbered_tx_hash(12))]);
+    kit.step(&[block_ref(2, 0)], vec![moved]).await.unwrap();
     let after: Vec<_> = kept(&kit).await.traces.into_iter().map(|trace| (trace.hash, trace.at)).collect();
-    assert_eq!(after, [(tx(12), at(2, 1))]);
+    assert_eq!(after, [(numbered_tx_hash(12), block_ref(2, 1))]);
     commit(&kit, nothing(kept(&kit).await.until), T).await.unwrap();
     assert_eq!(kept(&kit).await.traces, []);
-    assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
+    assert!(stirred(vec![numbered_address(TREASURY)]).await.unwrap().is_empty());
     // Lines that the poll itself wrote do not count as a change.
     commit(&kit, seen(&kit, vec![], 0), T).await.unwrap();
-    assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
+    assert!(stirred(vec![numbered_address(TREASURY)]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -108,5 +132,5 @@ async fn what_ended_long_ago_is_forgotten_and_what_waits_is_not() {
     commit(&kit, seen(&kit, rows, 0), T).await.unwrap();
     commit(&kit, seen(&kit, vec![], 0), T + 90 * 86_400_000 + 1).await.unwrap();
     let left: Vec<_> = kept(&kit).await.remembered.into_iter().map(|one| one.hash).collect();
-    assert_eq!(left, [tx(1), tx(3)]);
+    assert_eq!(left, [numbered_tx_hash(1), numbered_tx_hash(3)]);
 }

@@ -105,16 +105,20 @@ pub(super) struct Services {
 impl Start {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
-            build: book.levels("build_info", "The program's version; always 1", ["version"]),
-            config: book.levels("config_hash_info", "SHA-256 of the configuration in force; always 1", ["sha256"]),
+            build: book.gauge_family("build_info", "The program's version; always 1", ["version"]),
+            config: book.gauge_family(
+                "config_hash_info",
+                "SHA-256 of the configuration in force; always 1",
+                ["sha256"],
+            ),
             config_loaded: book
-                .level("config_last_reload_successful", "Whether the configuration was read without a problem"),
-            config_loaded_at: book.level(
+                .single_gauge("config_last_reload_successful", "Whether the configuration was read without a problem"),
+            config_loaded_at: book.single_gauge(
                 "config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read, Unix time",
             ),
-            started_at: book.level("start_timestamp_seconds", "When the program started, Unix time"),
-            watches: book.level("watches", "Watches in the configuration"),
+            started_at: book.single_gauge("start_timestamp_seconds", "When the program started, Unix time"),
+            watches: book.single_gauge("watches", "Watches in the configuration"),
         }
     }
 }
@@ -123,34 +127,51 @@ impl Chain {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let chain = ["chain"];
         Self {
-            head: book.levels("chain_head_number", "The newest block that an endpoint named", chain),
-            head_time: book.levels("chain_head_timestamp_seconds", "Block time of the newest block, Unix time", chain),
-            processed: book.levels("chain_processed_number", "The newest block that was judged and committed", chain),
-            processed_time: book.levels(
+            head: book.gauge_family("chain_head_number", "The newest block that an endpoint named", chain),
+            head_time: book.gauge_family(
+                "chain_head_timestamp_seconds",
+                "Block time of the newest block, Unix time",
+                chain,
+            ),
+            processed: book.gauge_family(
+                "chain_processed_number",
+                "The newest block that was judged and committed",
+                chain,
+            ),
+            processed_time: book.gauge_family(
                 "chain_processed_timestamp_seconds",
                 "Block time of the newest block that was judged and committed, Unix time",
                 chain,
             ),
-            safe: book.levels("chain_safe_number", "The newest safe block", chain),
-            finalized: book.levels("chain_finalized_number", "The newest finalized block", chain),
-            slot: book.levels("chain_slot_seconds", "Seconds between two blocks, as configured or known", chain),
-            skew: book.levels(
+            safe: book.gauge_family("chain_safe_number", "The newest safe block", chain),
+            finalized: book.gauge_family("chain_finalized_number", "The newest finalized block", chain),
+            slot: book.gauge_family("chain_slot_seconds", "Seconds between two blocks, as configured or known", chain),
+            skew: book.gauge_family(
                 "chain_clock_skew_seconds",
                 "How far the newest block's time lies ahead of our clock",
                 chain,
             ),
-            phase: book.levels("chain_phase", "1 for what the chain's source is doing", ["chain", "phase"]),
-            blocks: book.counts("chain_blocks_total", "Blocks judged and committed", chain),
-            reorgs: book.counts("chain_reorgs_total", "Reorgs that undid committed blocks", chain),
-            depth: book.histograms("chain_reorg_depth_blocks", "Blocks undone by a reorg", chain, vector::blocks),
-            refused: book.counts(
+            phase: book.gauge_family("chain_phase", "1 for what the chain's source is doing", ["chain", "phase"]),
+            blocks: book.counter_family("chain_blocks_total", "Blocks judged and committed", chain),
+            reorgs: book.counter_family("chain_reorgs_total", "Reorgs that undid committed blocks", chain),
+            depth: book.histogram_family(
+                "chain_reorg_depth_blocks",
+                "Blocks undone by a reorg",
+                chain,
+                vector::block_count_histogram,
+            ),
+            refused: book.counter_family(
                 "blocks_refused_total",
                 "Blocks that did not verify against their own header",
                 ["chain", "endpoint", "reason"],
             ),
-            unverified: book.counts("blocks_unverified_total", "Blocks judged without being verified", chain),
-            blind: book.levels("blind", "1 while the chain cannot be seen for this reason", ["chain", "kind"]),
-            blind_seconds: book.seconds("blind_seconds_total", "Time during which the chain could not be seen", chain),
+            unverified: book.counter_family("blocks_unverified_total", "Blocks judged without being verified", chain),
+            blind: book.gauge_family("blind", "1 while the chain cannot be seen for this reason", ["chain", "kind"]),
+            blind_seconds: book.seconds_counter_family(
+                "blind_seconds_total",
+                "Time during which the chain could not be seen",
+                chain,
+            ),
         }
     }
 }
@@ -158,23 +179,23 @@ impl Chain {
 impl Rpc {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
-            requests: book.counts(
+            requests: book.counter_family(
                 "rpc_requests_total",
                 "Requests to nodes",
                 ["chain", "endpoint", "method", "outcome"],
             ),
-            seconds: book.histograms(
+            seconds: book.histogram_family(
                 "rpc_request_duration_seconds",
                 "Time that a node took to answer, or until it was given up",
                 ["chain", "endpoint", "method"],
-                vector::short,
+                vector::short_duration_histogram,
             ),
-            hedged: book.counts(
+            hedged: book.counter_family(
                 "rpc_hedged_total",
                 "Requests sent to a second endpoint because the first took long",
                 ["chain"],
             ),
-            disagreement: book.counts(
+            disagreement: book.counter_family(
                 "rpc_disagreement_total",
                 "Times that endpoints named different blocks at one height",
                 ["chain"],
@@ -187,19 +208,23 @@ impl Endpoint {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let endpoint = ["chain", "endpoint"];
         Self {
-            up: book.levels("endpoint_up", "Whether the endpoint answers", endpoint),
-            lag: book.levels("endpoint_lag_blocks", "Blocks that the endpoint is behind the newest head", endpoint),
-            quarantined: book.levels(
+            up: book.gauge_family("endpoint_up", "Whether the endpoint answers", endpoint),
+            lag: book.gauge_family(
+                "endpoint_lag_blocks",
+                "Blocks that the endpoint is behind the newest head",
+                endpoint,
+            ),
+            quarantined: book.gauge_family(
                 "endpoint_quarantined",
                 "Whether nothing that the endpoint says is let through",
                 endpoint,
             ),
-            strikes: book.counts(
+            strikes: book.counter_family(
                 "endpoint_strikes_total",
                 "Times that the endpoint said what cannot be true",
                 endpoint,
             ),
-            ability: book.levels(
+            ability: book.gauge_family(
                 "endpoint_ability",
                 "Whether the endpoint can do this",
                 ["chain", "endpoint", "ability"],
@@ -212,9 +237,13 @@ impl Queue {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let queue = ["chain", "queue"];
         Self {
-            length: book.levels("queue_length", "What waits in a bounded queue", queue),
-            room: book.levels("queue_capacity", "What may wait in a bounded queue", queue),
-            dropped: book.counts("queue_dropped_total", "What found a bounded queue full and was dropped", queue),
+            length: book.gauge_family("queue_length", "What waits in a bounded queue", queue),
+            room: book.gauge_family("queue_capacity", "What may wait in a bounded queue", queue),
+            dropped: book.counter_family(
+                "queue_dropped_total",
+                "What found a bounded queue full and was dropped",
+                queue,
+            ),
         }
     }
 }
@@ -223,36 +252,41 @@ impl Judging {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let chain = ["chain"];
         Self {
-            verdicts: book.counts("verdicts_total", "Activities judged", ["watch", "verdict", "severity"]),
-            decode_failures: book.counts(
+            verdicts: book.counter_family("verdicts_total", "Activities judged", ["watch", "verdict", "severity"]),
+            decode_failures: book.counter_family(
                 "decode_failures_total",
                 "Activities that could not be decoded to their last byte",
                 chain,
             ),
-            judge: book.histograms(
+            judge: book.histogram_family(
                 "judge_duration_seconds",
                 "Time to decode and judge a block, questions to the node included",
                 chain,
-                vector::short,
+                vector::short_duration_histogram,
             ),
-            detection: book.histograms(
+            detection: book.histogram_family(
                 "detection_latency_seconds",
                 "From a block's own time to its committed verdicts",
                 chain,
-                vector::long,
+                vector::long_duration_histogram,
             ),
-            commit: book.histograms("commit_duration_seconds", "Time to commit a step", chain, vector::short),
-            head_to_commit: book.histograms(
+            commit: book.histogram_family(
+                "commit_duration_seconds",
+                "Time to commit a step",
+                chain,
+                vector::short_duration_histogram,
+            ),
+            head_to_commit: book.histogram_family(
                 "head_to_commit_seconds",
                 "From the first word of a block to its committed verdicts, fetching included",
                 chain,
-                vector::brief,
+                vector::fine_duration_histogram,
             ),
-            block_to_commit: book.histograms(
+            block_to_commit: book.histogram_family(
                 "block_to_commit_seconds",
                 "From a block at hand, fetched and checked, to its committed verdicts",
                 chain,
-                vector::brief,
+                vector::fine_duration_histogram,
             ),
         }
     }
@@ -261,9 +295,9 @@ impl Judging {
 impl Incidents {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
-            open: book.levels("incidents_open", "Incidents that are not over", ["severity", "state"]),
-            opened: book.counts("incidents_total", "Incidents opened", ["severity"]),
-            escalations: book.counts("escalations_total", "Steps of paths that were told", ["path", "step"]),
+            open: book.gauge_family("incidents_open", "Incidents that are not over", ["severity", "state"]),
+            opened: book.counter_family("incidents_total", "Incidents opened", ["severity"]),
+            escalations: book.counter_family("escalations_total", "Steps of paths that were told", ["path", "step"]),
         }
     }
 }
@@ -273,28 +307,28 @@ impl Delivery {
         let destination = ["destination"];
         let outcome = ["destination", "outcome"];
         Self {
-            ended: book.counts("deliveries_total", "Messages sent or given up", outcome),
-            attempts: book.counts("delivery_attempts_total", "Attempts at messages", outcome),
-            seconds: book.histograms(
+            ended: book.counter_family("deliveries_total", "Messages sent or given up", outcome),
+            attempts: book.counter_family("delivery_attempts_total", "Attempts at messages", outcome),
+            seconds: book.histogram_family(
                 "delivery_duration_seconds",
                 "Time of one attempt at a message",
                 destination,
-                vector::short,
+                vector::short_duration_histogram,
             ),
-            page: book.histograms(
+            page: book.histogram_family(
                 "page_latency_seconds",
                 "From a block's own time to the acceptance of a page about it",
                 destination,
-                vector::long,
+                vector::long_duration_histogram,
             ),
-            failing: book.levels(
+            failing: book.gauge_family(
                 "destination_failed_attempts",
                 "Attempts that failed since the last that did not",
                 destination,
             ),
-            pending: book.levels("outbox_pending", "Messages that wait to be sent", destination),
-            oldest: book.levels("outbox_oldest_age_seconds", "Age of the oldest message that waits", destination),
-            dead: book.level("dead_letters", "Messages that were given up and not sent again"),
+            pending: book.gauge_family("outbox_pending", "Messages that wait to be sent", destination),
+            oldest: book.gauge_family("outbox_oldest_age_seconds", "Age of the oldest message that waits", destination),
+            dead: book.single_gauge("dead_letters", "Messages that were given up and not sent again"),
         }
     }
 }
@@ -302,9 +336,9 @@ impl Delivery {
 impl Stored {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         Self {
-            write_errors: book.count("store_write_errors_total", "Writes that the store could not do"),
-            free: book.level("store_free_bytes", "Space left on the store's file system"),
-            size: book.level("store_size_bytes", "Space that the store's files take"),
+            write_errors: book.single_counter("store_write_errors_total", "Writes that the store could not do"),
+            free: book.single_gauge("store_free_bytes", "Space left on the store's file system"),
+            size: book.single_gauge("store_size_bytes", "Space that the store's files take"),
         }
     }
 }
@@ -314,37 +348,41 @@ impl Services {
         let service = ["chain", "service"];
         let outcome = ["chain", "service", "outcome"];
         Self {
-            requests: book.counts(
+            requests: book.counter_family(
                 "safe_service_requests_total",
                 "Requests to a Safe service by how they ended",
                 outcome,
             ),
-            quota: book.levels(
+            quota: book.gauge_family(
                 "safe_service_quota_requests",
                 "Requests to a Safe service that may be sent at once",
                 service,
             ),
-            month: book.levels(
+            month: book.gauge_family(
                 "safe_service_month_requests",
                 "Requests to a Safe service that this month (UTC) has left",
                 service,
             ),
-            says: book.levels(
+            says: book.gauge_family(
                 "safe_service_told_requests",
                 "Requests that a Safe service itself says are left, of its tightest limit",
                 service,
             ),
-            paused: book.levels(
+            paused: book.gauge_family(
                 "safe_service_paused_until_timestamp_seconds",
                 "Until when a Safe service asked not to be asked, Unix time",
                 service,
             ),
-            seen_at: book.levels(
+            seen_at: book.gauge_family(
                 "safe_service_last_success_timestamp_seconds",
                 "When a Safe's queue was last seen in full, Unix time",
                 service,
             ),
-            queued: book.levels("safe_queue_transactions", "Transactions that wait in the queues of Safes", service),
+            queued: book.gauge_family(
+                "safe_queue_transactions",
+                "Transactions that wait in the queues of Safes",
+                service,
+            ),
         }
     }
 }
@@ -353,14 +391,18 @@ impl Signs {
     pub(super) fn register(book: &mut MetricsRegistry) -> Self {
         let heartbeat = ["heartbeat"];
         Self {
-            check: book.levels("check_failing", "1 while a check fails", ["check"]),
-            beat_at: book.levels(
+            check: book.gauge_family("check_failing", "1 while a check fails", ["check"]),
+            beat_at: book.gauge_family(
                 "heartbeat_last_success_timestamp_seconds",
                 "When a heartbeat last said that all is well and was heard, Unix time",
                 heartbeat,
             ),
-            every: book.levels("heartbeat_interval_seconds", "Time between two heartbeats", heartbeat),
-            beats: book.counts("heartbeats_total", "Heartbeats by what became of them", ["heartbeat", "outcome"]),
+            every: book.gauge_family("heartbeat_interval_seconds", "Time between two heartbeats", heartbeat),
+            beats: book.counter_family(
+                "heartbeats_total",
+                "Heartbeats by what became of them",
+                ["heartbeat", "outcome"],
+            ),
         }
     }
 }

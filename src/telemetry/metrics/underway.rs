@@ -29,25 +29,25 @@ pub(super) struct Took {
 
 impl Underway {
     /// Records when an endpoint reported this block. Only the first report counts.
-    pub(super) fn named(&mut self, hash: B256, now: Instant) {
-        let way = self.way(hash);
+    pub(super) fn record_named(&mut self, hash: B256, now: Instant) {
+        let way = self.block_timing(hash);
         way.named = way.named.or(Some(now));
     }
 
     /// Records when this block was fetched and checked.
-    pub(super) fn had(&mut self, hash: B256, now: Instant) {
-        self.way(hash).had = Some(now);
+    pub(super) fn record_fetched(&mut self, hash: B256, now: Instant) {
+        self.block_timing(hash).had = Some(now);
     }
 
     /// Removes this block, which is committed, and returns the durations.
-    pub(super) fn committed(&mut self, hash: B256, now: Instant) -> Took {
+    pub(super) fn record_committed(&mut self, hash: B256, now: Instant) -> Took {
         let Some(place) = self.0.iter().rposition(|way| way.hash == hash) else { return Took::default() };
         let way = self.0.remove(place);
         let since = |at: Option<Instant>| Some(now.duration_since(at?));
         way.map_or_else(Took::default, |way| Took { from_named: since(way.named), from_had: since(way.had) })
     }
 
-    fn way(&mut self, hash: B256) -> &mut Way {
+    fn block_timing(&mut self, hash: B256) -> &mut Way {
         let place = self.0.iter().rposition(|way| way.hash == hash).unwrap_or_else(|| {
             if self.0.len() == UNDERWAY_MAX {
                 self.0.pop_front();
@@ -69,19 +69,19 @@ mod tests {
         let start = Instant::now();
         let ms = Duration::from_millis;
         let (mut underway, hash) = (Underway::default(), B256::repeat_byte(1));
-        underway.named(hash, start);
-        underway.named(hash, start + ms(5));
-        underway.had(hash, start + ms(8));
-        let took = underway.committed(hash, start + ms(10));
+        underway.record_named(hash, start);
+        underway.record_named(hash, start + ms(5));
+        underway.record_fetched(hash, start + ms(8));
+        let took = underway.record_committed(hash, start + ms(10));
         assert_eq!(took, Took { from_named: Some(ms(10)), from_had: Some(ms(2)) });
-        assert_eq!(underway.committed(hash, start + ms(20)), Took::default());
+        assert_eq!(underway.record_committed(hash, start + ms(20)), Took::default());
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_bound_is_remembered() {
         let mut underway = Underway::default();
         for n in 0..2 * UNDERWAY_MAX {
-            underway.named(B256::from(alloy_primitives::U256::from(n)), Instant::now());
+            underway.record_named(B256::from(alloy_primitives::U256::from(n)), Instant::now());
         }
         assert_eq!(underway.0.len(), UNDERWAY_MAX);
     }

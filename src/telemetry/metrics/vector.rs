@@ -28,16 +28,16 @@ pub(super) struct SeriesFamily<M, const N: usize> {
 
 impl<M: Clone, const N: usize> SeriesFamily<M, N> {
     /// Returns the metric with these label values, in the order of the label names; created at zero on first use.
-    pub(super) fn of(&self, values: [&str; N]) -> M {
-        self.family.get_or_create_owned(&self.labels(values))
+    pub(super) fn with_labels(&self, values: [&str; N]) -> M {
+        self.family.get_or_create_owned(&self.label_set(values))
     }
 
     /// Removes the metric with these label values.
-    pub(super) fn forget(&self, values: [&str; N]) {
-        self.family.remove(&self.labels(values));
+    pub(super) fn remove_labels(&self, values: [&str; N]) {
+        self.family.remove(&self.label_set(values));
     }
 
-    fn labels(&self, values: [&str; N]) -> Labels<N> {
+    fn label_set(&self, values: [&str; N]) -> Labels<N> {
         let mut values = values.into_iter();
         self.names.map(|name| (name, values.next().unwrap_or_default().to_owned()))
     }
@@ -51,60 +51,60 @@ impl MetricsRegistry {
         Self(Registry::with_prefix("watchfire"))
     }
 
-    pub(super) fn counts<const N: usize>(
+    pub(super) fn counter_family<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         names: [&'static str; N],
     ) -> SeriesFamily<Count, N> {
-        self.vector(name, help, names, Count::default)
+        self.register_family(name, help, names, Count::default)
     }
 
-    pub(super) fn seconds<const N: usize>(
+    pub(super) fn seconds_counter_family<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         names: [&'static str; N],
     ) -> SeriesFamily<Seconds, N> {
-        self.vector(name, help, names, Seconds::default)
+        self.register_family(name, help, names, Seconds::default)
     }
 
-    pub(super) fn levels<const N: usize>(
+    pub(super) fn gauge_family<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         names: [&'static str; N],
     ) -> SeriesFamily<LevelGauge, N> {
-        self.vector(name, help, names, LevelGauge::default)
+        self.register_family(name, help, names, LevelGauge::default)
     }
 
-    pub(super) fn histograms<const N: usize>(
+    pub(super) fn histogram_family<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         names: [&'static str; N],
         buckets: fn() -> Histogram,
     ) -> SeriesFamily<Histogram, N> {
-        self.vector(name, help, names, buckets)
+        self.register_family(name, help, names, buckets)
     }
 
-    pub(super) fn count(&mut self, name: &str, help: &str) -> Count {
+    pub(super) fn single_counter(&mut self, name: &str, help: &str) -> Count {
         let count = Count::default();
-        self.register(name, help, count.clone());
+        self.register_metric(name, help, count.clone());
         count
     }
 
-    pub(super) fn level(&mut self, name: &str, help: &str) -> LevelGauge {
+    pub(super) fn single_gauge(&mut self, name: &str, help: &str) -> LevelGauge {
         let level = LevelGauge::default();
-        self.register(name, help, level.clone());
+        self.register_metric(name, help, level.clone());
         level
     }
 
-    pub(super) fn close(self) -> Registry {
+    pub(super) fn into_registry(self) -> Registry {
         self.0
     }
 
-    fn vector<M, const N: usize>(
+    fn register_family<M, const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -115,34 +115,34 @@ impl MetricsRegistry {
         M: EncodeMetric + TypedMetric + std::fmt::Debug + Send + Sync + 'static,
     {
         let family = Family::new_with_constructor(make);
-        self.register(name, help, family.clone());
+        self.register_metric(name, help, family.clone());
         SeriesFamily { names, family }
     }
 
-    fn register(&mut self, name: &str, help: &str, metric: impl Metric) {
+    fn register_metric(&mut self, name: &str, help: &str, metric: impl Metric) {
         // The library itself appends `_total` to counters.
         self.0.register(name.strip_suffix("_total").unwrap_or(name), help, metric);
     }
 }
 
 /// Buckets from a millisecond to half a minute, for operations of a machine.
-pub(super) fn short() -> Histogram {
+pub(super) fn short_duration_histogram() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
 /// Buckets from a quarter of a millisecond to half a minute, finest up to our targets of 5 and 20 milliseconds.
-pub(super) fn brief() -> Histogram {
+pub(super) fn fine_duration_histogram() -> Histogram {
     let below = [0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.012, 0.015, 0.02];
     Histogram::new(below.into_iter().chain([0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]))
 }
 
 /// Buckets from half a second to two hours, for waits that people notice.
-pub(super) fn long() -> Histogram {
+pub(super) fn long_duration_histogram() -> Histogram {
     Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0])
 }
 
 /// Buckets of block counts, from one to more than any chain of today undoes.
-pub(super) fn blocks() -> Histogram {
+pub(super) fn block_count_histogram() -> Histogram {
     Histogram::new([1.0, 2.0, 3.0, 5.0, 8.0, 16.0, 32.0, 64.0, 128.0])
 }
 
@@ -150,7 +150,7 @@ pub(super) fn blocks() -> Histogram {
 ///
 /// The library writes OpenMetrics, which names a counter's family without `_total`; the older format has no families
 /// and requires the name of the samples. For the features used here, nothing else differs.
-pub(super) fn render(registry: &Registry) -> String {
+pub(super) fn render_prometheus_text(registry: &Registry) -> String {
     let mut written = String::new();
     if text::encode_registry(&mut written, registry).is_err() {
         // Writing into a string cannot fail.

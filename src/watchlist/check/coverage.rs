@@ -10,7 +10,7 @@ use crate::model::{
     Voucher, WatchId, WatchInfo,
 };
 use crate::watchlist::book::Config;
-use crate::watchlist::compile::{STRANGER, blank};
+use crate::watchlist::compile::{STRANGER, zero_value};
 use alloy_primitives::{Address, B256, U256};
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ const ENVELOPES: [(Kind, &[&str]); 5] = [
 /// Returns one row for each function that changes state and each thing that a rule is about, watch by watch in the
 /// order of the book.
 #[must_use]
-pub fn coverage(book: &Config) -> Vec<CoverageRow> {
+pub fn coverage_rows(book: &Config) -> Vec<CoverageRow> {
     let unruled = book.rules.watches.iter().map(|rules| WatchRules { rules: Vec::new(), ..rules.clone() }).collect();
     let unruled = Rules { watches: unruled, timed: Vec::new() };
     let mut rows = Vec::new();
@@ -74,10 +74,10 @@ pub fn coverage(book: &Config) -> Vec<CoverageRow> {
         let Some(rules) = book.rules.watches.get(watch.id.index()) else { continue };
         let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
         let Some(subject) = chain.and_then(|chain| chain.subjects.get(&watch.address)) else { continue };
-        let cases = cases(watch, rules, &subject.abi, &subject.rule_abi);
-        let activities = cases.iter().map(|case| case.activity(watch)).collect();
-        let (judged, _) = classify::judge(activities, &unruled, &History::default(), Moment { time: 0 });
-        rows.extend(cases.into_iter().zip(judged).map(|(case, judged)| case.row(watch, rules, &judged.verdict)));
+        let cases = coverage_cases(watch, rules, &subject.abi, &subject.rule_abi);
+        let activities = cases.iter().map(|case| case.sample_activity(watch)).collect();
+        let (judged, _) = classify::judge_activities(activities, &unruled, &History::default(), Moment { time: 0 });
+        rows.extend(cases.into_iter().zip(judged).map(|(case, judged)| case.into_row(watch, rules, &judged.verdict)));
     }
     rows
 }
@@ -91,7 +91,7 @@ struct Case {
     to_itself: bool,
 }
 
-fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Vec<Case> {
+fn coverage_cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Vec<Case> {
     let function = |kind, function: &Arc<Function>, to_itself| Case {
         kind,
         name: Arc::clone(&function.signature),
@@ -123,7 +123,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
         }
         let (name, known): (Arc<str>, _) = match deed {
             CallMatch::Function { selector, signature } => {
-                (Arc::clone(signature), rule_abi.function(*selector).cloned())
+                (Arc::clone(signature), rule_abi.function_by_selector(*selector).cloned())
             }
             CallMatch::Event { signature, .. } => (Arc::clone(signature), None),
             CallMatch::Any | CallMatch::Ether | CallMatch::OneOf(_) => ("ether".into(), None),
@@ -147,7 +147,7 @@ fn is_envelope(kind: Kind, name: &str) -> bool {
 
 impl Case {
     /// Returns the case as an activity by a stranger, with blank arguments.
-    fn activity(&self, watch: &WatchInfo) -> Activity {
+    fn sample_activity(&self, watch: &WatchInfo) -> Activity {
         let own = watch.address;
         let other = if self.to_itself { own } else { STRANGER };
         let (from, to) = match (self.kind, &self.matches) {
@@ -172,7 +172,7 @@ impl Case {
             origin: STRANGER,
             to,
             value,
-            deed: self.deed(from, to),
+            deed: self.sample_call(from, to),
             operation,
             signers: None,
             via: Vec::new(),
@@ -181,8 +181,8 @@ impl Case {
         }
     }
 
-    fn deed(&self, from: Address, to: Option<Address>) -> DecodedCall {
-        let clean = |name: &str, args| DecodedCall::told(name, Arc::clone(&self.name), args);
+    fn sample_call(&self, from: Address, to: Option<Address>) -> DecodedCall {
+        let clean = |name: &str, args| DecodedCall::without_calldata(name, Arc::clone(&self.name), args);
         let blank_arg = |name: &str, value| Arg { name: name.into(), ty: "".into(), value, span: None };
         match (&self.matches, &self.function) {
             (CallMatch::Ether, _) => DecodedCall { decoding: Decoding::Ether, ..clean("ether", Vec::new()) },
@@ -191,7 +191,7 @@ impl Case {
                 let args = function.inputs.iter().map(|input| Arg {
                     name: Arc::clone(&input.name),
                     ty: Arc::clone(&input.ty),
-                    value: blank(&input.kind),
+                    value: zero_value(&input.kind),
                     span: None,
                 });
                 DecodedCall {
@@ -255,7 +255,7 @@ impl Case {
         conditions && executed && !(vouches && (pays || unread))
     }
 
-    fn row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
+    fn into_row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
         let about = |polarity: Polarity| {
             let rules = rules.rules.iter().filter(|rule| rule.polarity == polarity && rule.kind == self.kind);
             let about = rules.filter(|rule| rule.deed.includes(&self.matches) || rule.deed == CallMatch::Any);

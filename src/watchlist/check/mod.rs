@@ -8,8 +8,8 @@ mod coverage;
 mod notes;
 mod outcomes;
 
-pub use coverage::{CoverageRow, Otherwise, coverage};
-pub use notes::{Note, notes, told};
+pub use coverage::{CoverageRow, Otherwise, coverage_rows};
+pub use notes::{Note, config_notes, format_note};
 pub use outcomes::{TestOutcome, run_tests};
 
 #[cfg(doc)]

@@ -3,7 +3,7 @@
 use crate::classify::rule::{Polarity, Rule, ValueRule};
 use crate::decode::TOKENS_AT_ONCE;
 use crate::model::{ActivityKind, Kind};
-use crate::queue::{sustains, takes};
+use crate::queue::{monthly_requests, sustainable_interval};
 use crate::settings::{Problem, show_duration};
 use crate::source::FinalityRule;
 use crate::watchlist::book::{ChainBook, ChainClock, Config, QueueBook};
@@ -23,16 +23,16 @@ pub struct Note {
 /// Returns notes on what each chain's own settings leave unseen or unconfirmed, and notes on what is written. The notes
 /// on a chain's own settings skip chains of a developer's machine, which keep no clock.
 #[must_use]
-pub fn notes(book: &Config) -> Vec<Note> {
+pub fn config_notes(book: &Config) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
-    let of_chains = chains.flat_map(|chain| of(chain).map(|text| of_chain(&chain.info.name, text)));
+    let of_chains = chains.flat_map(|chain| chain_notes(chain).map(|text| of_chain(&chain.info.name, text)));
     let of_queues = book.queues.iter().filter_map(of_queue);
-    let unseen = book.chains.iter().filter_map(|chain| untraced(chain, book));
+    let unseen = book.chains.iter().filter_map(|chain| untraced_note(chain, book));
     of_chains.chain(unseen).chain(of_queues).chain(idle_rules(book)).chain(book.notes.iter().map(of_place)).collect()
 }
 
 /// Returns a note about contracts whose own calls are not visible without traces.
-fn untraced(chain: &ChainBook, book: &Config) -> Option<Note> {
+fn untraced_note(chain: &ChainBook, book: &Config) -> Option<Note> {
     let here = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
     let contract = |kind: Kind| !kind.carries_out() && !matches!(kind, Kind::Eoa | Kind::EnsName);
     let labels: Vec<String> =
@@ -86,7 +86,7 @@ fn of_chain(chain: &Arc<str>, text: String) -> Note {
 
 /// Returns a note of the compiler with its place, for display.
 #[must_use]
-pub fn told(note: &Problem) -> String {
+pub fn format_note(note: &Problem) -> String {
     let Note { place, text, .. } = of_place(note);
     format!("{}: {text}", place.as_deref().unwrap_or_default())
 }
@@ -99,19 +99,19 @@ fn of_place(note: &Problem) -> Note {
 /// Returns a note about a quota that is too small for the intended polling interval of the queues.
 fn of_queue(queue: &QueueBook) -> Option<Note> {
     let service = &queue.service;
-    let sustained = sustains(service.requests_per_month, queue.safes.len());
+    let sustained = sustainable_interval(service.requests_per_month, queue.safes.len());
     let (cold, lets) = (show_duration(service.cold), show_duration(sustained));
     let text = format!(
         "{} requests a month let {} look at each of {} quiet queues every {lets}, not every {cold}, which would take {}",
         service.requests_per_month,
         service.name,
         queue.safes.len(),
-        takes(queue.safes.len(), service.cold)
+        monthly_requests(queue.safes.len(), service.cold)
     );
     (sustained > service.cold).then(|| of_chain(&queue.chain.name, text))
 }
 
-fn of(chain: &ChainBook) -> impl Iterator<Item = String> {
+fn chain_notes(chain: &ChainBook) -> impl Iterator<Item = String> {
     let alone = (chain.endpoints.len() < 2).then(|| {
         "one endpoint: while it is away nothing is seen, and nobody contradicts it; name a second one that somebody else runs".to_owned()
     });
@@ -122,7 +122,7 @@ fn of(chain: &ChainBook) -> impl Iterator<Item = String> {
         "no block ever counts as final; say `finality = \"tags\"`, or `{ safe = …, finalized = … }` in blocks"
             .to_owned()
     });
-    let n_tokens = chain.subjects.counted().len();
+    let n_tokens = chain.subjects.counted_tokens().len();
     let in_turns = (n_tokens > TOKENS_AT_ONCE && chain.subjects.looks_at_state()).then(|| {
         let n_beats = n_tokens.div_ceil(TOKENS_AT_ONCE);
         format!(

@@ -25,7 +25,7 @@ pub struct TestOutcome {
 impl TestOutcome {
     /// Returns whether everything was as expected.
     #[must_use]
-    pub fn passed(&self) -> bool {
+    pub fn has_passed(&self) -> bool {
         self.failures.is_empty()
     }
 }
@@ -41,19 +41,19 @@ pub fn run_tests(book: &Config) -> Vec<TestOutcome> {
 
 fn run(test: &WatchTest, book: &Config) -> TestOutcome {
     let verdict = match &test.of {
-        TestOf::Activity { activity, before } => happens(test, activity, before, book),
+        TestOf::Activity { activity, before } => judge_test_activity(test, activity, before, book),
         TestOf::Absence { name, before } => does_not_come(test, name, before, book),
     };
     TestOutcome {
         watch: test.watch,
         name: Arc::clone(&test.name),
         spot: test.spot.clone(),
-        failures: compare(&verdict, &test.expect),
+        failures: compare_expectation(&verdict, &test.expect),
         verdict,
     }
 }
 
-fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], book: &Config) -> Verdict {
+fn judge_test_activity(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], book: &Config) -> Verdict {
     let mut history = History::default();
     let oldest = before.first().map_or(0, |(ago, _)| *ago);
     if let Some(rules) = book.rules.watches.get(test.watch.index()) {
@@ -63,11 +63,11 @@ fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], bo
     }
     for (ago, earlier) in before {
         let at = Moment { time: test.time.saturating_sub(*ago) };
-        let (_, deltas) = classify::judge(vec![earlier.clone()], &book.rules, &history, at);
+        let (_, deltas) = classify::judge_activities(vec![earlier.clone()], &book.rules, &history, at);
         deltas.iter().for_each(|delta| history.add(B256::ZERO, at.time, delta));
     }
     let at = Moment { time: test.time };
-    let (judged, _) = classify::judge(vec![activity.clone()], &book.rules, &history, at);
+    let (judged, _) = classify::judge_activities(vec![activity.clone()], &book.rules, &history, at);
     let verdict = judged.into_iter().next().map(|judged| judged.verdict);
     // The judge returns exactly one verdict for one activity.
     verdict.unwrap_or(Verdict::Normal { by: Voucher::Envelope })
@@ -83,14 +83,14 @@ fn does_not_come(test: &WatchTest, name: &Arc<str>, before: &[u64], book: &Confi
     let (_, deltas) = classify::absences_of(rules, &history, begun);
     deltas.iter().for_each(|delta| history.add(B256::ZERO, begun.time, delta));
     for ago in before {
-        history.add(B256::ZERO, test.time.saturating_sub(*ago), &classify::arrival(expected, rules.address));
+        history.add(B256::ZERO, test.time.saturating_sub(*ago), &classify::arrival_entry(expected, rules.address));
     }
     let (judged, _) = classify::absences_of(rules, &history, Moment { time: test.time });
     let missing = judged.into_iter().find(|judged| judged.activity.deed.name == *name);
     missing.map_or(fine, |judged| judged.verdict)
 }
 
-fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
+fn compare_expectation(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
     let mut failures = Vec::new();
     let by = match verdict {
         Verdict::Normal { by } => by.to_string(),
@@ -111,7 +111,7 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
         failures.push(format!("it is {}, and should be {expected}", abnormal.severity));
     }
     for expected in &expect.refused {
-        if !abnormal.reasons.iter().any(|reason| begins(reason, expected)) {
+        if !abnormal.reasons.iter().any(|reason| starts_with_words(reason, expected)) {
             failures.push(format!("no reason begins with `{expected}`"));
         }
     }
@@ -119,8 +119,8 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
     // has become too wide in the condition under test.
     for reason in &abnormal.reasons {
         let Some((rule, _)) = reason.split_once(": ") else { continue };
-        let spoken_of = expect.refused.iter().any(|expected| begins(expected, rule));
-        if spoken_of && !expect.refused.iter().any(|expected| begins(reason, expected)) {
+        let spoken_of = expect.refused.iter().any(|expected| starts_with_words(expected, rule));
+        if spoken_of && !expect.refused.iter().any(|expected| starts_with_words(reason, expected)) {
             failures.push(format!("the rule refused for one more reason: {reason}"));
         }
     }
@@ -128,7 +128,7 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
 }
 
 /// Returns whether `text` begins with the words of `beginning`.
-fn begins(text: &str, beginning: &str) -> bool {
+fn starts_with_words(text: &str, beginning: &str) -> bool {
     let beginning = beginning.trim_end();
     text.strip_prefix(beginning).is_some_and(|rest| {
         let inside_a_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -161,32 +161,35 @@ mod tests {
     #[test]
     fn the_verdict_its_author_and_its_severity_are_compared() {
         let verdict = Verdict::Normal { by: Voucher::Rule("grants".into()) };
-        assert!(compare(&verdict, &expect(true, &[])).is_empty());
-        assert_eq!(compare(&verdict, &expect(false, &[])), ["it is normal by `grants`, and should be abnormal"]);
+        assert!(compare_expectation(&verdict, &expect(true, &[])).is_empty());
+        assert_eq!(
+            compare_expectation(&verdict, &expect(false, &[])),
+            ["it is normal by `grants`, and should be abnormal"]
+        );
         let other = Expectation { by: Some("payroll".into()), ..expect(true, &[]) };
-        assert_eq!(compare(&verdict, &other), ["it is judged by `grants`, and should be by `payroll`"]);
+        assert_eq!(compare_expectation(&verdict, &other), ["it is judged by `grants`, and should be by `payroll`"]);
         let louder = Expectation { severity: Some(Severity::Critical), ..expect(false, &[]) };
-        assert_eq!(compare(&abnormal(&[]), &louder), ["it is high, and should be critical"]);
+        assert_eq!(compare_expectation(&abnormal(&[]), &louder), ["it is high, and should be critical"]);
     }
 
     #[test]
     fn a_refusal_is_expected_by_its_first_words() {
         let verdict = abnormal(&["grants: amount 60 SNT is above 50 SNT", "payroll: function is transfer(…)"]);
-        assert!(compare(&verdict, &expect(false, &["grants: amount"])).is_empty());
-        assert!(compare(&verdict, &expect(false, &["grants: amount 60 SNT"])).is_empty());
-        assert_eq!(compare(&verdict, &expect(false, &["grants: am"])).len(), 2);
-        assert_eq!(compare(&verdict, &expect(false, &["grants: hours"])).len(), 2);
+        assert!(compare_expectation(&verdict, &expect(false, &["grants: amount"])).is_empty());
+        assert!(compare_expectation(&verdict, &expect(false, &["grants: amount 60 SNT"])).is_empty());
+        assert_eq!(compare_expectation(&verdict, &expect(false, &["grants: am"])).len(), 2);
+        assert_eq!(compare_expectation(&verdict, &expect(false, &["grants: hours"])).len(), 2);
         // The reasons themselves are shown once, below all failures.
-        let failures = compare(&verdict, &expect(true, &[]));
+        let failures = compare_expectation(&verdict, &expect(true, &[]));
         assert_eq!(failures, ["it is abnormal (`builtin/unvouched`, high), and should be normal"]);
     }
 
     #[test]
     fn a_second_refusal_of_the_same_rule_is_told() {
         let verdict = abnormal(&["grants: amount 60 SNT is above 50 SNT", "grants: hours Sun 10:00 is outside Fri"]);
-        let failures = compare(&verdict, &expect(false, &["grants: amount"]));
+        let failures = compare_expectation(&verdict, &expect(false, &["grants: amount"]));
         assert_eq!(failures, ["the rule refused for one more reason: grants: hours Sun 10:00 is outside Fri"]);
-        assert!(compare(&verdict, &expect(false, &["grants: amount", "grants: hours"])).is_empty());
-        assert!(compare(&verdict, &expect(false, &["grants"])).is_empty());
+        assert!(compare_expectation(&verdict, &expect(false, &["grants: amount", "grants: hours"])).is_empty());
+        assert!(compare_expectation(&verdict, &expect(false, &["grants"])).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! ABIs of a watch: its own file, a bundled one, and the ABI of its kind.
 
-use super::chains::unknown;
+use super::chains::unknown_name_problem;
 use crate::abi::{Abi, AbiFile, Event, Function, bundled};
 use crate::model::Kind;
 use crate::settings::{At, Problems};
@@ -35,7 +35,7 @@ pub(super) struct WatchAbi {
 
 impl WatchAbi {
     /// Returns every ABI that the contract may have.
-    pub(super) fn all(&self) -> Vec<Arc<Abi>> {
+    pub(super) fn all_abis(&self) -> Vec<Arc<Abi>> {
         std::iter::once(&self.abi).chain(&self.versions).cloned().collect()
     }
 }
@@ -128,7 +128,7 @@ impl<'f> Abis<'f> {
     pub(super) fn of_code(&mut self, kind: Kind, written: &At<&str>, problems: &mut Problems) -> Option<Arc<Abi>> {
         let own = self.of_watch(kind, Some(written), problems)?.abi;
         let proxy = self.of_kind(Kind::Proxy);
-        Some(self.both(&own, &proxy))
+        Some(self.merge_abis(&own, &proxy))
     }
 
     /// Returns an index of the signatures written in rules. Rules with the same signatures share it.
@@ -145,13 +145,13 @@ impl<'f> Abis<'f> {
             inputs.for_each(|input| key.push_str(&format!(" {} {} {}", input.ty, input.indexed, input.name)));
             key.push('!');
         }
-        let build = || Arc::new(Abi::of(spelled.functions, spelled.events));
+        let build = || Arc::new(Abi::from_items(spelled.functions, spelled.events));
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
     }
 
     /// Returns an index of two ABIs: that of a kind and that of rules, or those of two versions of a contract. Both
     /// ABIs are kept here, so that their addresses in memory identify them.
-    pub(super) fn both(&mut self, first: &Arc<Abi>, second: &Arc<Abi>) -> Arc<Abi> {
+    pub(super) fn merge_abis(&mut self, first: &Arc<Abi>, second: &Arc<Abi>) -> Arc<Abi> {
         if first.is_empty() || second.is_empty() {
             return Arc::clone(if first.is_empty() { second } else { first });
         }
@@ -170,7 +170,9 @@ impl<'f> Abis<'f> {
             Ok(file) => file,
             Err(problem) => {
                 problems.push(
-                    written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"),
+                    written
+                        .problem(problem.message)
+                        .with_hint("an ABI's path starts at the directory of its watchlist"),
                 );
                 return None;
             }
@@ -179,13 +181,15 @@ impl<'f> Abis<'f> {
             Ok(AbiFile { abi, unread }) => {
                 for error in &unread {
                     let passed = "this entry is passed over, and what it is about counts as undecodable";
-                    problems.note(written.problem(format!("`{path}`: {error}; {passed}")));
+                    problems.push_note(written.problem(format!("`{path}`: {error}; {passed}")));
                 }
-                for signature in abi.renamed() {
+                for signature in abi.renamed_signatures() {
                     let note = format!(
                         "`{path}` has `{signature}` twice with other names of its arguments: the first are taken"
                     );
-                    problems.note(written.problem(note).hint("name arguments by their position, such as `\"#0\"`"));
+                    problems.push_note(
+                        written.problem(note).with_hint("name arguments by their position, such as `\"#0\"`"),
+                    );
                 }
                 Some(abi)
             }
@@ -199,7 +203,7 @@ impl<'f> Abis<'f> {
 
 /// Names of the bundled ABIs, without `.json`.
 pub(super) fn bundled_names() -> impl Iterator<Item = (&'static str, &'static Abi)> {
-    bundled::all().into_iter().map(|(file, abi)| (file.trim_end_matches(".json"), abi))
+    bundled::bundled_abis().into_iter().map(|(file, abi)| (file.trim_end_matches(".json"), abi))
 }
 
 fn from_bundle(written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
@@ -208,6 +212,6 @@ fn from_bundle(written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
     }
     let names: Vec<&str> = bundled_names().map(|(name, _)| name).collect();
     let otherwise = format!("bundled are {}; a file's name ends in .json", names.join(", "));
-    problems.push(unknown("ABI", written, names.iter().copied(), &otherwise));
+    problems.push(unknown_name_problem("ABI", written, names.iter().copied(), &otherwise));
     None
 }

@@ -11,7 +11,7 @@ use crate::watchlist::hours;
 use std::sync::Arc;
 
 /// Compiles the expected actions of a watch. Their names are names of findings, so no rule may have the same name.
-pub(super) fn compile(
+pub(super) fn compile_expected(
     texts: &[AbsentText<'_>],
     rules: &[Compiled],
     head: &Head<'_>,
@@ -22,16 +22,16 @@ pub(super) fn compile(
     let mut expected: Vec<(Expected, Compiled)> = Vec::new();
     for text in texts {
         refuse_idle(text, problems);
-        let due = due(text, problems);
-        let grace = text.grace.as_ref().map_or(Some(0), |grace| length(grace, problems));
-        let Some(mut compiled) = rule::compile(&text.rule, head, heads, scope, problems) else { continue };
+        let due = compile_due(text, problems);
+        let grace = text.grace.as_ref().map_or(Some(0), |grace| compile_length(grace, problems));
+        let Some(mut compiled) = rule::compile_rule(&text.rule, head, heads, scope, problems) else { continue };
         // A list in which only one element matches is not the expected action.
         compiled.rule.elements = Elements::Every;
         let known = rules.iter().chain(expected.iter().map(|(_, compiled)| compiled));
         let twin = known.into_iter().find(|other| !other.rule.name.is_empty() && other.rule.name == compiled.rule.name);
         if let Some(first) = twin {
             let problem = compiled.name_spot.problem(format!("`{}` stands twice in this watch", compiled.rule.name));
-            problems.push(problem.also(first.name_spot.clone(), "first here"));
+            problems.push(problem.with_related_spot(first.name_spot.clone(), "first here"));
             continue;
         }
         if let (Some(due), Some(grace)) = (due, grace) {
@@ -55,44 +55,44 @@ fn refuse_idle(text: &AbsentText<'_>, problems: &mut Problems) {
     for (key, spot) in spots {
         if let Some(spot) = spot {
             let problem = spot.problem(format!("`{key}` says nothing here: this is about what does not come"));
-            problems.push(problem.hint("put it on a rule"));
+            problems.push(problem.with_hint("put it on a rule"));
         }
     }
 }
 
-fn due(text: &AbsentText<'_>, problems: &mut Problems) -> Option<Due> {
+fn compile_due(text: &AbsentText<'_>, problems: &mut Problems) -> Option<Due> {
     match (&text.every, &text.by[..]) {
         (Some(every), []) => {
-            let seconds = length(every, problems)?;
+            let seconds = compile_length(every, problems)?;
             Some(Due::Every { seconds, text: every.text.into() })
         }
         (Some(_), [by, ..]) => {
             let problem = by.problem("an absence says either `every` or `by`");
-            problems.push(problem.hint("`by` alone means every week, or every day where it names none"));
+            problems.push(problem.with_hint("`by` alone means every week, or every day where it names none"));
             None
         }
-        (None, several) => weekly(several, problems).map(Due::By),
+        (None, several) => compile_weekly(several, problems).map(Due::By),
     }
 }
 
 /// Joins several texts if they are in the same zone.
-fn weekly(texts: &[At<&str>], problems: &mut Problems) -> Option<Weekly> {
+fn compile_weekly(texts: &[At<&str>], problems: &mut Problems) -> Option<Weekly> {
     let mut joined: Option<Weekly> = None;
     for text in texts {
-        match (hours::moments(text), &mut joined) {
+        match (hours::parse_moments(text), &mut joined) {
             (Ok(weekly), None) => joined = Some(weekly),
             (Ok(weekly), Some(joined)) if weekly.zone == joined.zone => {
                 joined.text = Arc::from(format!("{}; {}", joined.text, weekly.text));
                 joined.moments.extend(weekly.moments);
             }
             (Ok(_), Some(_)) => problems.push(text.problem("the times of one absence are in one time zone")),
-            (Err((message, hint)), _) => problems.push(text.problem(message).hint(hint)),
+            (Err((message, hint)), _) => problems.push(text.problem(message).with_hint(hint)),
         }
     }
     joined
 }
 
-fn length(text: &LengthText<'_>, problems: &mut Problems) -> Option<u64> {
+fn compile_length(text: &LengthText<'_>, problems: &mut Problems) -> Option<u64> {
     let seconds = text.length.value.as_secs();
     if seconds == 0 || seconds > WINDOW_SECONDS_MAX {
         problems.push(text.length.problem("it is from a second to a year long"));

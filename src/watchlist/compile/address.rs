@@ -5,12 +5,12 @@ use alloy_primitives::Address;
 
 /// Parses an address in EIP-55 form. Other forms are rejected, since only the checksum detects typing errors.
 pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Address> {
-    match checked(at) {
+    match try_parse_address(at) {
         Ok(address) => Some(address),
         Err((message, hint)) => {
             let problem = at.problem(message);
             problems.push(match hint {
-                Some(hint) => problem.hint(hint),
+                Some(hint) => problem.with_hint(hint),
                 None => problem,
             });
             None
@@ -19,7 +19,7 @@ pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Ad
 }
 
 /// Returns the address, or the problem and the accepted form.
-pub(super) fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
+pub(super) fn try_parse_address(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
     let text = at.value;
     // EIP-3770 form: a chain's short name and an address, as copied from wallets.
     if let Some((chain, rest)) = text.split_once(':').filter(|(_, rest)| rest.starts_with("0x")) {

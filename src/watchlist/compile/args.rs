@@ -15,7 +15,7 @@ use alloy_primitives::{B256, Bytes, I256, Sign, U256, hex};
 const WORDS: [&str; 6] = ["eq", "in", "not_in", "min", "max", "hash"];
 
 /// Compiles one argument's tests. `counts` is the unit that amounts in it count.
-pub(super) fn condition(
+pub(super) fn compile_arg_condition(
     label: &At<&str>,
     value: &Value<'_>,
     deed: &CallMatcher,
@@ -29,7 +29,7 @@ pub(super) fn condition(
     let mut reader = Reader { label: label.value, ty, hashed, is_amount, counts, scope, units: Vec::new() };
     if argument.hashed && argument.path.steps().len() > 1 {
         let message = format!("`{}` is indexed, so the log holds only the hash of all of it", **label);
-        problems.push(label.problem(message).hint("compare the hash of the whole: `{ hash = \"0x…\" }`"));
+        problems.push(label.problem(message).with_hint("compare the hash of the whole: `{ hash = \"0x…\" }`"));
         return None;
     }
     if matches!(argument.ty, Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_)) && !argument.hashed {
@@ -40,10 +40,10 @@ pub(super) fn condition(
                 format!("say which of its elements: `\"{0}[*]\"` for all, `\"{0}[0]\"` for the first", **label),
             ),
         };
-        problems.push(label.problem(format!("`{}` is {what}", **label)).hint(hint));
+        problems.push(label.problem(format!("`{}` is {what}", **label)).with_hint(hint));
         return None;
     }
-    let tests = reader.tests(value, problems)?;
+    let tests = reader.read_tests(value, problems)?;
     let units = reader.units;
     Some(Condition::Arg { path: argument.path, label: label.value.into(), tests, units })
 }
@@ -63,26 +63,29 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn tests(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Vec<ArgTest>> {
+    fn read_tests(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Vec<ArgTest>> {
         if value.is_broken() {
             return None;
         }
         let Some(mut table) = value.as_table() else {
-            let one =
-                if value.as_items().is_some() { self.within(value, true, problems) } else { self.eq(value, problems) };
+            let one = if value.as_items().is_some() {
+                self.read_membership(value, true, problems)
+            } else {
+                self.eq(value, problems)
+            };
             return Some(vec![one?]);
         };
-        let told = problems.seen();
+        let told = problems.seen_count();
         let mut tests = Vec::new();
         let mut bounds: [Option<At<Bound>>; 2] = [None, None];
         for word in WORDS {
             let Some(value) = table.value(word) else { continue };
             let test = match word {
                 "eq" => self.eq(&value, problems),
-                "in" => self.within(&value, true, problems),
-                "not_in" => self.within(&value, false, problems),
+                "in" => self.read_membership(&value, true, problems),
+                "not_in" => self.read_membership(&value, false, problems),
                 "hash" => self.hash(&value, problems),
-                bound => self.bound(&value, problems).map(|found| {
+                bound => self.read_bound(&value, problems).map(|found| {
                     let is_max = bound == "max";
                     bounds[usize::from(is_max)] = Some(found.clone());
                     if is_max { ArgTest::Max(found.value) } else { ArgTest::Min(found.value) }
@@ -91,18 +94,18 @@ impl Reader<'_> {
             tests.extend(test);
         }
         if let [Some(min), Some(max)] = &bounds
-            && signed(min) > signed(max)
+            && signed_order_key(min) > signed_order_key(max)
         {
             let message = format!("the least is above the most, so `{}` could never hold", self.label);
-            problems.push(min.problem(message).also(max.spot.clone(), "the most"));
+            problems.push(min.problem(message).with_related_spot(max.spot.clone(), "the most"));
         }
         if table.is_empty() {
             let hint = "write one of `eq`, `in`, `not_in`, `min`, `max` and `hash`";
-            problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).hint(hint));
+            problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).with_hint(hint));
         }
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         tests.shrink_to_fit();
-        (problems.seen() == told).then_some(tests)
+        (problems.seen_count() == told).then_some(tests)
     }
 
     fn eq(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
@@ -111,18 +114,18 @@ impl Reader<'_> {
             if text.starts_with('@') {
                 // A name may mean several addresses: equality with a set means membership.
                 let list = ListText { spot: text.spot.clone(), items: vec![text] };
-                return self.scope.set(&list, problems).map(ArgTest::InAddresses);
+                return self.scope.resolve_set(&list, problems).map(ArgTest::InAddresses);
             }
-            return self.scope.one(&text, problems).map(|address| ArgTest::Eq(Scalar::Address(address)));
+            return self.scope.resolve_address(&text, problems).map(|address| ArgTest::Eq(Scalar::Address(address)));
         }
-        self.scalar(value, problems).map(ArgTest::Eq)
+        self.read_scalar(value, problems).map(ArgTest::Eq)
     }
 
     /// Compiles `in`, or `not_in` where `inside` is false.
-    fn within(&mut self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
+    fn read_membership(&mut self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
         if *self.ty == Type::Address {
-            let list = ListText::read(value, problems)?;
-            let set = self.scope.set(&list, problems)?;
+            let list = ListText::from_value(value, problems)?;
+            let set = self.scope.resolve_set(&list, problems)?;
             return Some(if inside { ArgTest::InAddresses(set) } else { ArgTest::NotInAddresses(set) });
         }
         let items = value.as_items().unwrap_or_else(|| vec![*value]);
@@ -130,7 +133,7 @@ impl Reader<'_> {
             problems.push(value.spot().problem("no value is listed, so this could never hold"));
             return None;
         }
-        let scalars: Vec<Option<Scalar>> = items.iter().map(|item| self.scalar(item, problems)).collect();
+        let scalars: Vec<Option<Scalar>> = items.iter().map(|item| self.read_scalar(item, problems)).collect();
         let scalars = scalars.into_iter().collect::<Option<Vec<_>>>()?;
         Some(if inside { ArgTest::InScalars(scalars) } else { ArgTest::NotInScalars(scalars) })
     }
@@ -140,7 +143,7 @@ impl Reader<'_> {
         if !self.hashed {
             let problem =
                 value.spot().problem(format!("`{}` is not indexed, so the value itself is there", self.label));
-            problems.push(problem.hint("write `eq` or `in` with the value"));
+            problems.push(problem.with_hint("write `eq` or `in` with the value"));
             return None;
         }
         let written = value.one_or_more(problems)?;
@@ -148,7 +151,7 @@ impl Reader<'_> {
             let hash = text.parse::<B256>().ok().filter(|_| text.starts_with("0x"));
             if hash.is_none() {
                 let problem = text.problem(format!("`{}` is no hash", **text));
-                problems.push(problem.hint("write a keccak-256 as `0x` and 64 hexadecimal digits"));
+                problems.push(problem.with_hint("write a keccak-256 as `0x` and 64 hexadecimal digits"));
             }
             hash.map(Scalar::Hash)
         });
@@ -160,17 +163,17 @@ impl Reader<'_> {
         Some(ArgTest::InScalars(hashes))
     }
 
-    fn bound(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
+    fn read_bound(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
         if !matches!(self.ty, Type::Uint(_) | Type::Int(_)) {
             let message = format!("`{}` is `{}`, which has neither a least nor a most", self.label, self.ty);
-            problems.push(value.spot().problem(message).hint("write `eq`, `in` or `not_in`"));
+            problems.push(value.spot().problem(message).with_hint("write `eq`, `in` or `not_in`"));
             return None;
         }
-        Some(self.number(value, problems)?.map(|measured| measured.bound))
+        Some(self.read_number(value, problems)?.map(|measured| measured.bound))
     }
 
-    fn number(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
-        let measured = units::read(value, self.label, self.counts, self.scope, problems)?;
+    fn read_number(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
+        let measured = units::read_amount(value, self.label, self.counts, self.scope, problems)?;
         if self.is_amount {
             units::refuse_bare(&measured, self.label, self.counts, problems);
         }
@@ -194,27 +197,27 @@ impl Reader<'_> {
         Some(measured)
     }
 
-    fn scalar(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Scalar> {
+    fn read_scalar(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Scalar> {
         match self.ty {
             Type::Address => {
                 let text = value.string(problems)?;
-                self.scope.one(&text, problems).map(Scalar::Address)
+                self.scope.resolve_address(&text, problems).map(Scalar::Address)
             }
             Type::Bool => value.bool(problems).map(|at| Scalar::Bool(at.value)),
             Type::Uint(_) | Type::Int(_) => {
-                let bound = self.number(value, problems)?.value.bound;
+                let bound = self.read_number(value, problems)?.value.bound;
                 if !bound.negative {
                     return Some(Scalar::Uint(bound.value));
                 }
                 I256::checked_from_sign_and_abs(Sign::Negative, bound.value).map(Scalar::Int)
             }
-            Type::FixedBytes(len) => self.bytes(value, Some(usize::from(*len)), problems).map(Scalar::Bytes),
-            Type::Function => self.bytes(value, Some(24), problems).map(Scalar::Bytes),
+            Type::FixedBytes(len) => self.read_bytes(value, Some(usize::from(*len)), problems).map(Scalar::Bytes),
+            Type::Function => self.read_bytes(value, Some(24), problems).map(Scalar::Bytes),
             Type::Bytes => {
-                let bytes = self.bytes(value, None, problems)?;
+                let bytes = self.read_bytes(value, None, problems)?;
                 if self.hashed && bytes.len() == B256::len_bytes() {
                     let message = format!("`{}` is indexed, and this could be its bytes or their hash", self.label);
-                    problems.push(value.spot().problem(message).hint("write the hash: `{ hash = \"0x…\" }`"));
+                    problems.push(value.spot().problem(message).with_hint("write the hash: `{ hash = \"0x…\" }`"));
                     return None;
                 }
                 Some(Scalar::Bytes(bytes))
@@ -228,19 +231,19 @@ impl Reader<'_> {
             }
             Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_) => {
                 let problem = value.spot().problem(format!("of `{}` the log holds only the hash", self.label));
-                problems.push(problem.hint("write `{ hash = \"0x…\" }`"));
+                problems.push(problem.with_hint("write `{ hash = \"0x…\" }`"));
                 None
             }
         }
     }
 
-    fn bytes(&self, value: &Value<'_>, len: Option<usize>, problems: &mut Problems) -> Option<Bytes> {
+    fn read_bytes(&self, value: &Value<'_>, len: Option<usize>, problems: &mut Problems) -> Option<Bytes> {
         let text = value.string(problems)?;
         let decoded = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
         let spot: &Spot = &text.spot;
         let Some(bytes) = decoded else {
             let problem = spot.problem(format!("`{}` is `{}`, and this is not hexadecimal", self.label, self.ty));
-            problems.push(problem.hint("write `0x` and two digits for each byte"));
+            problems.push(problem.with_hint("write `0x` and two digits for each byte"));
             return None;
         };
         if let Some(len) = len.filter(|len| *len != bytes.len()) {
@@ -253,6 +256,6 @@ impl Reader<'_> {
 }
 
 /// Returns a key that orders bounds with negative numbers before positive ones.
-fn signed(bound: &Bound) -> (bool, U256) {
+fn signed_order_key(bound: &Bound) -> (bool, U256) {
     if bound.negative { (false, !bound.value) } else { (true, bound.value) }
 }

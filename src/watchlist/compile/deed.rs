@@ -1,7 +1,7 @@
 //! Functions, events and movements of rules and tests, and the names of their arguments.
 
 use super::abis::{Spelled, WatchAbi, bundled_names};
-use super::chains::unknown;
+use super::chains::unknown_name_problem;
 use super::several;
 use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::CallMatch;
@@ -9,7 +9,7 @@ use crate::model::ActivityKind;
 use crate::model::activity::BY_ITSELF;
 use crate::model::arg_path::{ArgPath, Step};
 use crate::model::state::{DECIMALS, ITEMS, ItemKind, KIND, OWNER_DELEGATE, QUESTION, RELEASED_EARLY, Shape, TOKEN};
-use crate::settings::{At, Problem, Problems, nearest};
+use crate::settings::{At, Problem, Problems, nearest_name};
 use crate::watchlist::file::DeedText;
 use alloy_primitives::{B256, hex};
 use std::collections::BTreeSet;
@@ -49,10 +49,10 @@ pub(super) struct Argument {
 }
 
 /// Arguments of a move, in the order the decoder gives them.
-static MOVE: LazyLock<Arc<[Param]>> = LazyLock::new(|| moved("to"));
-static APPROVAL: LazyLock<Arc<[Param]>> = LazyLock::new(|| moved("spender"));
+static MOVE: LazyLock<Arc<[Param]>> = LazyLock::new(|| transfer_params("to"));
+static APPROVAL: LazyLock<Arc<[Param]>> = LazyLock::new(|| transfer_params("spender"));
 
-fn moved(other_side: &str) -> Arc<[Param]> {
+fn transfer_params(other_side: &str) -> Arc<[Param]> {
     let address = |name| Param::new(name, Type::Address);
     let numbers = |name| Param::new(name, Type::Array(Arc::new(Type::Uint(256))));
     let amount = Param::new("amount", Type::Uint(256));
@@ -65,7 +65,7 @@ fn told_items() -> impl Iterator<Item = &'static ItemKind> + Clone {
 }
 
 /// Arguments of a change of state, in the order the decoder gives them.
-fn changed(item: &ItemKind) -> Arc<[Param]> {
+fn state_change_params(item: &ItemKind) -> Arc<[Param]> {
     let address = |name| Param::new(name, Type::Address);
     let of = |ty: fn() -> Type| [Param::new("before", ty()), Param::new("after", ty())];
     match item.shape {
@@ -101,7 +101,7 @@ impl CallMatcher {
     ) -> Option<Self> {
         match &text.more[..] {
             [] => Self::resolve_one(text.kind, &text.text, own, targets, problems),
-            _ => several::resolve(text, own, targets, problems),
+            _ => several::resolve_deed_list(text, own, targets, problems),
         }
     }
 
@@ -124,15 +124,15 @@ impl CallMatcher {
             (ActivityKind::Move, "*") => plain(CallMatch::Any, vec![MOVE.clone()]),
             (ActivityKind::Move, other) => {
                 let problem = written.problem(format!("`move` cannot be `{other}`"));
-                problems.push(problem.hint("write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`"));
+                problems.push(problem.with_hint("write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`"));
                 None
             }
             (ActivityKind::State, "*") => plain(CallMatch::Any, Vec::new()),
             (ActivityKind::State, name) => match told_items().find(|item| item.name == name) {
-                Some(item) => plain(CallMatch::Item(item.name), vec![changed(item)]),
+                Some(item) => plain(CallMatch::Item(item.name), vec![state_change_params(item)]),
                 None => {
                     let names = told_items().map(|item| item.name);
-                    problems.push(unknown(
+                    problems.push(unknown_name_problem(
                         "item of state",
                         &written,
                         names,
@@ -142,20 +142,20 @@ impl CallMatcher {
                 }
             },
             (_, "*") => plain(CallMatch::Any, Vec::new()),
-            (ActivityKind::Event, _) => Self::event(&written, own, problems),
+            (ActivityKind::Event, _) => Self::from_event(&written, own, problems),
             (_, "ether") => plain(CallMatch::Ether, Vec::new()),
             (ActivityKind::Act | ActivityKind::Call, "creation") => plain(CallMatch::Creation, Vec::new()),
             (ActivityKind::Act, word) if BY_ITSELF.contains(&word) => {
                 let name = BY_ITSELF.into_iter().find(|name| *name == word).unwrap_or_default();
                 plain(CallMatch::Item(name), Vec::new())
             }
-            (ActivityKind::Act, _) => Self::function(kind, &written, &targets.abis, targets.others, problems),
-            (ActivityKind::Call, _) => Self::function(kind, &written, &own.all(), own.open, problems),
+            (ActivityKind::Act, _) => Self::from_function(kind, &written, &targets.abis, targets.others, problems),
+            (ActivityKind::Call, _) => Self::from_function(kind, &written, &own.all_abis(), own.open, problems),
         }
     }
 
     /// Resolves a function. `open` allows a function that no ABI here contains.
-    fn function(
+    fn from_function(
         kind: ActivityKind,
         written: &At<&str>,
         abis: &[Arc<Abi>],
@@ -163,7 +163,7 @@ impl CallMatcher {
         problems: &mut Problems,
     ) -> Option<Self> {
         if let Some(digits) = written.strip_prefix("0x") {
-            return Self::selector(kind, written, digits, abis, open, problems);
+            return Self::from_selector(kind, written, digits, abis, open, problems);
         }
         let spelled = match written.contains('(') {
             false => None,
@@ -171,8 +171,8 @@ impl CallMatcher {
                 Ok(function) => Some(function),
                 Err(error) => {
                     let problem = written.problem(format!("this is not a signature: {error}"));
-                    problems.push(match typed(written, abis) {
-                        Some(hint) => problem.hint(hint),
+                    problems.push(match suggest_signature(written, abis) {
+                        Some(hint) => problem.with_hint(hint),
                         None => problem,
                     });
                     return None;
@@ -197,12 +197,12 @@ impl CallMatcher {
         if signatures.len() > 1 {
             let list: Vec<&str> = signatures.into_iter().collect();
             let problem = written.problem(format!("`{}` could be {} functions", **written, list.len()));
-            problems.push(problem.hint(format!("write one of `{}`", list.join("`, `"))));
+            problems.push(problem.with_hint(format!("write one of `{}`", list.join("`, `"))));
             return None;
         }
         let known = found.first().map(|function| (**function).clone());
         let shapes = spelled.iter().map(|f| Arc::clone(&f.inputs)).chain(found.iter().map(|f| Arc::clone(&f.inputs)));
-        let shapes = distinct(shapes);
+        let shapes = distinct_shapes(shapes);
         // An ABI's statement about payability and views takes precedence over a signature copied into a rule.
         let function = known.or_else(|| spelled.clone())?;
         Some(Self {
@@ -215,7 +215,7 @@ impl CallMatcher {
         })
     }
 
-    fn selector(
+    fn from_selector(
         kind: ActivityKind,
         written: &At<&str>,
         digits: &str,
@@ -226,7 +226,7 @@ impl CallMatcher {
         let Ok(selector) = hex::decode(digits).map_err(drop).and_then(|bytes| <[u8; 4]>::try_from(bytes).map_err(drop))
         else {
             let problem = written.problem(format!("`{}` is not a selector", **written));
-            problems.push(problem.hint("a selector is `0x` and eight hexadecimal digits"));
+            problems.push(problem.with_hint("a selector is `0x` and eight hexadecimal digits"));
             return None;
         };
         let mut found: Vec<Arc<Function>> = abis.iter().flat_map(|abi| abi.functions_of(selector)).cloned().collect();
@@ -239,12 +239,12 @@ impl CallMatcher {
         let function = found.first().filter(|_| one).map(|function| (**function).clone());
         let signature =
             function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
-        let shapes = if one { distinct(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
+        let shapes = if one { distinct_shapes(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
         let matches = CallMatch::Function { selector, signature };
         Some(Self { kind, matches, shapes, function, spelled: Spelled::default(), parts: Vec::new() })
     }
 
-    fn event(written: &At<&str>, own: &WatchAbi, problems: &mut Problems) -> Option<Self> {
+    fn from_event(written: &At<&str>, own: &WatchAbi, problems: &mut Problems) -> Option<Self> {
         let event = |topic0, signature, shapes, spelled: Option<Event>| {
             let spelled = Spelled { functions: Vec::new(), events: spelled.into_iter().collect() };
             let matches = CallMatch::Event { topic0, signature };
@@ -254,12 +254,12 @@ impl CallMatcher {
         if let Some(digits) = written.strip_prefix("0x") {
             let Ok(topic0) = digits.parse::<B256>() else {
                 let problem = written.problem(format!("`{}` is not a topic", **written));
-                problems.push(problem.hint("a first topic is `0x` and 64 hexadecimal digits"));
+                problems.push(problem.with_hint("a first topic is `0x` and 64 hexadecimal digits"));
                 return None;
             };
-            let known = own.abi.events(topic0);
+            let known = own.abi.events_by_topic(topic0);
             let signature = known.first().map_or_else(|| written.value.into(), |event| Arc::clone(&event.signature));
-            return event(topic0, signature, distinct(known.iter().map(|e| Arc::clone(&e.inputs))), None);
+            return event(topic0, signature, distinct_shapes(known.iter().map(|e| Arc::clone(&e.inputs))), None);
         }
         let spelled = match written.contains('(').then(|| Event::parse(written)).transpose() {
             Ok(spelled) => spelled,
@@ -268,7 +268,7 @@ impl CallMatcher {
                 return None;
             }
         };
-        let all = own.all();
+        let all = own.all_abis();
         let found: Vec<Arc<Event>> = all.iter().flat_map(|abi| abi.events_named(written)).cloned().collect();
         if found.is_empty() && !(own.open && spelled.is_some()) {
             problems.push(unknown_event(written, own));
@@ -278,10 +278,10 @@ impl CallMatcher {
         if signatures.len() > 1 {
             let list: Vec<&str> = signatures.into_iter().collect();
             let problem = written.problem(format!("`{}` could be {} events", **written, list.len()));
-            problems.push(problem.hint(format!("write one of `{}`", list.join("`, `"))));
+            problems.push(problem.with_hint(format!("write one of `{}`", list.join("`, `"))));
             return None;
         }
-        let shapes = distinct(spelled.iter().map(|e| &e.inputs).chain(found.iter().map(|e| &e.inputs)).cloned());
+        let shapes = distinct_shapes(spelled.iter().map(|e| &e.inputs).chain(found.iter().map(|e| &e.inputs)).cloned());
         let known = found.first().map(|event| (**event).clone()).or_else(|| spelled.clone())?;
         let Some(topic0) = known.topic0 else {
             problems.push(
@@ -303,7 +303,7 @@ impl CallMatcher {
     }
 
     /// Finds an argument by any of its names; reports a problem if there is none, or if only its hash is known.
-    pub(super) fn argument(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+    pub(super) fn find_argument(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
         let found = self.argument_or_hash(label, problems)?;
         if found.hashed {
             let message = format!("`{}` is indexed, so the log holds only its hash", **label);
@@ -316,7 +316,7 @@ impl CallMatcher {
     /// Finds an argument by any of its names; reports a problem if there is none, or if a name means several arguments.
     pub(super) fn argument_or_hash(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
         if !self.parts.is_empty() {
-            return several::argument(&self.parts, label, problems);
+            return several::find_common_argument(&self.parts, label, problems);
         }
         let path: ArgPath = match label.parse() {
             Ok(path) => path,
@@ -326,18 +326,18 @@ impl CallMatcher {
             }
         };
         let own = !self.spelled.functions.is_empty() || !self.spelled.events.is_empty();
-        let places: Vec<Place> = self.shapes.iter().map(|shape| positional(shape, &path)).collect();
+        let places: Vec<Place> = self.shapes.iter().map(|shape| resolve_path(shape, &path)).collect();
         // The rule's own signature takes precedence: a version that uses the same name for another argument cannot be
         // meant.
         let counts = if own && places.first().is_some_and(Place::is_any) { &places[..1] } else { &places[..] };
-        if let Some(several) = counts.iter().find_map(Place::several) {
+        if let Some(several) = counts.iter().find_map(Place::as_several) {
             let message =
                 format!("`{}` is the name of {} arguments: {}", **label, several.len(), several.join(" and "));
             let hint = several.iter().map(|place| format!("`\"{place}\"`")).collect::<Vec<_>>().join(" or ");
-            problems.push(label.problem(message).hint(format!("say which is meant by its position: {hint}")));
+            problems.push(label.problem(message).with_hint(format!("say which is meant by its position: {hint}")));
             return None;
         }
-        let mut found = counts.iter().filter_map(Place::one);
+        let mut found = counts.iter().filter_map(Place::as_one);
         let first = found.next();
         if let Some((first, ..)) = first {
             let places: BTreeSet<&str> = found.map(|(place, ..)| &**place).chain([&**first]).collect();
@@ -345,7 +345,9 @@ impl CallMatcher {
                 let places: Vec<&str> = places.into_iter().collect();
                 let message = format!("`{}` is one argument here and another there: {}", **label, places.join(" and "));
                 problems.push(
-                    label.problem(message).hint("write the signature with the names that are meant, or the position"),
+                    label
+                        .problem(message)
+                        .with_hint("write the signature with the names that are meant, or the position"),
                 );
                 return None;
             }
@@ -364,7 +366,7 @@ impl CallMatcher {
             CallMatch::Ether => "plain ether".to_owned(),
             CallMatch::Creation => "a creation".to_owned(),
             CallMatch::Function { .. } | CallMatch::Event { .. } | CallMatch::OneOf(_) => {
-                format!("`{}`", self.matches.text())
+                format!("`{}`", self.matches.watchlist_text())
             }
             CallMatch::MoveIn | CallMatch::MoveOut | CallMatch::Approval => "a move".to_owned(),
             CallMatch::Item(name) if self.kind == ActivityKind::Act => format!("`{name}`"),
@@ -378,14 +380,14 @@ impl CallMatcher {
             }
         }
         let first = label.split(['.', '[']).next().unwrap_or_default();
-        match nearest(first, names.iter().copied()).filter(|near| *near != first) {
-            Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None if !names.is_empty() => problem.hint(format!("its arguments are `{}`", names.join("`, `"))),
+        match nearest_name(first, names.iter().copied()).filter(|near| *near != first) {
+            Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+            None if !names.is_empty() => problem.with_hint(format!("its arguments are `{}`", names.join("`, `"))),
             None if self.shapes.is_empty() && matches!(self.matches, CallMatch::Function { .. }) => {
-                problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`")
+                problem.with_hint("write the whole signature, such as `transfer(address to, uint256 amount)`")
             }
             None if self.shapes.iter().any(|shape| !shape.is_empty()) => {
-                problem.hint("its arguments have no names: write `\"#0\"` for the first")
+                problem.with_hint("its arguments have no names: write `\"#0\"` for the first")
             }
             None => problem,
         }
@@ -406,17 +408,17 @@ impl Place {
         !matches!(self, Self::Nowhere)
     }
 
-    fn one(&self) -> Option<(&String, &Type, &bool)> {
+    fn as_one(&self) -> Option<(&String, &Type, &bool)> {
         if let Self::One(path, ty, hashed) = self { Some((path, ty, hashed)) } else { None }
     }
 
-    fn several(&self) -> Option<&Vec<String>> {
+    fn as_several(&self) -> Option<&Vec<String>> {
         if let Self::Several(places) = self { Some(places) } else { None }
     }
 }
 
-fn positional(shape: &[Param], path: &ArgPath) -> Place {
-    match walk(shape, path) {
+fn resolve_path(shape: &[Param], path: &ArgPath) -> Place {
+    match walk_path(shape, path) {
         Ok(Some((path, ty, hashed))) => Place::One(path, ty, hashed),
         Ok(None) => Place::Nowhere,
         Err(several) => Place::Several(several),
@@ -424,7 +426,7 @@ fn positional(shape: &[Param], path: &ArgPath) -> Place {
 }
 
 /// Follows a path. Returns an error for a name that several parameters have, as in [`Place::Several`].
-fn walk(shape: &[Param], path: &ArgPath) -> Result<Option<(String, Type, bool)>, Vec<String>> {
+fn walk_path(shape: &[Param], path: &ArgPath) -> Result<Option<(String, Type, bool)>, Vec<String>> {
     let mut fields = shape;
     let mut ty: Option<&Type> = None;
     let mut out = String::new();
@@ -482,7 +484,7 @@ fn is_composite(ty: &Type) -> bool {
     matches!(ty, Type::Bytes | Type::String | Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_))
 }
 
-fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
+fn distinct_shapes(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
     let mut distinct: Vec<Arc<[Param]>> = Vec::new();
     for shape in shapes {
         if !distinct.contains(&shape) {
@@ -494,7 +496,7 @@ fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
 
 /// Returns the most likely intended signature for one that cannot be parsed: that of a known function of this name with
 /// as many parameters, under the written names. `None` if types are written; the mistake is then a different one.
-fn typed(written: &str, abis: &[Arc<Abi>]) -> Option<String> {
+fn suggest_signature(written: &str, abis: &[Arc<Abi>]) -> Option<String> {
     let (name, rest) = written.split_once('(').unwrap_or((written, ""));
     let parts: Vec<&str> = rest.trim_end().trim_end_matches(')').split(',').map(str::trim).collect();
     if parts.iter().any(|part| part.contains(char::is_whitespace)) {
@@ -537,34 +539,34 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
                 .or_else(|| nearest_of(&spelled.signature, signatures))
                 .or_else(|| nearest_of(&spelled.name, names))
         }
-        None => nearest(written, functions.iter().map(|function| &*function.name)),
+        None => nearest_name(written, functions.iter().map(|function| &*function.name)),
     };
     match near {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None if is_event => problem.hint(format!("it is an event: write `event = \"{}\"`", **written)),
-        None if open => problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`"),
+        Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+        None if is_event => problem.with_hint(format!("it is an event: write `event = \"{}\"`", **written)),
+        None if open => problem.with_hint("write the whole signature, such as `transfer(address to, uint256 amount)`"),
         None => problem,
     }
 }
 
 /// Returns the value that belongs to the nearest of the words.
 fn nearest_of<'n>(written: &str, words: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Option<&'n str> {
-    let near = nearest(written, words.clone().map(|(word, _)| word))?;
+    let near = nearest_name(written, words.clone().map(|(word, _)| word))?;
     words.into_iter().find(|(word, _)| *word == near).map(|(_, meant)| meant)
 }
 
 fn unknown_event(written: &At<&str>, own: &WatchAbi) -> Problem {
     let spelled = Event::parse(written).ok();
     let near = match &spelled {
-        Some(spelled) => nearest(&spelled.signature, own.abi.all_events().map(|event| &*event.signature)),
-        None => nearest(written, own.abi.all_events().map(|event| &*event.name)),
+        Some(spelled) => nearest_name(&spelled.signature, own.abi.all_events().map(|event| &*event.signature)),
+        None => nearest_name(written, own.abi.all_events().map(|event| &*event.name)),
     };
     let problem = written.problem(format!("`{}` is not an event of the contract's ABI", **written));
     let is_function = !own.abi.functions_named(written).is_empty();
     match near {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None if is_function => problem.hint(format!("it is a function: write `call = \"{}\"`", **written)),
-        None if own.open => problem.hint("write the whole signature, or give the watch an `abi`"),
+        Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+        None if is_function => problem.with_hint(format!("it is a function: write `call = \"{}\"`", **written)),
+        None if own.open => problem.with_hint("write the whole signature, or give the watch an `abi`"),
         None => problem,
     }
 }

@@ -1,6 +1,6 @@
 //! Address book: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
 
-use super::address::{checked, parse_address};
+use super::address::{parse_address, try_parse_address};
 use super::chains::Chains;
 use crate::classify::familiar::KnownAddresses;
 use crate::classify::rule::AddressSet;
@@ -10,7 +10,7 @@ use crate::escalate::AddressNames;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, WatchInfo};
-use crate::settings::{At, Problem, Problems, nearest};
+use crate::settings::{At, Problem, Problems, nearest_name};
 use crate::watchlist::file::{ListText, Lost, NameText, SetText, Texts, TokenKind, TokenText};
 use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
@@ -86,7 +86,7 @@ impl<'a> AddressBook<'a> {
             sets: HashMap::new(),
             named: HashMap::new(),
             names: Vec::new(),
-            chains: chains.infos().map(|info| (info.id, Arc::clone(&info.name))).collect(),
+            chains: chains.chain_infos().map(|info| (info.id, Arc::clone(&info.name))).collect(),
             lost: texts.lost.clone(),
             told: RefCell::default(),
         };
@@ -95,10 +95,10 @@ impl<'a> AddressBook<'a> {
         // A label is also a name, and may be used before the watch itself is compiled.
         for watch in &texts.watches {
             if let (Some(label), Some(address)) = (&watch.label, &watch.address)
-                && let Ok(address) = checked(address)
+                && let Ok(address) = try_parse_address(address)
             {
-                let chain = watch.chain.as_ref().and_then(|chain| chains.find(chain, &mut Problems::new()));
-                directory.call(label.value, Place { address, chain: chain.map(|chain| chain.id) });
+                let chain = watch.chain.as_ref().and_then(|chain| chains.find_chain(chain, &mut Problems::new()));
+                directory.add_name(label.value, Place { address, chain: chain.map(|chain| chain.id) });
             }
         }
         directory.read_sets(&texts.sets, chains, problems);
@@ -131,22 +131,22 @@ impl<'a> AddressBook<'a> {
     }
 
     /// Units by chain and address.
-    pub(super) fn units(&self) -> HashMap<(ChainId, Address), Unit> {
+    pub(super) fn units_by_token(&self) -> HashMap<(ChainId, Address), Unit> {
         self.tokens.values().map(|token| ((token.chain.id, token.address), token.unit.clone())).collect()
     }
 
     /// Returns the address book. A watch's label takes precedence over a `[name]`, which takes precedence over a
     /// token's name, and that over a library's.
-    pub(super) fn names(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> AddressNames {
+    pub(super) fn address_book(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> AddressNames {
         let mut names = AddressNames::default();
-        for info in chains.infos() {
+        for info in chains.chain_infos() {
             KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
         }
         for (name, token) in &self.tokens {
             names.insert(token.chain.id, token.address, *name);
         }
         for (place, name) in &self.names {
-            let wanted = chains.infos().filter(|info| place.chain.is_none_or(|chain| chain == info.id));
+            let wanted = chains.chain_infos().filter(|info| place.chain.is_none_or(|chain| chain == info.id));
             wanted.for_each(|info| names.insert(info.id, place.address, Arc::clone(name)));
         }
         for watch in watches {
@@ -161,7 +161,7 @@ impl<'a> AddressBook<'a> {
     }
 
     /// Collects the addresses that the configuration names on `chain`: tokens, the address book, members of sets.
-    pub(super) fn familiar(&self, chain: ChainId, familiar: &mut KnownAddresses) {
+    pub(super) fn add_named_addresses(&self, chain: ChainId, familiar: &mut KnownAddresses) {
         for (name, token) in self.tokens.iter().filter(|(_, token)| token.chain.id == chain) {
             familiar.insert(token.address, &Arc::from(*name));
         }
@@ -177,7 +177,7 @@ impl<'a> AddressBook<'a> {
         }
     }
 
-    fn call(&mut self, name: &'a str, place: Place) {
+    fn add_name(&mut self, name: &'a str, place: Place) {
         let places = self.named.entry(name).or_default();
         if !places.contains(&place) {
             places.push(place);
@@ -187,7 +187,7 @@ impl<'a> AddressBook<'a> {
     fn read_names(&mut self, texts: &[NameText<'a>], chains: &Chains<'_>, problems: &mut Problems) {
         let mut first: HashMap<(Address, Option<ChainId>), &At<&str>> = HashMap::new();
         for text in texts {
-            let chain = text.chain.as_ref().map(|chain| chains.find(chain, problems));
+            let chain = text.chain.as_ref().map(|chain| chains.find_chain(chain, problems));
             let (Some(address), false) = (parse_address(&text.address, problems), matches!(chain, Some(None))) else {
                 self.lost.name(text.name.value);
                 continue;
@@ -196,12 +196,12 @@ impl<'a> AddressBook<'a> {
             match first.insert((address, chain), &text.address) {
                 Some(earlier) => {
                     let problem = text.address.problem(format!("`{}` is named twice", *text.address));
-                    problems.push(problem.also(earlier.spot.clone(), "first here"));
+                    problems.push(problem.with_related_spot(earlier.spot.clone(), "first here"));
                 }
                 None => {
                     let place = Place { address, chain };
                     self.names.push((place, text.name.trim().into()));
-                    self.call(text.name.value, place);
+                    self.add_name(text.name.value, place);
                 }
             }
         }
@@ -212,11 +212,11 @@ impl<'a> AddressBook<'a> {
         for text in texts {
             if let Some(earlier) = first.insert(text.name.value, &text.name) {
                 let problem = text.name.problem(format!("token `{}` is defined twice", *text.name));
-                problems.push(problem.also(earlier.spot.clone(), "first here"));
+                problems.push(problem.with_related_spot(earlier.spot.clone(), "first here"));
                 continue;
             }
             refuse_name(&text.name, problems);
-            let chain = text.chain.as_ref().and_then(|chain| chains.find(chain, problems));
+            let chain = text.chain.as_ref().and_then(|chain| chains.find_chain(chain, problems));
             let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
             // A token without valid decimals still gets a unit, so that one mistake is not reported for each of its
             // amounts.
@@ -245,7 +245,7 @@ impl<'a> AddressBook<'a> {
         for text in texts {
             if let Some(earlier) = by_name.insert(text.name.value, text) {
                 let problem = text.name.problem(format!("set `{}` is defined twice", *text.name));
-                problems.push(problem.also(earlier.name.spot.clone(), "first here"));
+                problems.push(problem.with_related_spot(earlier.name.spot.clone(), "first here"));
             }
             refuse_name(&text.name, problems);
             if self.tokens.contains_key(text.name.value) {
@@ -295,17 +295,17 @@ impl<'a> AddressBook<'a> {
         if text.members.items.is_empty() {
             // A list whose items all have a wrong type was reported already.
             let message = format!("set `{}` is empty, so a rule that asks for it could never hold", *text.name);
-            problems.push(text.members.spot.problem(message).hint("remove it, or write its addresses"));
+            problems.push(text.members.spot.problem(message).with_hint("remove it, or write its addresses"));
             return None;
         }
         let mut chain = match &text.chain {
-            Some(chain) => Some(chains.find(chain, problems)?.id),
+            Some(chain) => Some(chains.find_chain(chain, problems)?.id),
             None => None,
         };
         let mut members = AddressHashSet::default();
         let mut sound = true;
         for item in &text.members.items {
-            let Some((addresses, only)) = self.item(item, chain, None, problems) else {
+            let Some((addresses, only)) = self.resolve_item(item, chain, None, problems) else {
                 sound = false;
                 continue;
             };
@@ -318,7 +318,7 @@ impl<'a> AddressBook<'a> {
 
     /// Returns the addresses that one item means, and the chain it is bound to. `chain` is the chain it is wanted on,
     /// if that is known.
-    fn item(
+    fn resolve_item(
         &self,
         item: &At<&str>,
         chain: Option<ChainId>,
@@ -332,7 +332,7 @@ impl<'a> AddressBook<'a> {
                     Some(owners) => (owners.members.iter().copied().collect(), None),
                     None => {
                         let problem = item.problem("`@owners` are the registry's, and this watch has none");
-                        problems.push(problem.hint("write `registry = { owners = [\"0x…\"] }` in the watch"));
+                        problems.push(problem.with_hint("write `registry = { owners = [\"0x…\"] }` in the watch"));
                         return None;
                     }
                 },
@@ -346,11 +346,11 @@ impl<'a> AddressBook<'a> {
                     (None, Some(token)) => (vec![token.address], Some(token.chain.id)),
                     (None, None) => {
                         let names = self.sets.keys().chain(self.tokens.keys()).copied().chain(RESERVED);
-                        let hint = nearest(name, names).map_or_else(
+                        let hint = nearest_name(name, names).map_or_else(
                             || "define it as `[set]` or `[token.X]`, in any of the files".to_owned(),
                             |near| format!("did you mean `@{near}`?"),
                         );
-                        let problem = item.problem(format!("unknown set or token `{}`", **item)).hint(hint);
+                        let problem = item.problem(format!("unknown set or token `{}`", **item)).with_hint(hint);
                         self.report_unknown(name, problem, problems);
                         return None;
                     }
@@ -359,7 +359,7 @@ impl<'a> AddressBook<'a> {
         } else if item.starts_with("0x") || item.starts_with("0X") {
             (vec![parse_address(item, problems)?], None)
         } else {
-            let place = self.called(item, chain, problems)?;
+            let place = self.resolve_name(item, chain, problems)?;
             (vec![place.address], place.chain)
         };
         if let (Some(wanted), Some(only)) = (chain, only)
@@ -374,7 +374,7 @@ impl<'a> AddressBook<'a> {
     }
 
     /// Returns the address that has this name.
-    fn called(&self, item: &At<&str>, chain: Option<ChainId>, problems: &mut Problems) -> Option<Place> {
+    fn resolve_name(&self, item: &At<&str>, chain: Option<ChainId>, problems: &mut Problems) -> Option<Place> {
         let places = self.named.get(item.value).map_or(&[][..], Vec::as_slice);
         let here = |place: &&Place| chain.is_none() || place.chain.is_none() || place.chain == chain;
         let mut fitting: Vec<Place> = places.iter().filter(here).copied().collect();
@@ -389,14 +389,14 @@ impl<'a> AddressBook<'a> {
             // The name exists on another chain only: the caller reports that.
             (None, _, Some(place)) => Some(*place),
             (None, _, None) => {
-                let hint = match nearest(item, self.named.keys().copied()) {
+                let hint = match nearest_name(item, self.named.keys().copied()) {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None if self.sets.contains_key(item.value) || self.tokens.contains_key(item.value) => {
                         format!("did you mean `@{}`?", **item)
                     }
                     None => "write an address, `@set`, `@token`, or a name from `[name]`".to_owned(),
                 };
-                let problem = item.problem(format!("nobody is called `{}`", **item)).hint(hint);
+                let problem = item.problem(format!("nobody is called `{}`", **item)).with_hint(hint);
                 self.report_unknown(item.value, problem, problems);
                 None
             }
@@ -408,7 +408,7 @@ impl<'a> AddressBook<'a> {
 
 impl<'d> Scope<'d> {
     /// Returns the addresses of a list. An empty list is a problem: no condition on it could ever hold.
-    pub(super) fn set(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
+    pub(super) fn resolve_set(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
         if let [only] = &list.items[..]
             && let Some(name) = only.strip_prefix('@')
         {
@@ -427,9 +427,9 @@ impl<'d> Scope<'d> {
             problems.push(list.spot.problem("no address is listed, so this could never hold"));
             return None;
         }
-        let resolved: Vec<_> = list.items.iter().map(|item| self.addresses(item, problems)).collect();
+        let resolved: Vec<_> = list.items.iter().map(|item| self.resolve_addresses(item, problems)).collect();
         let members = resolved.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
-        Some(AddressSet { name: shown(list).into(), members: Arc::new(members) })
+        Some(AddressSet { name: list_summary(list).into(), members: Arc::new(members) })
     }
 
     /// Returns the addresses of a list that may be empty.
@@ -437,12 +437,12 @@ impl<'d> Scope<'d> {
         if list.items.is_empty() {
             return Some(AddressSet { name: "nobody".into(), members: Arc::default() });
         }
-        self.set(list, problems)
+        self.resolve_set(list, problems)
     }
 
     /// Returns the address of an item; a set of several is a problem.
-    pub(super) fn one(&self, item: &At<&str>, problems: &mut Problems) -> Option<Address> {
-        let addresses = self.addresses(item, problems)?;
+    pub(super) fn resolve_address(&self, item: &At<&str>, problems: &mut Problems) -> Option<Address> {
+        let addresses = self.resolve_addresses(item, problems)?;
         if let [address] = addresses[..] {
             return Some(address);
         }
@@ -459,14 +459,14 @@ impl<'d> Scope<'d> {
         self.chain.map(|chain| chain.id)
     }
 
-    fn addresses(&self, item: &At<&str>, problems: &mut Problems) -> Option<Vec<Address>> {
-        Some(self.directory.item(item, self.chain_id(), Some(self), problems)?.0)
+    fn resolve_addresses(&self, item: &At<&str>, problems: &mut Problems) -> Option<Vec<Address>> {
+        Some(self.directory.resolve_item(item, self.chain_id(), Some(self), problems)?.0)
     }
 }
 
 // === helpers ===
 
-fn shown(list: &ListText<'_>) -> String {
+fn list_summary(list: &ListText<'_>) -> String {
     let mut text = list.items.iter().take(SHOWN_MAX).map(|item| item.value).collect::<Vec<_>>().join(", ");
     if let Some(more @ 1..) = list.items.len().checked_sub(SHOWN_MAX) {
         text.push_str(&format!(" and {more} more"));
@@ -482,6 +482,6 @@ fn refuse_name(name: &At<&str>, problems: &mut Problems) {
         problems.push(name.problem(format!("`{}` is a unit of its own; choose another name", **name)));
     } else if !name.starts_with(|c: char| c.is_alphabetic()) || name.contains(char::is_whitespace) {
         let hint = "a name begins with a letter and holds no space";
-        problems.push(name.problem(format!("`{}` cannot be the name of a set or a token", **name)).hint(hint));
+        problems.push(name.problem(format!("`{}` cannot be the name of a set or a token", **name)).with_hint(hint));
     }
 }

@@ -29,7 +29,7 @@ mod versions;
 mod via;
 mod watch;
 
-pub(super) use self::tests_of_watches::{STRANGER, blank};
+pub(super) use self::tests_of_watches::{STRANGER, zero_value};
 
 use self::abis::Abis;
 use self::chains::Chains;
@@ -37,7 +37,7 @@ use self::directory::AddressBook;
 use self::watch::Heads;
 use super::book::Config;
 use super::file::{Lost, SECTIONS, SetupText, Texts};
-use super::files::{Files, glob};
+use super::files::{Files, expand_glob};
 use crate::escalate::Routing;
 use crate::settings::{At, Document, Problem, Problems, Secrets, SourceFile};
 use sha2::{Digest as _, Sha256};
@@ -48,7 +48,7 @@ use std::sync::Arc;
 /// Default path of the store's file.
 const STORE: &str = "watchfire.db";
 
-pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
+pub(super) fn compile_config(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
     let mut problems = Problems::new();
     let main = match files.read(path) {
         Ok(main) => main,
@@ -61,58 +61,59 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     if document.is_foreign() {
         return Err(problems);
     }
-    let mut table = document.table();
-    if ["chain", "path"].iter().all(|key| !table.has(key)) && table.has("watch") {
-        let problem = main.spot(0..0).problem("this is a watchlist: it has no `[chain.NAME]` and no `[path.NAME]`");
-        problems.push(problem.hint("name the main file, the one that lists it under `watchlists`"));
+    let mut table = document.root_table();
+    if ["chain", "path"].iter().all(|key| !table.has_key(key)) && table.has_key("watch") {
+        let problem = main.spot_at(0..0).problem("this is a watchlist: it has no `[chain.NAME]` and no `[path.NAME]`");
+        problems.push(problem.with_hint("name the main file, the one that lists it under `watchlists`"));
         return Err(problems);
     }
     let mut texts = Texts::default();
-    let mut setup = SetupText::read(&mut table, &mut problems);
+    let mut setup = SetupText::from_table(&mut table, &mut problems);
     texts.lost.extend(std::mem::take(&mut setup.lost));
-    texts.read(&mut table, &mut problems);
-    table.finish(&mut problems);
+    texts.read_sections(&mut table, &mut problems);
+    table.report_unknown_keys(&mut problems);
 
     let base = path.parent().unwrap_or(Path::new(""));
     let sound = problems.len();
     let lists = read_lists(&setup, base, path, files, &mut problems);
     if problems.len() > sound {
-        texts.lost.file();
+        texts.lost.record_file();
     }
-    let documents: Vec<_> = aside(|| lists.iter().map(|file| Document::parse(file, secrets, &mut problems)).collect());
-    let texts = aside(|| {
+    let documents: Vec<_> =
+        run_on_thread(|| lists.iter().map(|file| Document::parse(file, secrets, &mut problems)).collect());
+    let texts = run_on_thread(|| {
         for document in &documents {
-            let mut table = document.table();
+            let mut table = document.root_table();
             if document.is_foreign() {
-                texts.lost.file();
+                texts.lost.record_file();
             } else if table.is_empty() {
-                problems.note(table.spot().problem("this file is empty: nothing of it is watched"));
+                problems.push_note(table.spot().problem("this file is empty: nothing of it is watched"));
             }
             refuse_setup(&mut table, path, &mut texts.lost, &mut problems);
-            texts.read(&mut table, &mut problems);
-            table.finish(&mut problems);
+            texts.read_sections(&mut table, &mut problems);
+            table.report_unknown_keys(&mut problems);
         }
         texts
     });
     let store = place_of_store(setup.store.as_ref(), base, files, &mut problems);
     let written_store = setup.store.as_ref().map(|written| written.spot.clone());
-    let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    let mut book = assemble_config(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
     book.hash = hash([&main].into_iter().chain(&lists));
     if problems.is_empty() {
-        [&document].into_iter().chain(&documents).for_each(|document| document.finish(&mut problems));
+        [&document].into_iter().chain(&documents).for_each(|document| document.report_unread_keys(&mut problems));
     }
     if let Some(folder) = book.store.parent().filter(|folder| !files.is_directory(folder)) {
-        let spot = written_store.unwrap_or_else(|| main.spot(0..0));
+        let spot = written_store.unwrap_or_else(|| main.spot_at(0..0));
         let note = format!("the store's directory {} is not there; `run` waits for it", folder.display());
-        problems.note(spot.problem(note));
+        problems.push_note(spot.problem(note));
     }
     if texts.watches.is_empty() {
-        let note = main.spot(0..0).problem("no address is watched");
-        problems.note(note.hint("write a `[[watch]]`, in this file or in one that `watchlists` names"));
+        let note = main.spot_at(0..0).problem("no address is watched");
+        problems.push_note(note.with_hint("write a `[[watch]]`, in this file or in one that `watchlists` names"));
     }
     book.notes = problems.take_notes();
-    aside(|| drop(texts));
-    aside(|| drop(documents));
+    run_on_thread(|| drop(texts));
+    run_on_thread(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }
 }
 
@@ -122,7 +123,8 @@ fn place_of_store(written: Option<&At<&str>>, base: &Path, files: &dyn Files, pr
     let store = base.join(written.value);
     if !written.refuse_tilde(problems) && (written.value.ends_with('/') || files.is_directory(&store)) {
         let problem = written.problem(format!("`{}` is a directory, and the store is a file", written.value));
-        problems.push(problem.hint(format!("write `store = \"{}/{STORE}\"`", written.value.trim_end_matches('/'))));
+        problems
+            .push(problem.with_hint(format!("write `store = \"{}/{STORE}\"`", written.value.trim_end_matches('/'))));
     }
     store
 }
@@ -132,11 +134,11 @@ fn place_of_store(written: Option<&At<&str>>, base: &Path, files: &dyn Files, pr
 /// A parsed file takes twenty times the memory of its text and is needed for a second; the compiled configuration is
 /// needed for months. An allocator separates the memory of different threads, so that the memory of the first can be
 /// released although the second remains. With 100,000 watches this is most of a gigabyte.
-fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn run_on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn assemble(
+fn assemble_config(
     main: &Arc<SourceFile>,
     mut setup: SetupText<'_>,
     texts: &Texts<'_>,
@@ -145,21 +147,27 @@ fn assemble(
     problems: &mut Problems,
 ) -> Config {
     let chains = Chains::compile(main, &setup.chains, &texts.lost, problems);
-    let destinations = paths::destinations(std::mem::take(&mut setup.destinations), &texts.lost, problems);
-    let paths = paths::paths(main, &setup, &destinations, problems);
-    let console = signs::console(setup.console.as_ref(), problems);
-    let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
+    let destinations = paths::compile_destinations(std::mem::take(&mut setup.destinations), &texts.lost, problems);
+    let paths = paths::compile_paths(main, &setup, &destinations, problems);
+    let console = signs::compile_console_address(setup.console.as_ref(), problems);
+    let heartbeats = signs::compile_heartbeats(std::mem::take(&mut setup.heartbeats), problems);
     let directory = AddressBook::compile(texts, &chains, problems);
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
-    let compiled = watch::compile(&heads, &directory, abis, problems);
+    let compiled = watch::compile_watches(&heads, &directory, abis, problems);
     let watches: Arc<[_]> = compiled.infos.into();
-    let queues = queues::queues(std::mem::take(&mut setup.services), &chains, &watches, &compiled.queued, problems);
+    let queues = queues::compile_safe_services(
+        std::mem::take(&mut setup.services),
+        &chains,
+        &watches,
+        &compiled.queued,
+        problems,
+    );
     let roster = Routing {
-        feeds: paths::feeds(&destinations),
+        feeds: paths::feed_destinations(&destinations),
         paths: paths.compiled,
-        names: directory.names(&chains, &watches, &compiled.rules),
-        tokens: directory.units(),
-        lateness: chains.lateness(),
+        names: directory.address_book(&chains, &watches, &compiled.rules),
+        tokens: directory.units_by_token(),
+        lateness: chains.lateness_thresholds(),
         watches: Arc::clone(&watches),
     };
     Config {
@@ -203,7 +211,7 @@ fn read_lists(
         if pattern.refuse_tilde(problems) {
             continue;
         }
-        let Some(paths) = glob(files, base, pattern) else {
+        let Some(paths) = expand_glob(files, base, pattern) else {
             problems.push(pattern.problem(format!("`{}` has a `*` outside its last segment", **pattern)));
             continue;
         };
@@ -212,7 +220,7 @@ fn read_lists(
             let problem = pattern.problem(format!("`{}` matches no file", **pattern));
             problems.push(match files.is_directory(&folder) {
                 true => problem,
-                false => problem.hint(format!("there is no directory `{}`", folder.display())),
+                false => problem.with_hint(format!("there is no directory `{}`", folder.display())),
             });
         }
         for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
@@ -238,7 +246,7 @@ fn hinted(problem: Problem, path: &Path, files: &dyn Files) -> Problem {
                 .to_owned()
         }
     };
-    problem.hint(hint)
+    problem.with_hint(hint)
 }
 
 /// Rejects tables of the main file in a watchlist, with a message that differs from that for a typing error.
@@ -246,9 +254,9 @@ fn refuse_setup<'a>(table: &mut crate::settings::Table<'a>, main: &Path, lost: &
     for key in ["store", "watchlists"].into_iter().chain(SECTIONS) {
         let Some(spot) = table.key_spot(key) else { continue };
         if let Some(value) = table.value(key) {
-            lost.misplaced(value.name(), &value);
+            lost.record_misplaced(value.name(), &value);
         }
         let hint = format!("move it to `{}`", main.display());
-        problems.push(spot.problem(format!("`{key}` stands in the main file, not in a watchlist")).hint(hint));
+        problems.push(spot.problem(format!("`{key}` stands in the main file, not in a watchlist")).with_hint(hint));
     }
 }

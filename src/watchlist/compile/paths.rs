@@ -1,6 +1,6 @@
 //! `[destination.X]` and `[path.X]`: receivers of notifications, and their order.
 
-use super::chains::unknown;
+use super::chains::unknown_name_problem;
 use crate::deliver::{self, Targets};
 use crate::model::Severity;
 use crate::model::path::{Feed, Path, PathStep, SELF_PATH};
@@ -28,7 +28,7 @@ pub(super) struct Paths<'a> {
     lost: &'a Lost<'a>,
 }
 
-pub(super) fn destinations<'a>(
+pub(super) fn compile_destinations<'a>(
     texts: Vec<DestinationText<'_>>,
     lost: &'a Lost<'a>,
     problems: &mut Problems,
@@ -36,7 +36,7 @@ pub(super) fn destinations<'a>(
     let mut destinations = Destinations { compiled: Targets::new(), written: BTreeSet::new(), lost };
     for text in texts {
         destinations.written.insert(text.name.value.to_owned());
-        if let Some(target) = deliver::parse(text.name.value, text.table, problems) {
+        if let Some(target) = deliver::parse_destination(text.name.value, text.table, problems) {
             destinations.compiled.insert(text.name.value.to_owned(), target);
         }
     }
@@ -44,11 +44,11 @@ pub(super) fn destinations<'a>(
 }
 
 /// Returns the destinations that receive the feed, ordered by name.
-pub(super) fn feeds(destinations: &Destinations<'_>) -> Vec<(String, Feed)> {
+pub(super) fn feed_destinations(destinations: &Destinations<'_>) -> Vec<(String, Feed)> {
     destinations.compiled.iter().filter_map(|(name, target)| Some((name.clone(), target.feed?))).collect()
 }
 
-pub(super) fn paths<'a>(
+pub(super) fn compile_paths<'a>(
     main: &Arc<SourceFile>,
     setup: &SetupText<'_>,
     destinations: &Destinations<'a>,
@@ -63,26 +63,27 @@ pub(super) fn paths<'a>(
         if names.peek().is_some() && names.all(is_terminal) {
             let note =
                 format!("path `{}` pages a terminal alone: whoever does not look at it is not woken", *text.name);
-            problems.note(text.name.problem(note).hint("add a destination that calls somebody up"));
+            problems.push_note(text.name.problem(note).with_hint("add a destination that calls somebody up"));
         }
     }
-    let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
+    let compiled =
+        setup.paths.iter().map(|text| (text.name.value.to_owned(), compile_path(text, destinations, problems)));
     let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
     Paths { compiled: compiled.collect(), names: names.collect(), lost: destinations.lost }
 }
 
 impl Paths<'_> {
     /// Returns the name of a path, shared by all watches on it.
-    pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
+    pub(super) fn shared_name(&self, name: &str) -> Option<Arc<str>> {
         self.names.get(name).cloned()
     }
 
     /// Reports a watch whose path does not exist.
-    pub(super) fn check(&self, name: &At<&str>, problems: &mut Problems) {
+    pub(super) fn check_path(&self, name: &At<&str>, problems: &mut Problems) {
         if !self.compiled.contains_key(name.value) {
             let names = self.compiled.keys().map(String::as_str);
-            let problem = unknown("path", name, names, "paths stand in the main file as `[path.X]`");
-            self.lost.report("path", name.value, problem, problems);
+            let problem = unknown_name_problem("path", name, names, "paths stand in the main file as `[path.X]`");
+            self.lost.report_unknown("path", name.value, problem, problems);
         }
     }
 }
@@ -96,22 +97,22 @@ fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Dest
             "write `[path.self]` with `steps = [{{ to = [\"{to}\"], ack_within = \"5m\" }}]`: those who keep Watchfire \
              running, told when a chain cannot be seen or the disk is full"
         );
-        let problem = main.spot(0..0).problem("there is no path `self`").hint(hint);
-        return destinations.lost.report("path", SELF_PATH, problem, problems);
+        let problem = main.spot_at(0..0).problem("there is no path `self`").with_hint(hint);
+        return destinations.lost.report_unknown("path", SELF_PATH, problem, problems);
     };
     if text.page_at == Some(Severity::Critical) {
         let problem = text.name.problem("`page_at` of path `self` is above `high`, so no blindness would wake anybody");
-        problems.push(problem.hint("leave `page_at` away, or write `page_at = \"high\"`"));
+        problems.push(problem.with_hint("leave `page_at` away, or write `page_at = \"high\"`"));
     }
 }
 
-fn path(text: &PathText<'_>, destinations: &Destinations<'_>, problems: &mut Problems) -> Path {
+fn compile_path(text: &PathText<'_>, destinations: &Destinations<'_>, problems: &mut Problems) -> Path {
     let mut known = |names: &[At<&str>]| {
         for name in names.iter().filter(|name| !destinations.written.contains(name.value)) {
             let names = destinations.written.iter().map(String::as_str);
             let otherwise = "destinations stand in the main file as `[destination.X]`";
-            let problem = unknown("destination", name, names, otherwise);
-            destinations.lost.report("destination", name.value, problem, problems);
+            let problem = unknown_name_problem("destination", name, names, otherwise);
+            destinations.lost.report_unknown("destination", name.value, problem, problems);
         }
         names.iter().map(|name| name.value.to_owned()).collect::<Vec<_>>()
     };

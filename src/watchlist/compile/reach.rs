@@ -10,13 +10,13 @@ use crate::settings::Problems;
 use std::collections::BTreeSet;
 
 /// Reports every rule of a watch that an earlier rule fully covers, and duplicate names.
-pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
-    let keys: Vec<BTreeSet<String>> = rules.iter().map(|compiled| keys(&compiled.rule)).collect();
+pub(super) fn check_reachability(rules: &[Compiled], problems: &mut Problems) {
+    let keys: Vec<BTreeSet<String>> = rules.iter().map(|compiled| condition_keys(&compiled.rule)).collect();
     for (i, later) in rules.iter().enumerate() {
         let named = |other: &&Compiled| !other.rule.name.is_empty() && other.rule.name == later.rule.name;
         if let Some(first) = rules[..i].iter().find(named) {
             let problem = later.name_spot.problem(format!("rule `{}` stands twice in this watch", later.rule.name));
-            problems.push(problem.also(first.name_spot.clone(), "first here"));
+            problems.push(problem.with_related_spot(first.name_spot.clone(), "first here"));
         }
         // A rule that could not be parsed in full may cover anything.
         if !later.sound {
@@ -24,7 +24,7 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
         }
         let before = rules.iter().enumerate().filter(|(j, _)| *j != i).find(|(j, earlier)| {
             earlier.sound && is_asked_before((&earlier.rule, *j), (&later.rule, i)) && {
-                covers(&earlier.rule, &later.rule) && keys[*j].is_subset(&keys[i])
+                rule_covers(&earlier.rule, &later.rule) && keys[*j].is_subset(&keys[i])
             }
         });
         if let Some((_, earlier)) = before {
@@ -34,9 +34,9 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
             };
             let message =
                 format!("rule `{}` is never reached: `{}` {does} all of it", later.rule.name, earlier.rule.name);
-            let problem = later.spot.problem(message).also(earlier.spot.clone(), "this rule comes first");
+            let problem = later.spot.problem(message).with_related_spot(earlier.spot.clone(), "this rule comes first");
             let above = earlier.spot.span.start < later.spot.span.start;
-            problems.push(problem.hint(if above { "move it above, or remove it" } else { "remove it" }));
+            problems.push(problem.with_hint(if above { "move it above, or remove it" } else { "remove it" }));
         }
     }
 }
@@ -46,22 +46,24 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
 /// rule in observe mode covers only later abnormal rules in observe mode.
 fn is_asked_before((earlier, i): (&Rule, usize), (later, j): (&Rule, usize)) -> bool {
     match (earlier.polarity, later.polarity) {
-        (Polarity::Abnormal, Polarity::Normal) => !earlier.observe && loudness(earlier) >= Severity::High,
+        (Polarity::Abnormal, Polarity::Normal) => !earlier.observe && finding_severity(earlier) >= Severity::High,
         (Polarity::Normal, Polarity::Abnormal) => false,
         (Polarity::Normal, Polarity::Normal) => i < j,
         (Polarity::Abnormal, Polarity::Abnormal) if earlier.observe => later.observe && i < j,
         (Polarity::Abnormal, Polarity::Abnormal) => {
-            later.observe || loudness(earlier) > loudness(later) || loudness(earlier) == loudness(later) && i < j
+            later.observe
+                || finding_severity(earlier) > finding_severity(later)
+                || finding_severity(earlier) == finding_severity(later) && i < j
         }
     }
 }
 
-fn loudness(rule: &Rule) -> Severity {
+fn finding_severity(rule: &Rule) -> Severity {
     rule.severity.unwrap_or(Severity::High)
 }
 
 /// Returns whether `earlier` takes everything that `later` could take, their conditions aside.
-fn covers(earlier: &Rule, later: &Rule) -> bool {
+fn rule_covers(earlier: &Rule, later: &Rule) -> bool {
     let deed = earlier.deed.includes(&later.deed) || earlier.deed == CallMatch::Any && is_plain(&later.deed);
     let value = match (&earlier.value, &later.value) {
         (ValueRule::Within { min: None, max: None }, _) => true,
@@ -105,16 +107,16 @@ fn is_plain(deed: &CallMatch) -> bool {
 }
 
 /// Returns the conditions as texts that are equal if the conditions are equal.
-fn keys(rule: &Rule) -> BTreeSet<String> {
-    rule.conditions.iter().map(key).collect()
+fn condition_keys(rule: &Rule) -> BTreeSet<String> {
+    rule.conditions.iter().map(condition_key).collect()
 }
 
-fn key(condition: &Condition) -> String {
+fn condition_key(condition: &Condition) -> String {
     let address = |what: &str, test: &AddressTest| match test {
-        AddressTest::In(set) => format!("{what} in {}", members(set)),
-        AddressTest::NotIn(set) => format!("{what} not in {}", members(set)),
+        AddressTest::In(set) => format!("{what} in {}", set_key(set)),
+        AddressTest::NotIn(set) => format!("{what} not in {}", set_key(set)),
     };
-    let optional = |set: &Option<AddressSet>| set.as_ref().map(members).unwrap_or_default();
+    let optional = |set: &Option<AddressSet>| set.as_ref().map(set_key).unwrap_or_default();
     match condition {
         Condition::From(test) => address("from", test),
         Condition::Origin(test) => address("origin", test),
@@ -128,10 +130,10 @@ fn key(condition: &Condition) -> String {
         }
         Condition::Code { label, hashes, .. } => format!("code of {label} in {hashes:?}"),
         Condition::Tip { max } => format!("tip {max}"),
-        Condition::Via(Via::Party(set)) => format!("via {}", members(set)),
-        Condition::Via(Via::Call { deed, of }) => format!("via {deed:?} of {}", members(of)),
+        Condition::Via(Via::Party(set)) => format!("via {}", set_key(set)),
+        Condition::Via(Via::Call { deed, of }) => format!("via {deed:?} of {}", set_key(of)),
         Condition::Via(Via::Module { module, role }) => {
-            format!("via module {} as {:?}", members(module), role.as_ref().map(|role| &role.keys))
+            format!("via module {} as {:?}", set_key(module), role.as_ref().map(|role| &role.keys))
         }
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
         Condition::Outcome(outcomes) => format!("outcome {outcomes:?}"),
@@ -141,8 +143,8 @@ fn key(condition: &Condition) -> String {
 
 fn arg_key(test: &ArgTest) -> String {
     match test {
-        ArgTest::InAddresses(set) => format!("in {}", members(set)),
-        ArgTest::NotInAddresses(set) => format!("not in {}", members(set)),
+        ArgTest::InAddresses(set) => format!("in {}", set_key(set)),
+        ArgTest::NotInAddresses(set) => format!("not in {}", set_key(set)),
         ArgTest::Min(bound) => format!("min {} {}", bound.negative, bound.value),
         ArgTest::Max(bound) => format!("max {} {}", bound.negative, bound.value),
         ArgTest::Eq(_) | ArgTest::InScalars(_) | ArgTest::NotInScalars(_) => format!("{test:?}"),
@@ -151,7 +153,7 @@ fn arg_key(test: &ArgTest) -> String {
 
 /// Returns the name of a set where it has one, since a name has the same meaning in all rules of a watch; otherwise its
 /// members.
-fn members(set: &AddressSet) -> String {
+fn set_key(set: &AddressSet) -> String {
     if set.name.starts_with('@') && !set.name.contains([',', ' ']) {
         return set.name.to_string();
     }

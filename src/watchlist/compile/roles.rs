@@ -13,14 +13,22 @@ use alloy_primitives::{B256, keccak256};
 const DEFAULT_ADMIN: &str = "DEFAULT_ADMIN_ROLE";
 
 /// Resolves roles and lists, in the order of the file.
-pub(super) fn compile(text: &[(At<&str>, ListText<'_>)], scope: &Scope<'_>, problems: &mut Problems) -> Vec<RoleBook> {
+pub(super) fn compile_roles(
+    text: &[(At<&str>, ListText<'_>)],
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Vec<RoleBook> {
     let mut roles: Vec<(RoleBook, &At<&str>)> = Vec::with_capacity(text.len());
     for (written, list) in text {
         let holders = scope.set_or_nobody(list, problems);
-        let (Some(role), Some(holders)) = (word(written, problems), holders) else { continue };
+        let (Some(role), Some(holders)) = (parse_role(written, problems), holders) else { continue };
         if let Some((_, first)) = roles.iter().find(|(known, _)| known.role == role) {
             let problem = written.problem(format!("the role `{}` is listed twice", written.value));
-            problems.push(problem.also(first.spot.clone(), "first here").hint("put all who hold it into one list"));
+            problems.push(
+                problem
+                    .with_related_spot(first.spot.clone(), "first here")
+                    .with_hint("put all who hold it into one list"),
+            );
             continue;
         }
         roles.push((RoleBook { role, name: written.value.into(), holders }, written));
@@ -29,7 +37,12 @@ pub(super) fn compile(text: &[(At<&str>, ListText<'_>)], scope: &Scope<'_>, prob
 }
 
 /// Reports roles on contracts that cannot have any.
-pub(super) fn check(text: Option<&RegistryText<'_>>, kind: Option<Kind>, abi: &Abi, problems: &mut Problems) {
+pub(super) fn check_role_support(
+    text: Option<&RegistryText<'_>>,
+    kind: Option<Kind>,
+    abi: &Abi,
+    problems: &mut Problems,
+) {
     let (Some(text), Some(kind)) = (text, kind) else { return };
     let first = text
         .roles
@@ -40,15 +53,15 @@ pub(super) fn check(text: Option<&RegistryText<'_>>, kind: Option<Kind>, abi: &A
         .next();
     let Some(spot) = first else { return };
     if !may_be_a_proxy(kind) {
-        problems.push(spot.problem(format!("a `{kind}` has no roles")).hint("remove `roles` and `roles_since`"));
-    } else if abi.function(HAS_ROLE).is_none() {
+        problems.push(spot.problem(format!("a `{kind}` has no roles")).with_hint("remove `roles` and `roles_since`"));
+    } else if abi.function_by_selector(HAS_ROLE).is_none() {
         let problem = spot.problem("there are no roles: the ABI of this watch has no `hasRole(bytes32,address)`");
-        problems.push(problem.hint("write `kind = \"access-control\"`, or an `abi` that has it"));
+        problems.push(problem.with_hint("write `kind = \"access-control\"`, or an `abi` that has it"));
     }
 }
 
 /// Parses a role: the hash of its name, or the hash as written.
-fn word(written: &At<&str>, problems: &mut Problems) -> Option<B256> {
+fn parse_role(written: &At<&str>, problems: &mut Problems) -> Option<B256> {
     let name = written.value;
     if name == DEFAULT_ADMIN {
         return Some(B256::ZERO);
@@ -58,7 +71,7 @@ fn word(written: &At<&str>, problems: &mut Problems) -> Option<B256> {
         if word.is_none() {
             let problem =
                 written.problem(format!("`{name}` is no role: its hash has 32 bytes, which is 64 hex digits"));
-            problems.push(problem.hint("write the hash whole, or the name that it is made of: `MINTER_ROLE`"));
+            problems.push(problem.with_hint("write the hash whole, or the name that it is made of: `MINTER_ROLE`"));
         }
         return word;
     }

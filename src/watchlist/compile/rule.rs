@@ -35,17 +35,17 @@ pub(super) struct Compiled {
 }
 
 /// Compiles one rule of `head`. Returns `None` if not even its deed could be parsed.
-pub(super) fn compile(
+pub(super) fn compile_rule(
     text: &RuleText<'_>,
     head: &Head<'_>,
     heads: &Heads<'_>,
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Option<Compiled> {
-    let told = problems.seen();
+    let told = problems.seen_count();
     let written = text.deed.as_ref()?;
-    let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
-    let targets = heads.targets(inside(&to), scope);
+    let to = text.to.as_ref().map(|to| compile_address_tests(to, scope, problems)).unwrap_or_default();
+    let targets = heads.target_abis(inclusion_set(&to), scope);
     let deed = CallMatcher::resolve(written, &head.abi, &targets, problems)?;
     let unknown = deed.each().iter().filter(|part| part.function.is_none());
     for part in unknown.filter(|_| text.polarity == Polarity::Normal) {
@@ -53,7 +53,7 @@ pub(super) fn compile(
         let problem = written
             .text
             .problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
-        problems.push(problem.hint("write the function's signature instead of its selector"));
+        problems.push(problem.with_hint("write the function's signature instead of its selector"));
     }
     let mut rule = Rule {
         name: text.name.as_ref().map_or("", |name| name.value).into(),
@@ -65,45 +65,46 @@ pub(super) fn compile(
             Polarity::Normal => Elements::Every,
             Polarity::Abnormal => Elements::Any,
         },
-        value: value(text, &deed, scope, problems),
-        operations: operations(text, &deed, problems),
+        value: compile_value(text, &deed, scope, problems),
+        operations: compile_operations(text, &deed, problems),
         suffix: text.suffix.as_ref().map(|at| at.value),
-        habits: habits::compile(text, &deed, problems),
+        habits: habits::compile_baseline(text, &deed, problems),
         limits: Vec::new(),
         severity: text.severity,
         observe: text.observe,
         units: Vec::new(),
-        effects: via::effects(text, deed.kind, head.info.kind, problems),
+        effects: via::compile_effects(text, deed.kind, head.info.kind, problems),
         replaces: text.replaces.as_ref().is_some_and(|at| at.value),
     };
     refuse_idle(text, &deed, problems);
     for (field, wrap) in [(&text.from, Condition::From as fn(_) -> _), (&text.origin, Condition::Origin)] {
-        let tests = field.as_ref().map(|field| tests(field, scope, problems)).unwrap_or_default();
+        let tests = field.as_ref().map(|field| compile_address_tests(field, scope, problems)).unwrap_or_default();
         rule.conditions.extend(tests.into_iter().map(wrap));
     }
     // Targets that could not be parsed may be any token. That was reported already, and the rule's amounts are accepted
     // as written.
-    let lost = inside(&to).is_none() && text.to.as_ref().is_some_and(|to| to.inside.is_some());
-    let own = if lost { Counts::Anything } else { Counts::of(&deed, inside(&to), text, scope) };
+    let lost = inclusion_set(&to).is_none() && text.to.as_ref().is_some_and(|to| to.inside.is_some());
+    let own = if lost { Counts::Anything } else { Counts::from_rule(&deed, inclusion_set(&to), text, scope) };
     rule.conditions.extend(to.into_iter().map(Condition::To));
-    let conditions = text.args.iter().map(|(label, value)| args::condition(label, value, &deed, &own, scope, problems));
+    let conditions =
+        text.args.iter().map(|(label, value)| args::compile_arg_condition(label, value, &deed, &own, scope, problems));
     rule.conditions.extend(conditions.collect::<Vec<_>>().into_iter().flatten());
     if let Some(signers) = &text.signers {
-        rule.conditions.push(self::signers(signers, scope, problems));
+        rule.conditions.push(compile_signers(signers, scope, problems));
     }
     if let Some(tip) = &text.tip {
         let most = units::read_ether(tip, "tip", scope, problems);
         rule.conditions.extend(most.map(|most| Condition::Tip { max: most.value }));
     }
-    rule.conditions.extend(habits::code(text, &deed, problems));
-    rule.conditions.extend(via::condition(text, deed.kind, head, heads, scope, problems));
-    rule.conditions.extend(outcome(text));
-    rule.conditions.extend(stage(text));
-    rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
-    let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
+    rule.conditions.extend(habits::compile_code_condition(text, &deed, problems));
+    rule.conditions.extend(via::compile_via_condition(text, deed.kind, head, heads, scope, problems));
+    rule.conditions.extend(compile_outcome(text));
+    rule.conditions.extend(compile_stage(text));
+    rule.conditions.extend(compile_hours(&text.hours, problems).map(Condition::Hours));
+    let limits = text.limits.iter().filter_map(|limit| limits::compile_limit(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();
     rule.conditions.shrink_to_fit();
-    let sound = text.sound && problems.seen() == told;
+    let sound = text.sound && problems.seen_count() == told;
     let spelled = deed.spelled.clone();
     let name_spot = text.name.as_ref().map_or(&text.spot, |name| &name.spot).clone();
     Some(Compiled { rule, spot: text.spot.clone(), name_spot, sound, spelled, deed })
@@ -111,7 +112,7 @@ pub(super) fn compile(
 
 impl<'d> Counts<'d> {
     /// Returns the units of amounts among a deed's arguments. `to` are the rule's targets, if it names any.
-    fn of(deed: &CallMatcher, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
+    fn from_rule(deed: &CallMatcher, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
         // Problems of an argument are reported where its condition is compiled.
         let mut unheard = Problems::new();
         let tokens = |set: &AddressSet| {
@@ -132,17 +133,17 @@ impl<'d> Counts<'d> {
             (ActivityKind::State, _) => Counts::Anything,
             (ActivityKind::Act, Some(to)) => tokens(to),
             (ActivityKind::Act, None) => {
-                let is_of_tokens = |one: &CallMatch| matches!(one, CallMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some());
+                let is_of_tokens = |one: &CallMatch| matches!(one, CallMatch::Function { selector, .. } if bundled::erc20().function_by_selector(*selector).is_some());
                 if deed.matches.each().iter().any(is_of_tokens) { Counts::AnyToken } else { Counts::Anything }
             }
             (ActivityKind::Move, _) => {
                 // `token` is an ordinary argument, and here it also determines the unit of `amount`.
                 let token = text.args.iter().find(|(label, _)| {
-                    let found = deed.argument(label, &mut unheard);
+                    let found = deed.find_argument(label, &mut unheard);
                     found.is_some_and(|Argument { path, .. }| path.to_string() == "#0")
                 });
                 let condition = token.and_then(|(label, value)| {
-                    args::condition(label, value, deed, &Counts::Anything, scope, &mut unheard)
+                    args::compile_arg_condition(label, value, deed, &Counts::Anything, scope, &mut unheard)
                 });
                 let Some(Condition::Arg { tests, .. }) = condition else { return Counts::AnyToken };
                 tests
@@ -162,9 +163,9 @@ impl<'d> Counts<'d> {
 }
 
 /// Compiles `in` and `not_in`, each to a test of its own.
-fn tests(text: &AddressesText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Vec<AddressTest> {
-    let inside = text.inside.as_ref().and_then(|list| scope.set(list, problems));
-    let outside = text.outside.as_ref().and_then(|list| scope.set(list, problems));
+fn compile_address_tests(text: &AddressesText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Vec<AddressTest> {
+    let inside = text.inside.as_ref().and_then(|list| scope.resolve_set(list, problems));
+    let outside = text.outside.as_ref().and_then(|list| scope.resolve_set(list, problems));
     let mut tests: Vec<_> = inside.map(AddressTest::In).into_iter().collect();
     if let (Some(AddressTest::In(inside)), Some(outside)) = (tests.first(), &outside)
         && inside.members.is_subset(&outside.members)
@@ -175,7 +176,7 @@ fn tests(text: &AddressesText<'_>, scope: &Scope<'_>, problems: &mut Problems) -
     tests
 }
 
-fn inside(tests: &[AddressTest]) -> Option<&AddressSet> {
+fn inclusion_set(tests: &[AddressTest]) -> Option<&AddressSet> {
     tests.iter().find_map(|test| match test {
         AddressTest::In(set) => Some(set),
         AddressTest::NotIn(_) => None,
@@ -238,29 +239,29 @@ fn refuse_idle(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems)
     ];
     for (_, spot, key, why, hint) in flaws.into_iter().filter(|(wrong, ..)| *wrong) {
         if let Some(spot) = spot {
-            problems.push(spot.problem(format!("`{key}` says nothing here: {why}")).hint(hint));
+            problems.push(spot.problem(format!("`{key}` says nothing here: {why}")).with_hint(hint));
         }
     }
     if let Some(value) = text.value.filter(|_| silent) {
         let problem = value.spot().problem("`value` says nothing here: no ether goes along with a log");
-        problems.push(problem.hint("an amount that a log tells is in `args`"));
+        problems.push(problem.with_hint("an amount that a log tells is in `args`"));
     }
     if let Some(tip) = text.tip.filter(|_| !act) {
         let problem =
             tip.spot().problem("`tip` says nothing here: it is what a watched account pays for an act of its own");
-        problems.push(problem.hint("remove it"));
+        problems.push(problem.with_hint("remove it"));
     }
     if let Some(replaces) = text.replaces.as_ref().filter(|_| !act || text.polarity == Polarity::Abnormal) {
         let why = "`replaces` says nothing here: it lets a normal act of an account take the place of another";
-        problems.push(replaces.problem(why).hint("remove it"));
+        problems.push(replaces.problem(why).with_hint("remove it"));
     }
     if let Some(first) = text.limits.first().filter(|_| text.polarity == Polarity::Abnormal) {
         let problem = first.per.problem("a limit says nothing here: what an abnormal rule raises is not counted");
-        problems.push(problem.hint("put the limit on a normal rule"));
+        problems.push(problem.with_hint("put the limit on a normal rule"));
     }
 }
 
-fn value(text: &RuleText<'_>, deed: &CallMatcher, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
+fn compile_value(text: &RuleText<'_>, deed: &CallMatcher, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
     let Some(written) = &text.value else {
         // Deny by default applies to rules that vouch: a rule that raises matches regardless of the ether sent along.
         return match text.polarity {
@@ -268,7 +269,7 @@ fn value(text: &RuleText<'_>, deed: &CallMatcher, scope: &Scope<'_>, problems: &
             Polarity::Abnormal => ValueRule::Within { min: None, max: None },
         };
     };
-    let (min, max) = bounds(written, scope, problems);
+    let (min, max) = compile_value_bounds(written, scope, problems);
     let refuses_ether = deed.each().iter().any(|part| {
         part.function.as_ref().is_some_and(|function| !function.payable) && part.spelled.functions.is_empty()
     });
@@ -279,7 +280,11 @@ fn value(text: &RuleText<'_>, deed: &CallMatcher, scope: &Scope<'_>, problems: &
 }
 
 /// Reads `{ min, max }`, or one amount for both.
-fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (Option<At<U256>>, Option<At<U256>>) {
+fn compile_value_bounds(
+    written: &Value<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> (Option<At<U256>>, Option<At<U256>>) {
     let Some(mut table) = written.as_table() else {
         let exact = units::read_ether(written, "value", scope, problems);
         return (exact.clone(), exact);
@@ -290,13 +295,13 @@ fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (O
         && min.value > max.value
     {
         let problem = min.problem("the least is above the most, so `value` could never hold");
-        problems.push(problem.also(max.spot.clone(), "the most"));
+        problems.push(problem.with_related_spot(max.spot.clone(), "the most"));
     }
-    table.finish(problems);
+    table.report_unknown_keys(problems);
     (min, max)
 }
 
-fn operations(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Vec<Operation> {
+fn compile_operations(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) -> Vec<Operation> {
     let creation = deed.matches == CallMatch::Creation;
     let Some(written) = &text.operations else {
         return match text.polarity {
@@ -314,8 +319,8 @@ fn operations(text: &RuleText<'_>, deed: &CallMatcher, problems: &mut Problems) 
     written.iter().map(|at| at.value).collect()
 }
 
-fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Condition {
-    let mut set = |list: &Option<ListText<'_>>| list.as_ref().and_then(|list| scope.set(list, problems));
+fn compile_signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Condition {
+    let mut set = |list: &Option<ListText<'_>>| list.as_ref().and_then(|list| scope.resolve_set(list, problems));
     let (within, include) = (set(&text.within), set(&text.include));
     let at_least = text.at_least.as_ref().and_then(|at| u32::try_from(at.value).ok());
     let known = within.as_ref().or(scope.owners);
@@ -335,21 +340,21 @@ fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -
 }
 
 /// Compiles the outcome; `any` gives no condition.
-fn outcome(text: &RuleText<'_>) -> Option<Condition> {
+fn compile_outcome(text: &RuleText<'_>) -> Option<Condition> {
     let outcomes: Option<Vec<Fate>> = text.outcomes.as_ref()?.iter().map(|at| at.value).collect();
     outcomes.filter(|outcomes| !outcomes.is_empty()).map(Condition::Outcome)
 }
 
-fn stage(text: &RuleText<'_>) -> Option<Condition> {
+fn compile_stage(text: &RuleText<'_>) -> Option<Condition> {
     let stages: Vec<Stage> = text.stages.as_ref()?.iter().map(|at| at.value).collect();
     (!stages.is_empty()).then_some(Condition::Stage(stages))
 }
 
 /// Joins several texts if they are in the same zone.
-fn hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
+fn compile_hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
     let mut joined: Option<Hours> = None;
     for text in texts {
-        match (hours::parse(text), &mut joined) {
+        match (hours::parse_hours(text), &mut joined) {
             (Ok(hours), None) => joined = Some(hours),
             (Ok(hours), Some(joined)) if hours.zone == joined.zone => {
                 joined.text = format!("{}; {}", joined.text, hours.text).into();
@@ -357,9 +362,9 @@ fn hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
             }
             (Ok(_), Some(_)) => {
                 let problem = text.problem("the hours of one rule are in one time zone");
-                problems.push(problem.hint("write another rule for the other zone"));
+                problems.push(problem.with_hint("write another rule for the other zone"));
             }
-            (Err((message, hint)), _) => problems.push(text.problem(message).hint(hint)),
+            (Err((message, hint)), _) => problems.push(text.problem(message).with_hint(hint)),
         }
     }
     joined
@@ -367,7 +372,7 @@ fn hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
 
 impl Heads<'_> {
     /// ABIs of the contracts a rule's `to` names.
-    pub(super) fn targets(&self, to: Option<&AddressSet>, scope: &Scope<'_>) -> Targets {
+    pub(super) fn target_abis(&self, to: Option<&AddressSet>, scope: &Scope<'_>) -> Targets {
         let Some(to) = to else { return Targets { abis: Vec::new(), others: true } };
         let mut targets = Targets::default();
         for address in to.members.iter() {

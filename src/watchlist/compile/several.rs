@@ -9,14 +9,14 @@ use crate::settings::{At, Problems};
 use crate::watchlist::file::DeedText;
 
 /// Resolves a list of functions, events or movements.
-pub(super) fn resolve(
+pub(super) fn resolve_deed_list(
     text: &DeedText<'_>,
     own: &WatchAbi,
     targets: &Targets,
     problems: &mut Problems,
 ) -> Option<CallMatcher> {
     if text.kind == ActivityKind::State {
-        problems.push(text.text.problem("`state` is one item, and no list").hint("write one rule for each"));
+        problems.push(text.text.problem("`state` is one item, and no list").with_hint("write one rule for each"));
         return None;
     }
     let mut parts: Vec<(CallMatcher, &At<&str>)> = Vec::with_capacity(1 + text.more.len());
@@ -29,11 +29,12 @@ pub(super) fn resolve(
         let twin = parts.iter().find(|(other, _)| other.matches == part.matches);
         if matches!(part.matches, CallMatch::Any | CallMatch::Ether | CallMatch::Creation) {
             let problem = written.problem(format!("`{}` stands alone, and in no list", written.trim()));
-            problems.push(problem.hint("a list holds functions, events or movements; write a rule of its own for it"));
+            problems
+                .push(problem.with_hint("a list holds functions, events or movements; write a rule of its own for it"));
             sound = false;
         } else if let Some((_, first)) = twin {
-            let problem = written.problem(format!("`{}` stands twice in this list", part.matches.text()));
-            problems.push(problem.also(first.spot.clone(), "first here").hint("remove one of them"));
+            let problem = written.problem(format!("`{}` stands twice in this list", part.matches.watchlist_text()));
+            problems.push(problem.with_related_spot(first.spot.clone(), "first here").with_hint("remove one of them"));
             sound = false;
         } else {
             parts.push((part, written));
@@ -53,7 +54,11 @@ pub(super) fn resolve(
 }
 
 /// Finds an argument that is the same in every part: at the same place, and of the same type.
-pub(super) fn argument(parts: &[CallMatcher], label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+pub(super) fn find_common_argument(
+    parts: &[CallMatcher],
+    label: &At<&str>,
+    problems: &mut Problems,
+) -> Option<Argument> {
     let (first, rest) = parts.split_first()?;
     let found = first.argument_or_hash(label, problems)?;
     for other in rest {
@@ -62,10 +67,10 @@ pub(super) fn argument(parts: &[CallMatcher], label: &At<&str>, problems: &mut P
             let message = format!(
                 "`{}` is one argument of `{}` and another of `{}`",
                 **label,
-                first.matches.text(),
-                other.matches.text()
+                first.matches.watchlist_text(),
+                other.matches.watchlist_text()
             );
-            problems.push(label.problem(message).hint("write one rule for each"));
+            problems.push(label.problem(message).with_hint("write one rule for each"));
             return None;
         }
     }

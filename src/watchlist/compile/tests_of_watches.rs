@@ -15,7 +15,7 @@ use crate::model::value::{Arg, Value as Decoded};
 use crate::model::{
     Activity, ActivityKind, DecodedCall as Done, Decoding, Fate, Item, Operation, Position, Role, Stage,
 };
-use crate::settings::{At, Problems, Value, nearest};
+use crate::settings::{At, Problems, Value, nearest_name};
 use crate::watchlist::book::{Expectation, TestOf, WatchTest};
 use crate::watchlist::file::{BeforeText, SignersGiven, TestText};
 use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex, keccak256};
@@ -30,7 +30,7 @@ const AT: u64 = 1_767_614_400;
 /// Maximum number of elements that `x[n]` creates in a test's list.
 const ELEMENTS_MAX: usize = 256;
 
-pub(super) fn compile(
+pub(super) fn compile_watch_tests(
     head: &Head<'_>,
     texts: &[TestText<'_>],
     rules: &[Compiled],
@@ -40,7 +40,7 @@ pub(super) fn compile(
     problems: &mut Problems,
 ) -> Vec<WatchTest> {
     let builder = Builder { head, rules, absent, heads, scope };
-    texts.iter().filter_map(|text| builder.test(text, problems)).collect()
+    texts.iter().filter_map(|text| builder.build_test(text, problems)).collect()
 }
 
 struct Builder<'b> {
@@ -52,7 +52,7 @@ struct Builder<'b> {
 }
 
 impl Builder<'_> {
-    fn test(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<WatchTest> {
+    fn build_test(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<WatchTest> {
         let time = match &text.at {
             None => AT,
             Some(at) => {
@@ -60,19 +60,19 @@ impl Builder<'_> {
                     Some(time) => time,
                     None => {
                         let problem = at.problem(format!("`{}` is not a moment", at.value));
-                        problems.push(problem.hint("write it with its offset: \"2026-11-20T10:00:00Z\""));
+                        problems.push(problem.with_hint("write it with its offset: \"2026-11-20T10:00:00Z\""));
                         AT
                     }
                 }
             }
         };
-        let expect = self.expectation(text, problems);
+        let expect = self.build_expectation(text, problems);
         let of = match &text.absent {
-            Some(name) => self.absence(name, text, problems)?,
+            Some(name) => self.build_expected_activity(name, text, problems)?,
             None => {
-                let activity = Box::new(self.activity(text, None, 0, problems)?);
+                let activity = Box::new(self.build_activity(text, None, 0, problems)?);
                 let before = text.before.iter().enumerate().map(|(index, before)| {
-                    let activity = self.activity(text, Some(before), index + 1, problems)?;
+                    let activity = self.build_activity(text, Some(before), index + 1, problems)?;
                     Some((before.ago.length.as_secs(), activity))
                 });
                 let mut before = before.collect::<Option<Vec<_>>>()?;
@@ -91,12 +91,12 @@ impl Builder<'_> {
     }
 
     /// Compiles a test of an expected action that does not happen.
-    fn absence(&self, name: &At<&str>, text: &TestText<'_>, problems: &mut Problems) -> Option<TestOf> {
+    fn build_expected_activity(&self, name: &At<&str>, text: &TestText<'_>, problems: &mut Problems) -> Option<TestOf> {
         let names = || self.absent.iter().map(|(expected, _)| &*expected.rule.name);
         if !names().any(|known| known == name.value) {
             let problem = name.problem(format!("this watch has no `[[watch.absent]]` called `{}`", **name));
-            problems.push(match nearest(name, names()) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            problems.push(match nearest_name(name, names()) {
+                Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                 None => problem,
             });
             return None;
@@ -114,15 +114,15 @@ impl Builder<'_> {
         Some(TestOf::Absence { name: name.value.into(), before })
     }
 
-    fn expectation(&self, text: &TestText<'_>, problems: &mut Problems) -> Expectation {
+    fn build_expectation(&self, text: &TestText<'_>, problems: &mut Problems) -> Expectation {
         for expected in text.by.iter().chain(&text.refused) {
             let name = expected.split(':').next().unwrap_or_default().trim();
             let absent = self.absent.iter().map(|(_, compiled)| compiled);
             let names = self.rules.iter().chain(absent).map(|rule| &*rule.rule.name);
             if !name.starts_with("builtin/") && !names.clone().any(|known| known == name) {
                 let problem = expected.problem(format!("this watch has no rule `{name}`"));
-                problems.push(match nearest(name, names) {
-                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                problems.push(match nearest_name(name, names) {
+                    Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                     None => problem,
                 });
             }
@@ -136,7 +136,7 @@ impl Builder<'_> {
     }
 
     /// Builds the activity of a test, or the activity that happened `earlier`, in another transaction, numbered `nth`.
-    fn activity(
+    fn build_activity(
         &self,
         text: &TestText<'_>,
         earlier: Option<&BeforeText<'_>>,
@@ -144,14 +144,14 @@ impl Builder<'_> {
         problems: &mut Problems,
     ) -> Option<Activity> {
         let own = self.head.info.address;
-        let mut one = |at: &Option<At<&str>>| at.as_ref().map(|at| self.scope.one(at, problems));
+        let mut one = |at: &Option<At<&str>>| at.as_ref().map(|at| self.scope.resolve_address(at, problems));
         let caller = earlier.and_then(|earlier| earlier.from.clone()).or_else(|| text.from.clone());
         let (from, origin, to) = (one(&caller), one(&text.origin), one(&text.to));
         let written = text.deed.as_ref()?;
         let kind = written.kind;
         let targets =
             to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
-        let targets = self.heads.targets(targets.as_ref(), self.scope);
+        let targets = self.heads.target_abis(targets.as_ref(), self.scope);
         let deed = CallMatcher::resolve(written, &self.head.abi, &targets, problems)?;
         if matches!(deed.matches, CallMatch::Any | CallMatch::OneOf(_)) {
             problems.push(written.text.problem("a test names one thing that happens"));
@@ -163,7 +163,7 @@ impl Builder<'_> {
         let other = earlier.map_or(&[][..], |earlier| &earlier.args);
         let kept = text.args.iter().filter(|(label, _)| other.iter().all(|(name, _)| name.value != label.value));
         let written: Vec<_> = kept.chain(other).collect();
-        let mut args = self.args(&written, &deed, to.flatten(), problems);
+        let mut args = self.build_args(&written, &deed, to.flatten(), problems);
         let (from, origin, to) = (from.flatten(), origin.flatten(), to.flatten());
         let party = |args: &[Arg], index: usize| {
             args.get(index).and_then(|arg| arg.value.as_address()).filter(|a| !a.is_zero())
@@ -206,7 +206,7 @@ impl Builder<'_> {
         let mut notes: Vec<Note> =
             hash.map_or_else(Vec::new, |hash| parties.map(|of| Note::Code { of, hash }).collect());
         if let Some(via) = &text.via {
-            notes.extend(via::noted(via, self.head, self.heads, self.scope, problems));
+            notes.extend(via::sample_via_note(via, self.head, self.heads, self.scope, problems));
         }
         let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
         Some(Activity {
@@ -221,7 +221,7 @@ impl Builder<'_> {
             tx: B256::from(U256::from(nth)),
             tx_index: 0,
             position: match &deed.matches {
-                CallMatch::Item(name) => Item::named(name).map_or(Position::Log(0), Position::State),
+                CallMatch::Item(name) => Item::from_name(name).map_or(Position::Log(0), Position::State),
                 _ if is_log => Position::Log(0),
                 _ => Position::Call(Vec::new()),
             },
@@ -229,9 +229,9 @@ impl Builder<'_> {
             origin: origin.unwrap_or(if kind == ActivityKind::Call { from } else { STRANGER }),
             to,
             value,
-            deed: self.with_suffix(done(&deed, args), text.suffix.as_ref(), problems),
+            deed: self.with_suffix(build_decoded_call(&deed, args), text.suffix.as_ref(), problems),
             operation,
-            signers: text.signers.as_ref().and_then(|signers| self.signers(signers, problems)),
+            signers: text.signers.as_ref().and_then(|signers| self.build_signers(signers, problems)),
             via: Vec::new(),
             role: Role::Leaf,
             notes,
@@ -253,7 +253,7 @@ impl Builder<'_> {
     }
 
     /// Returns the arguments in order; arguments that a test does not give are zero or empty.
-    fn args(
+    fn build_args(
         &self,
         written: &[&(At<&str>, Value<'_>)],
         deed: &CallMatcher,
@@ -274,11 +274,11 @@ impl Builder<'_> {
         };
         let Some(params) = deed.params().or_else(|| named.params()) else {
             if let Some((label, _)) = written.first() {
-                named.argument(label, problems);
+                named.find_argument(label, problems);
             }
             return Vec::new();
         };
-        let mut args: Vec<Arg> = params.iter().map(|param| arg(param, blank(&param.kind))).collect();
+        let mut args: Vec<Arg> = params.iter().map(|param| build_arg(param, zero_value(&param.kind))).collect();
         let mut token = to.or(Some(self.head.info.address)).and_then(|address| self.scope.token_at(address));
         let found: Vec<_> = written
             .iter()
@@ -293,20 +293,20 @@ impl Builder<'_> {
                 }
                 let counts = token.map_or(Counts::Anything, |token| Counts::Tokens(vec![token]));
                 if amounts::is_amount(&named, &argument.path)
-                    && let Some(measured) = units::read(value, label, &counts, self.scope, &mut Problems::new())
+                    && let Some(measured) = units::read_amount(value, label, &counts, self.scope, &mut Problems::new())
                 {
                     units::refuse_bare(&measured, label, &counts, problems);
                 }
                 let decoded = if argument.hashed {
-                    hashed(label, value, &argument.ty, problems)
+                    indexed_hash(label, value, &argument.ty, problems)
                 } else {
-                    self.value(label, value, &argument.ty, &counts, problems)
+                    self.build_value(label, value, &argument.ty, &counts, problems)
                 };
                 let Some(decoded) = decoded else { continue };
                 if let (true, Decoded::Address(address)) = (is_token, &decoded) {
                     token = self.scope.token_at(*address);
                 }
-                if !place(&mut args, params, &argument.path, decoded) {
+                if !place_value(&mut args, params, &argument.path, decoded) {
                     problems.push(label.problem(format!("`{}` does not lead to one value", label.value)));
                 }
             }
@@ -320,7 +320,7 @@ impl Builder<'_> {
         args
     }
 
-    fn value(
+    fn build_value(
         &self,
         label: &At<&str>,
         value: &Value<'_>,
@@ -329,10 +329,10 @@ impl Builder<'_> {
         problems: &mut Problems,
     ) -> Option<Decoded> {
         Some(match ty {
-            Type::Address => Decoded::Address(self.scope.one(&value.string(problems)?, problems)?),
+            Type::Address => Decoded::Address(self.scope.resolve_address(&value.string(problems)?, problems)?),
             Type::Bool => Decoded::Bool(value.bool(problems)?.value),
             Type::Uint(_) | Type::Int(_) => {
-                let bound = units::read(value, label, counts, self.scope, problems)?.value.bound;
+                let bound = units::read_amount(value, label, counts, self.scope, problems)?.value.bound;
                 let sign = if bound.negative { Sign::Negative } else { Sign::Positive };
                 match ty {
                     Type::Uint(_) if !bound.negative => Decoded::Uint(bound.value),
@@ -366,7 +366,7 @@ impl Builder<'_> {
                     problems.push(value.spot().problem(format!("`{}` is a list", **label)));
                     return None;
                 };
-                let elements = items.iter().map(|item| self.value(label, item, element, counts, problems));
+                let elements = items.iter().map(|item| self.build_value(label, item, element, counts, problems));
                 Decoded::Array(elements.collect::<Option<Vec<_>>>()?)
             }
             Type::Tuple(fields) => {
@@ -376,15 +376,16 @@ impl Builder<'_> {
                     return None;
                 };
                 let pairs = fields.iter().zip(items);
-                let values = pairs
-                    .map(|(field, item)| Some(arg(field, self.value(label, &item, &field.kind, counts, problems)?)));
+                let values = pairs.map(|(field, item)| {
+                    Some(build_arg(field, self.build_value(label, &item, &field.kind, counts, problems)?))
+                });
                 Decoded::Tuple(values.collect::<Option<Vec<_>>>()?)
             }
         })
     }
 
     /// Returns this number of the registry's owners, or of arbitrary addresses if the watch lists none.
-    fn signers(&self, given: &SignersGiven<'_>, problems: &mut Problems) -> Option<Vec<Address>> {
+    fn build_signers(&self, given: &SignersGiven<'_>, problems: &mut Problems) -> Option<Vec<Address>> {
         match given {
             SignersGiven::List(list) => {
                 Some(self.scope.set_or_nobody(list, problems)?.members.iter().copied().collect())
@@ -411,7 +412,7 @@ impl Builder<'_> {
 
 /// Reads the hash that a log holds of an indexed text, of bytes or of a list: written as a hash, or as the text or the
 /// bytes themselves.
-fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problems) -> Option<Decoded> {
+fn indexed_hash(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problems) -> Option<Decoded> {
     let written = value.string(problems)?;
     if let Some(hash) = written.parse::<B256>().ok().filter(|_| written.starts_with("0x")) {
         return Some(Decoded::Hash(hash));
@@ -428,9 +429,9 @@ fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problem
 }
 
 /// Returns the deed as the decoder would produce it.
-fn done(deed: &CallMatcher, args: Vec<Arg>) -> Done {
-    let plain = |name: &str, signature: &Arc<str>| Done::told(name, Arc::clone(signature), Vec::new());
-    let word = |word: &str| Done::told(word, word, Vec::new());
+fn build_decoded_call(deed: &CallMatcher, args: Vec<Arg>) -> Done {
+    let plain = |name: &str, signature: &Arc<str>| Done::without_calldata(name, Arc::clone(signature), Vec::new());
+    let word = |word: &str| Done::without_calldata(word, word, Vec::new());
     let done = match &deed.matches {
         CallMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
         CallMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
@@ -457,12 +458,12 @@ fn done(deed: &CallMatcher, args: Vec<Arg>) -> Done {
     Done { args, ..done }
 }
 
-fn arg(param: &Param, value: Decoded) -> Arg {
+fn build_arg(param: &Param, value: Decoded) -> Arg {
     Arg { name: Arc::clone(&param.name), ty: Arc::clone(&param.ty), value, span: None }
 }
 
 /// Returns the value that calldata of nothing but zeros decodes to.
-pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
+pub(in crate::watchlist) fn zero_value(ty: &Type) -> Decoded {
     match ty {
         Type::Address => Decoded::Address(Address::ZERO),
         Type::Bool => Decoded::Bool(false),
@@ -475,15 +476,17 @@ pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
         Type::Array(_) => Decoded::Array(Vec::new()),
         Type::FixedArray(element, len) => {
             let len = usize::try_from(*len).unwrap_or(usize::MAX).min(ELEMENTS_MAX);
-            Decoded::Array(vec![blank(element); len])
+            Decoded::Array(vec![zero_value(element); len])
         }
-        Type::Tuple(fields) => Decoded::Tuple(fields.iter().map(|field| arg(field, blank(&field.kind))).collect()),
+        Type::Tuple(fields) => {
+            Decoded::Tuple(fields.iter().map(|field| build_arg(field, zero_value(&field.kind))).collect())
+        }
     }
 }
 
 /// Writes a value at the end of the path and extends lists as needed. Returns false if the path does not lead to
 /// exactly one place.
-fn place(args: &mut [Arg], params: &[Param], path: &ArgPath, decoded: Decoded) -> bool {
+fn place_value(args: &mut [Arg], params: &[Param], path: &ArgPath, decoded: Decoded) -> bool {
     use crate::model::arg_path::Step;
     let mut fields = args;
     let mut types = params;
@@ -498,7 +501,7 @@ fn place(args: &mut [Arg], params: &[Param], path: &ArgPath, decoded: Decoded) -
                 return false;
             }
             if elements.len() <= *index {
-                elements.resize(*index + 1, blank(element));
+                elements.resize(*index + 1, zero_value(element));
             }
             (value, ty) = (&mut elements[*index], &**element);
         }

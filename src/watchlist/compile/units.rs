@@ -1,6 +1,6 @@
 //! Units of an amount and of the value it is compared with: different units are an error before anything is judged.
 
-use super::chains::unknown;
+use super::chains::unknown_name_problem;
 use super::directory::{Scope, Token};
 use crate::classify::rule::Bound;
 use crate::model::amount::Unit;
@@ -25,7 +25,7 @@ pub(super) enum Counts<'d> {
 
 impl Counts<'_> {
     /// Returns the possible units as text, if there are several.
-    fn several(&self) -> Option<String> {
+    fn describe_several(&self) -> Option<String> {
         let names = |tokens: &[(&str, &Token)]| tokens.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
         match self {
             Self::Tokens(tokens) if tokens.len() > 1 => Some(names(tokens)),
@@ -43,21 +43,21 @@ pub(super) struct Measured {
 }
 
 /// Reads an amount that is compared with `label`, whose unit is `counts`.
-pub(super) fn read(
+pub(super) fn read_amount(
     value: &Value<'_>,
     label: &str,
     counts: &Counts<'_>,
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Option<At<Measured>> {
-    let number = Number::read(value, problems)?;
+    let number = Number::from_value(value, problems)?;
     let mut of = None;
     let (unit, decimals) = match number.unit {
-        "" => (Unit::none(), 0),
+        "" => (Unit::bare_number(), 0),
         "ether" => (Unit::ether(), 18),
         "gwei" => (Unit::ether(), 9),
         "wei" => (Unit::ether(), 0),
-        BASE_UNITS => (Unit::none(), 0),
+        BASE_UNITS => (Unit::bare_number(), 0),
         name => {
             let Some(token) = scope.directory.token(name) else {
                 scope.directory.report_unknown(name, unknown_unit(&number, name, scope), problems);
@@ -69,11 +69,11 @@ pub(super) fn read(
             (token.unit.clone(), token.unit.decimals)
         }
     };
-    if let Some((message, hint)) = mismatch(&number, label, counts, scope) {
-        problems.push(number.problem(format!("unit mismatch: {message}")).hint(hint));
+    if let Some((message, hint)) = unit_mismatch(&number, label, counts, scope) {
+        problems.push(number.problem(format!("unit mismatch: {message}")).with_hint(hint));
         return None;
     }
-    match number.scaled(decimals) {
+    match number.in_smallest_unit(decimals) {
         Ok(value) => {
             let bare = number.unit.is_empty();
             let negative = number.negative && !value.is_zero();
@@ -94,21 +94,23 @@ pub(super) fn refuse_bare(measured: &At<Measured>, label: &str, counts: &Counts<
         return;
     }
     let number = &bound.value;
-    if let Some(several) = counts.several() {
+    if let Some(several) = counts.describe_several() {
         let problem =
             measured.problem(format!("`{label}` counts {several}, whichever moves, and `{number}` has no unit"));
-        problems.push(problem.hint(format!("write one rule for each token, or \"{number} base units\"")));
+        problems.push(problem.with_hint(format!("write one rule for each token, or \"{number} base units\"")));
         return;
     }
     match counts {
         Counts::Tokens(tokens) if tokens.iter().all(|(_, token)| token.unit.decimals > 0) => {
             let name = tokens.first().map_or("", |(name, _)| *name);
             let problem = measured.problem(format!("`{number}` could be {name} or its base units"));
-            problems.push(problem.hint(format!("write \"{number} {name}\" or \"{number} base units\"")));
+            problems.push(problem.with_hint(format!("write \"{number} {name}\" or \"{number} base units\"")));
         }
         Counts::AnyToken => {
             let note = format!("`{number}` counts base units of whichever token moves: it is another amount of each");
-            problems.note(measured.problem(note).hint("say which token the rule is about, and write the amount in it"));
+            problems.push_note(
+                measured.problem(note).with_hint("say which token the rule is about, and write the amount in it"),
+            );
         }
         _ => {}
     }
@@ -116,10 +118,10 @@ pub(super) fn refuse_bare(measured: &At<Measured>, label: &str, counts: &Counts<
 
 /// Rejects a sum of amounts of several tokens.
 pub(super) fn refuse_sum(spot: &Spot, label: &str, counts: &Counts<'_>, problems: &mut Problems) -> bool {
-    let several = counts.several();
+    let several = counts.describe_several();
     if let Some(several) = &several {
         let problem = spot.problem(format!("`{label}` counts {several}, and these do not add up"));
-        problems.push(problem.hint("write one rule for each token"));
+        problems.push(problem.with_hint("write one rule for each token"));
     }
     several.is_some()
 }
@@ -131,7 +133,7 @@ pub(super) fn read_ether(
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Option<At<U256>> {
-    let measured = read(value, label, &Counts::Ether, scope, problems)?;
+    let measured = read_amount(value, label, &Counts::Ether, scope, problems)?;
     let Measured { bound, bare } = &measured.value;
     if bound.negative {
         problems.push(measured.problem("ether is never below zero"));
@@ -139,7 +141,7 @@ pub(super) fn read_ether(
     }
     if *bare && !bound.value.is_zero() {
         let problem = measured.problem(format!("`{}` could be ether or wei", bound.value));
-        problems.push(problem.hint(format!("write \"{0} ether\" or \"{0} wei\"", bound.value)));
+        problems.push(problem.with_hint(format!("write \"{0} ether\" or \"{0} wei\"", bound.value)));
         return None;
     }
     let wei = bound.value;
@@ -147,7 +149,7 @@ pub(super) fn read_ether(
 }
 
 /// Returns the reason that the two cannot be compared, and what to do.
-fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope<'_>) -> Option<(String, String)> {
+fn unit_mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope<'_>) -> Option<(String, String)> {
     let ether = matches!(number.unit, "ether" | "gwei" | "wei");
     let unit = number.unit;
     if unit.is_empty() {
@@ -169,13 +171,13 @@ fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope
                 format!("write the amount in {name}, such as \"5_000 {name}\""),
             )),
             _ => {
-                let several = counts.several().unwrap_or_default();
+                let several = counts.describe_several().unwrap_or_default();
                 let message = format!("`{label}` counts {several}, whichever moves, and this is in {unit}");
                 Some((message, "write one rule for each token".to_owned()))
             }
         },
         Counts::Mixed(..) => {
-            let several = counts.several().unwrap_or_default();
+            let several = counts.describe_several().unwrap_or_default();
             let message = format!("`{label}` counts {several}, whichever moves, and this is in {unit}");
             Some((message, "write one rule for each of them".to_owned()))
         }
@@ -200,9 +202,9 @@ fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope
 fn unknown_unit(number: &At<Number<'_>>, name: &str, scope: &Scope<'_>) -> crate::settings::Problem {
     let at = At { value: name, spot: number.spot.clone() };
     if name.eq_ignore_ascii_case("eth") {
-        return at.problem(format!("unknown unit `{name}`")).hint("write `ether`, `gwei` or `wei`");
+        return at.problem(format!("unknown unit `{name}`")).with_hint("write `ether`, `gwei` or `wei`");
     }
     let tokens = scope.directory.tokens().map(|(name, _)| name);
     let names = tokens.chain(["ether", "gwei", "wei"]);
-    unknown("unit", &at, names, "define the token as `[token.X]`, or write `ether`, `gwei` or `wei`")
+    unknown_name_problem("unit", &at, names, "define the token as `[token.X]`, or write `ether`, `gwei` or `wei`")
 }

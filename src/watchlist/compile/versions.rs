@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Returns the ABIs of implementations, with their names in the watchlist.
-pub(super) fn spoken(
+pub(super) fn implementation_abis(
     text: &RegistryText<'_>,
     kind: Option<Kind>,
     scope: &Scope<'_>,
@@ -26,18 +26,19 @@ pub(super) fn spoken(
         let Some(kind) = kind else { continue };
         if !may_be_a_proxy(kind) {
             let problem = written.problem(format!("the code of a `{kind}` is not looked up behind a proxy"));
-            problems.push(problem.hint("write the ABI as `abi` of the watch"));
+            problems.push(problem.with_hint("write the ABI as `abi` of the watch"));
             continue;
         }
         // An unknown address is reported where the whole list is read.
         let mut told = Problems::default();
-        let (Some(at), Some(abi)) = (scope.one(address, &mut told), abis.of_code(kind, written, problems)) else {
+        let (Some(at), Some(abi)) = (scope.resolve_address(address, &mut told), abis.of_code(kind, written, problems))
+        else {
             continue;
         };
         match known.insert(at, written.value) {
             Some(first) if first != written.value => {
                 let problem = written.problem(format!("`{at}` is listed with two ABIs, `{first}` is the other"));
-                problems.push(problem.hint("code speaks one ABI: list each address once"));
+                problems.push(problem.with_hint("code speaks one ABI: list each address once"));
             }
             Some(_) => {}
             None => spoken.push((at, Arc::from(written.value), abi)),
@@ -47,20 +48,20 @@ pub(super) fn spoken(
 }
 
 /// Returns all ABIs of a watch: its own and those of `spoken`. `listed` is the total number of implementations.
-pub(super) fn all(
+pub(super) fn combine_abis(
     own: &WatchAbi,
     spoken: &[(Address, Arc<str>, Arc<Abi>)],
     listed: usize,
     abis: &mut Abis<'_>,
 ) -> WatchAbi {
-    let abi = spoken.iter().fold(Arc::clone(&own.abi), |all, (_, _, abi)| abis.both(&all, abi));
+    let abi = spoken.iter().fold(Arc::clone(&own.abi), |all, (_, _, abi)| abis.merge_abis(&all, abi));
     // If every version has its ABI, rules need not add signatures.
     let open = own.open && (listed == 0 || spoken.len() < listed);
     WatchAbi { abi, open, versions: spoken.iter().map(|(_, _, abi)| Arc::clone(abi)).collect() }
 }
 
 /// Returns the code versions of a proxy for the decoder; `None` if its registry lists none.
-pub(super) fn compile(
+pub(super) fn compile_versions(
     kind: Kind,
     registry: &Registry,
     spoken: &[(Address, Arc<str>, Arc<Abi>)],

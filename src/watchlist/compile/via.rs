@@ -17,7 +17,7 @@ use std::sync::Arc;
 const ROLE_NAME_MAX: usize = 31;
 
 /// Returns the condition of a rule's `via`.
-pub(super) fn condition(
+pub(super) fn compile_via_condition(
     text: &RuleText<'_>,
     kind: ActivityKind,
     head: &Head<'_>,
@@ -29,14 +29,14 @@ pub(super) fn condition(
     if !matches!(kind, ActivityKind::Act | ActivityKind::Move) {
         let problem =
             written.spot.problem("`via` says nothing here: it is about what the watch does, and about what moves");
-        problems.push(problem.hint("who calls is `from`; make it a rule about `act` or `move`"));
+        problems.push(problem.with_hint("who calls is `from`; make it a rule about `act` or `move`"));
         return None;
     }
-    compile(written, head, heads, scope, problems).map(Condition::Via)
+    compile_via(written, head, heads, scope, problems).map(Condition::Via)
 }
 
 /// Returns whether a rule for a call also vouches for what goes out inside of it.
-pub(super) fn effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind, problems: &mut Problems) -> bool {
+pub(super) fn compile_effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind, problems: &mut Problems) -> bool {
     let Some(written) = &text.effects else { return false };
     let (why, hint) = match (kind, text.polarity) {
         (_, Polarity::Abnormal) => ("an abnormal rule vouches for nothing", "remove it"),
@@ -46,11 +46,11 @@ pub(super) fn effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind, problem
         (ActivityKind::Call, _) => return written.value,
         _ => ("it is about what happens inside of a call", "put it on the rule for the `call`"),
     };
-    problems.push(written.problem(format!("`effects` says nothing here: {why}")).hint(hint));
+    problems.push(written.problem(format!("`effects` says nothing here: {why}")).with_hint(hint));
     false
 }
 
-fn compile(
+fn compile_via(
     text: &ViaText<'_>,
     head: &Head<'_>,
     heads: &Heads<'_>,
@@ -58,15 +58,15 @@ fn compile(
     problems: &mut Problems,
 ) -> Option<Via> {
     Some(match &text.says {
-        ViaSays::Party(list) => Via::Party(scope.set(list, problems)?),
+        ViaSays::Party(list) => Via::Party(scope.resolve_set(list, problems)?),
         ViaSays::Call { deed, of } => {
             let itself =
                 || AddressSet { name: "@self".into(), members: Arc::new([head.info.address].into_iter().collect()) };
             let of = match of {
-                Some(of) => Some(scope.set(of, problems)?),
+                Some(of) => Some(scope.resolve_set(of, problems)?),
                 None => None,
             };
-            let targets = of.as_ref().map_or_else(Targets::default, |of| heads.targets(Some(of), scope));
+            let targets = of.as_ref().map_or_else(Targets::default, |of| heads.target_abis(Some(of), scope));
             let deed = CallMatcher::resolve(deed, &head.abi, &targets, problems)?;
             if deed.matches == CallMatch::Creation {
                 problems.push(text.spot.problem("nothing happens inside of a creation that a rule could name"));
@@ -79,7 +79,7 @@ fn compile(
                 Some(role) => Some(role_key(role, problems)?),
                 None => None,
             };
-            Via::Module { module: scope.set(module, problems)?, role }
+            Via::Module { module: scope.resolve_set(module, problems)?, role }
         }
     })
 }
@@ -96,7 +96,7 @@ fn role_key(role: &At<&str>, problems: &mut Problems) -> Option<RoleKey> {
         }
         _ => {
             let problem = role.problem(format!("`{}` is no role", **role));
-            problems.push(problem.hint(format!(
+            problems.push(problem.with_hint(format!(
                 "write its name of at most {ROLE_NAME_MAX} bytes, its number, or its key as `0x` and 64 hexadecimal digits"
             )));
             return None;
@@ -106,7 +106,7 @@ fn role_key(role: &At<&str>, problems: &mut Problems) -> Option<RoleKey> {
 }
 
 /// Returns the note that the decoder would make on an activity of a test: the calls around it that its `via` names.
-pub(super) fn noted(
+pub(super) fn sample_via_note(
     text: &ViaText<'_>,
     head: &Head<'_>,
     heads: &Heads<'_>,
@@ -122,7 +122,7 @@ pub(super) fn noted(
             Some(CallMatch::Function { selector, .. }) => Some(*selector),
             _ => None,
         },
-        function: deed.map_or_else(|| "a call".into(), CallMatch::text),
+        function: deed.map_or_else(|| "a call".into(), CallMatch::watchlist_text),
         role: None,
     };
     let stranger = super::STRANGER;
@@ -132,7 +132,7 @@ pub(super) fn noted(
         problems.push(second.problem("a test describes one call that something happens inside of"));
         return None;
     }
-    let calls = match compile(text, head, heads, scope, problems)? {
+    let calls = match compile_via(text, head, heads, scope, problems)? {
         Via::Party(set) => vec![call(one(&set), own, None)],
         Via::Call { deed, of } if one(&of) == own => vec![call(stranger, own, Some(&deed))],
         Via::Call { deed, of } => vec![call(own, one(&of), Some(&deed))],

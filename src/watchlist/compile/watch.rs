@@ -2,7 +2,7 @@
 
 use super::abis::{Abis, Spelled, WatchAbi};
 use super::address::parse_address;
-use super::chains::{Chains, unknown};
+use super::chains::{Chains, unknown_name_problem};
 use super::directory::{AddressBook, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
@@ -82,8 +82,11 @@ impl<'t> Heads<'t> {
                 && let Some(first) = labels.insert(label.value, label)
             {
                 let problem = label.problem(format!("label `{}` is used twice", **label));
-                problems
-                    .push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
+                problems.push(
+                    problem
+                        .with_related_spot(first.spot.clone(), "first here")
+                        .with_hint("a page would not say which is meant"),
+                );
             }
             let id = WatchId(u32::try_from(index).unwrap_or(u32::MAX));
             let head = Head::compile(id, text, chains, directory, paths, abis, problems);
@@ -92,7 +95,11 @@ impl<'t> Heads<'t> {
             {
                 let problem = written.problem(format!("`{}` is watched twice on {}", head.info.address, chain.name));
                 let other = texts[first].address.as_ref().map_or(&texts[first].spot, |at| &at.spot);
-                problems.push(problem.also(other.clone(), "first here").hint("put all its rules into one watch"));
+                problems.push(
+                    problem
+                        .with_related_spot(other.clone(), "first here")
+                        .with_hint("put all its rules into one watch"),
+                );
             }
             heads.heads.push(head);
         }
@@ -119,16 +126,16 @@ impl<'t> Head<'t> {
         abis: &mut Abis<'_>,
         problems: &mut Problems,
     ) -> Self {
-        let chain = text.chain.as_ref().and_then(|name| chains.find(name, problems)).cloned();
+        let chain = text.chain.as_ref().and_then(|name| chains.find_chain(name, problems)).cloned();
         let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
         if let Some(path) = &text.path {
-            paths.check(path, problems);
+            paths.check_path(path, problems);
         }
         if let (Some(at), Some(chain)) = (&text.pending, &text.chain)
             && !chains.hears_pending(chain.value)
         {
             let problem = at.problem(format!("nothing is heard of `{}` before its blocks", **chain));
-            problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
+            problems.push(problem.with_hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
         }
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
@@ -136,32 +143,33 @@ impl<'t> Head<'t> {
         let waits = kind.is_none_or(|kind| matches!(kind, Kind::Timelock | Kind::Governor));
         if let Some(delay) = text.registry.as_ref().and_then(|registry| registry.delay.as_ref()).filter(|_| !waits) {
             let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
-            problems.push(problem.hint("remove it, or say of which kind the contract is"));
+            problems.push(problem.with_hint("remove it, or say of which kind the contract is"));
         }
         let open = text.registry.as_ref().and_then(|registry| registry.open_executor.as_ref());
         if let Some(open) = open.filter(|_| kind.is_some_and(|kind| kind != Kind::Timelock)) {
             let problem = open.problem("only a timelock has executors");
-            problems.push(problem.hint("remove `open_executor`, or say of which kind the contract is"));
+            problems.push(problem.with_hint("remove `open_executor`, or say of which kind the contract is"));
         }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
-        let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
+        let registry = text.registry.as_ref().map(|text| compile_registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
         let executors = text.executors.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
         let refund_receivers = text.refund_receivers.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
-        let contracts = text.contracts.as_ref().and_then(|list| scope.set(list, problems));
+        let contracts = text.contracts.as_ref().and_then(|list| scope.resolve_set(list, problems));
         let contracts = contracts.iter().flat_map(|set| set.members.iter().copied()).chain(address);
         let name = name.map(|name| (name, contracts.collect::<Vec<_>>()));
         let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
         // A head without its ABI accepts every function, so that one mistake is not reported for each of its rules.
         let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true, versions: vec![] });
-        let spoken = text.registry.as_ref().map(|text| versions::spoken(text, kind, &scope, abis, problems));
+        let spoken =
+            text.registry.as_ref().map(|text| versions::implementation_abis(text, kind, &scope, abis, problems));
         let spoken = spoken.unwrap_or_default();
         let own_abi = abi;
         let listed = registry.implementations.as_ref().map_or(0, |set| set.members.len());
-        let abi = versions::all(&own_abi, &spoken, listed, abis);
-        roles::check(text.registry.as_ref(), kind, &abi.abi, problems);
+        let abi = versions::combine_abis(&own_abi, &spoken, listed, abis);
+        roles::check_role_support(text.registry.as_ref(), kind, &abi.abi, problems);
         let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
-        let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
+        let path = text.path.as_ref().and_then(|path| paths.shared_name(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
         let info = WatchInfo {
             id,
@@ -196,7 +204,7 @@ impl<'t> Head<'t> {
     }
 }
 
-pub(super) fn compile(
+pub(super) fn compile_watches(
     heads: &Heads<'_>,
     directory: &AddressBook<'_>,
     abis: &mut Abis<'_>,
@@ -210,7 +218,7 @@ pub(super) fn compile(
         tests: Vec::new(),
         queued: Vec::new(),
     };
-    let (known_tokens, watched) = (known_tokens(heads, directory), watched(heads));
+    let (known_tokens, watched) = (known_tokens(heads, directory), watched_addresses(heads));
     let mut expectations: Vec<(ChainId, Address, Expected)> = Vec::with_capacity(heads.heads.len());
     for head in &heads.heads {
         let registry = head.registry.clone();
@@ -218,11 +226,11 @@ pub(super) fn compile(
             Scope { directory, chain: head.chain.as_deref(), own: head.info.address, owners: registry.owners.as_ref() };
         let texts = head.text.rules.iter();
         let mut compiled: Vec<Compiled> =
-            texts.filter_map(|text| rule::compile(text, head, heads, &scope, problems)).collect();
-        reach::check(&compiled, problems);
+            texts.filter_map(|text| rule::compile_rule(text, head, heads, &scope, problems)).collect();
+        reach::check_reachability(&compiled, problems);
         note_rules(head.text, problems);
-        let absent = absent::compile(&head.text.absent, &compiled, head, heads, &scope, problems);
-        all.tests.extend(tests_of_watches::compile(
+        let absent = absent::compile_expected(&head.text.absent, &compiled, head, heads, &scope, problems);
+        all.tests.extend(tests_of_watches::compile_watch_tests(
             head,
             &head.text.tests,
             &compiled,
@@ -231,22 +239,22 @@ pub(super) fn compile(
             &scope,
             problems,
         ));
-        let mut spelled = spelled(&mut compiled);
+        let mut spelled = take_spelled(&mut compiled);
         let mut expected = Vec::with_capacity(absent.len());
         for (one, compiled) in absent {
             expected.push(one);
             spelled.functions.extend(compiled.spelled.functions);
             spelled.events.extend(compiled.spelled.events);
         }
-        let (subject, own) = subject(head, spelled, abis);
+        let (subject, own) = compile_subject(head, spelled, abis);
         // A collect would reuse the larger allocation of `compiled`, and there may be 100,000 of them.
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
-        let measured = measured(&mut rules, directory, chain);
+        let measured = assign_token_units(&mut rules, directory, chain);
         let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
-        let code = versions::compile(head.info.kind, &registry, &head.spoken, &own);
-        subjects.watch(head.info.address, subject);
+        let code = versions::compile_versions(head.info.kind, &registry, &head.spoken, &own);
+        subjects.insert_subject(head.info.address, subject);
         if let Some(versions) = code {
             subjects.run(head.info.address, versions);
         }
@@ -281,7 +289,7 @@ pub(super) fn compile(
         // If registry drift is switched off, the state is not compared with the registry at all: another finding would
         // report the same under another name.
         let off = |name: &str| head.text.builtins_off.iter().any(|off| off.value == name);
-        let mut expected = looks(head.info.kind, &registry);
+        let mut expected = expected_state(head.info.kind, &registry);
         if off(DRIFT) {
             expected = Expected { accepted: expected.accepted, ..Expected::default() };
         }
@@ -289,14 +297,14 @@ pub(super) fn compile(
         expected.decimals = measured;
         // The same applies to misconfigurations that do not depend on the registry.
         if off(POSTURE) {
-            expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::named(name)));
+            expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::from_name(name)));
         }
         expectations.push((chain, head.info.address, expected));
         if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
             all.queued.push(head.info.id);
         }
         if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
-            problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
+            problems.push(at.problem("only a Safe has a queue").with_hint("remove `queue`"));
         }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
@@ -311,26 +319,26 @@ pub(super) fn compile(
         }
     }
     for (chain, address, expected) in expectations.into_iter().filter(|(.., of)| *of != Expected::default()) {
-        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).expect(address, expected);
+        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).expect_state(address, expected);
     }
     for (_, token) in directory.tokens() {
         let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
-        subjects.count(Counted { token: token.address, tolerance: token.tolerance });
+        subjects.count_token(Counted { token: token.address, tolerance: token.tolerance });
     }
-    let familiar = familiar(&all.infos, &all.rules, &all.registries, directory);
+    let familiar = named_addresses_by_chain(&all.infos, &all.rules, &all.registries, directory);
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
     let timed = all.rules.watches.iter().filter(|rules| classify::keeps_time(rules)).map(|rules| rules.watch);
     all.rules.timed = timed.collect();
     for ((chain, address), abi) in &heads.token_abis {
-        all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
+        all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).insert_token(*address, Arc::clone(abi));
     }
     all
 }
 
 /// Sets the tokens whose units each rule uses, and returns these tokens with their decimals.
-fn measured(rules: &mut [Rule], directory: &AddressBook<'_>, chain: ChainId) -> Vec<(Address, u8)> {
+fn assign_token_units(rules: &mut [Rule], directory: &AddressBook<'_>, chain: ChainId) -> Vec<(Address, u8)> {
     let mut all: Vec<(Address, u8)> = Vec::new();
     for rule in rules {
         let named = rule.measures_in().into_iter().filter_map(|unit| {
@@ -350,8 +358,8 @@ fn measured(rules: &mut [Rule], directory: &AddressBook<'_>, chain: ChainId) -> 
 }
 
 /// Returns the state of the watch that the registry expects.
-fn looks(kind: Kind, registry: &Registry) -> Expected {
-    let item = |name| Item::named(name);
+fn expected_state(kind: Kind, registry: &Registry) -> Expected {
+    let item = |name| Item::from_name(name);
     let mut expected = Expected { kind: true, ..Expected::default() };
     let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
     let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
@@ -388,7 +396,7 @@ fn looks(kind: Kind, registry: &Registry) -> Expected {
 
 /// Returns the addresses that the configuration names, by chain: watches and other named addresses, and members of
 /// registries and rules.
-fn familiar(
+fn named_addresses_by_chain(
     infos: &[WatchInfo],
     rules: &Rules,
     registries: &[Registry],
@@ -399,7 +407,7 @@ fn familiar(
         all.entry(info.chain.id).or_default().insert(info.address, &info.label);
     }
     for (chain, familiar) in &mut all {
-        directory.familiar(*chain, familiar);
+        directory.add_named_addresses(*chain, familiar);
         for (address, library) in KNOWN_LIBRARIES {
             familiar.insert(address, &library.name().into());
         }
@@ -409,11 +417,11 @@ fn familiar(
         let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
         let roles = registries.get(watch.watch.index()).and_then(|registry| registry.roles.as_ref());
         let holders = roles.into_iter().flatten().map(|role| &role.holders);
-        let listed = lists.into_iter().flatten().chain(holders).chain(rules_of(watch).flat_map(Rule::lists));
+        let listed = lists.into_iter().flatten().chain(holders).chain(rules_of(watch).flat_map(Rule::address_sets));
         for set in listed {
             set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
         }
-        for address in rules_of(watch).flat_map(Rule::singles) {
+        for address in rules_of(watch).flat_map(Rule::single_addresses) {
             familiar.insert(address, &format!("in a rule of {}", infos[watch.watch.index()].label).into());
         }
     }
@@ -437,7 +445,7 @@ fn known_tokens(heads: &Heads<'_>, directory: &AddressBook<'_>) -> HashMap<Chain
 }
 
 /// Watched addresses by chain.
-fn watched(heads: &Heads<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
+fn watched_addresses(heads: &Heads<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
     let mut sets: HashMap<ChainId, AddressHashSet> = HashMap::new();
     for head in &heads.heads {
         sets.entry(head.info.chain.id).or_default().insert(head.info.address);
@@ -450,23 +458,23 @@ fn note_rules(text: &WatchText<'_>, problems: &mut Problems) {
     let label = || text.label.as_ref().map_or(&text.spot, |label| &label.spot);
     if text.rules.is_empty() && text.absent.is_empty() {
         let note = label().problem("this watch has no rules: whatever no built-in vouches for is a finding");
-        problems.note(note.hint("write what is normal for it as `[[watch.normal]]`"));
+        problems.push_note(note.with_hint("write what is normal for it as `[[watch.normal]]`"));
     }
     let observed = !text.rules.is_empty() && text.rules.iter().all(|rule| rule.observe);
     if text.observe || observed {
         let what = if text.observe { "this watch is" } else { "every rule of this watch is" };
         let note = label().problem(format!("{what} in `observe`: nothing that is found wakes anybody"));
-        problems.note(note.hint("remove `mode = \"observe\"` once the findings are what they should be"));
+        problems.push_note(note.with_hint("remove `mode = \"observe\"` once the findings are what they should be"));
     }
     for rule in text.rules.iter().filter(|rule| rule.polarity == Polarity::Normal) {
         let Some(deed) = rule.deed.as_ref().filter(|deed| deed.text.trim() == "*") else { continue };
         let note =
             format!("`{} = \"*\"` vouches for whatever it is, functions that are added later too", deed.kind.as_str());
-        problems.note(deed.text.problem(note).hint("write one rule for each function"));
+        problems.push_note(deed.text.problem(note).with_hint("write one rule for each function"));
     }
 }
 
-fn spelled(compiled: &mut [Compiled]) -> Spelled {
+fn take_spelled(compiled: &mut [Compiled]) -> Spelled {
     let mut all = Spelled::default();
     for rule in compiled {
         let spelled = std::mem::take(&mut rule.spelled);
@@ -477,10 +485,10 @@ fn spelled(compiled: &mut [Compiled]) -> Spelled {
 }
 
 /// Returns the decoder's view of a watch, and the ABI of implementations that have none of their own.
-fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> (Subject, Arc<Abi>) {
+fn compile_subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> (Subject, Arc<Abi>) {
     let rule_abi = abis.of_signatures(spelled);
     // An open contract has the ABI of its kind, and the signatures in its rules.
-    let mut of = |abi: &WatchAbi| if abi.open { abis.both(&abi.abi, &rule_abi) } else { Arc::clone(&abi.abi) };
+    let mut of = |abi: &WatchAbi| if abi.open { abis.merge_abis(&abi.abi, &rule_abi) } else { Arc::clone(&abi.abi) };
     let (abi, own) = (of(&head.abi), of(&head.own_abi));
     (Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }, own)
 }
@@ -492,13 +500,13 @@ fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Op
             let name = Name::parse(written.value);
             if name.is_none() {
                 let problem = written.problem(format!("`{}` is not a name that can be watched", written.value));
-                problems.push(problem.hint("write it in full and in lower case: \"treasury.example.eth\""));
+                problems.push(problem.with_hint("write it in full and in lower case: \"treasury.example.eth\""));
             }
             name
         }
         (None, Some(Kind::EnsName)) => {
             let problem = text.spot.problem("`node` is missing: a watch of a name says which");
-            problems.push(problem.hint("write `node = \"treasury.example.eth\"`; `address` is the registry"));
+            problems.push(problem.with_hint("write `node = \"treasury.example.eth\"`; `address` is the registry"));
             None
         }
         (Some(written), Some(_)) => {
@@ -509,9 +517,9 @@ fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Op
     }
 }
 
-fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Registry {
+fn compile_registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Registry {
     let mut registry = Registry {
-        owners: text.owners.as_ref().and_then(|list| scope.set(list, problems)),
+        owners: text.owners.as_ref().and_then(|list| scope.resolve_set(list, problems)),
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
         delegates: text.delegates.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
@@ -520,13 +528,13 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             .iter()
             .filter_map(|(item, at)| match at.value {
                 "none" => Some((*item, Address::ZERO)),
-                _ => scope.one(at, problems).map(|address| (*item, address)),
+                _ => scope.resolve_address(at, problems).map(|address| (*item, address)),
             })
             .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
         open_executor: text.open_executor.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|text| scope.set_or_nobody(&text.all, problems)),
-        roles: text.roles.as_ref().map(|text| roles::compile(text, scope, problems)),
+        roles: text.roles.as_ref().map(|text| roles::compile_roles(text, scope, problems)),
         roles_since: text.roles_since.as_ref().and_then(|at| u64::try_from(at.value).ok()).unwrap_or(0),
     };
     if let Some(owners) = &mut registry.owners {
@@ -538,7 +546,7 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
 fn builtins_off(written: &[At<&str>], problems: &mut Problems) -> BTreeSet<Arc<str>> {
     let known = BUILTINS.iter().map(|builtin| builtin.name);
     for name in written.iter().filter(|name| !known.clone().any(|known| known == name.value)) {
-        problems.push(unknown("built-in", name, known.clone(), "`check` lists all of them"));
+        problems.push(unknown_name_problem("built-in", name, known.clone(), "`check` lists all of them"));
     }
     written.iter().map(|name| name.value.into()).collect()
 }

@@ -59,28 +59,28 @@ const EVERY_MAX: i64 = 10_000_000;
 const REQUESTS_MAX: i64 = 100_000;
 
 impl<'a> ChainText<'a> {
-    pub(super) fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
+    pub(super) fn from_table(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
         let id = table.int_in("id", 1..=i64::MAX, problems);
         let endpoints = match table.value("endpoint") {
             Some(value) => EndpointText::read_all(value, problems),
             None => {
                 let hint = "write `endpoint = { env = \"NAME\" }`, or a URL without credentials";
-                problems.push(table.missing("endpoint").hint(hint));
+                problems.push(table.missing_key_problem("endpoint").with_hint(hint));
                 Vec::new()
             }
         };
         let explorer = table.string("explorer", problems);
         let slot = table.duration("slot", problems);
         let wall = table.choice("clock", &[("wall", true), ("chain", false)], problems).map(|at| at.value);
-        let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
+        let finality = table.value("finality").and_then(|value| FinalityText::from_value(&value, problems));
         let verify = table.bool("verify", problems).map(|at| at.value);
         let traces = table.bool("traces", problems).map(|at| at.value);
         let pending = table.bool("pending", problems).map(|at| at.value);
         let genesis = table.string("genesis", problems);
-        let state = table.value("state").and_then(|value| StateText::read(&value, problems));
+        let state = table.value("state").and_then(|value| StateText::from_value(&value, problems));
         let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
         let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self {
             name,
             id,
@@ -103,18 +103,18 @@ impl<'a> ChainText<'a> {
 impl<'a> EndpointText<'a> {
     /// Reads one endpoint, or a list.
     fn read_all(value: Value<'a>, problems: &mut Problems) -> Vec<Self> {
-        let Some(items) = value.as_items() else { return vec![Self::read(value, problems)] };
+        let Some(items) = value.as_items() else { return vec![Self::from_value(value, problems)] };
         if items.is_empty() {
             problems.push(value.spot().problem("no endpoint is listed, so nothing of this chain could be seen"));
         }
-        items.into_iter().map(|item| Self::read(item, problems)).collect()
+        items.into_iter().map(|item| Self::from_value(item, problems)).collect()
     }
 
-    fn read(value: Value<'a>, problems: &mut Problems) -> Self {
+    fn from_value(value: Value<'a>, problems: &mut Problems) -> Self {
         let spot = value.spot();
         let plain = |url| Self { spot: spot.clone(), name: None, url, requests_per_second: None };
         let Some(mut table) = value.as_table() else { return plain(Some(value)) };
-        if !["name", "url", "requests_per_second"].iter().any(|key| table.has(key)) {
+        if !["name", "url", "requests_per_second"].iter().any(|key| table.has_key(key)) {
             return plain(Some(value));
         }
         let name = table.string("name", problems);
@@ -123,39 +123,40 @@ impl<'a> EndpointText<'a> {
             let kept = ["env", "file"].into_iter().find(|key| table.value(key).is_some());
             let problem = match kept.and_then(|key| table.key_spot(key)) {
                 Some(spot) => spot.problem("where the URL is kept is said in `url`"),
-                None => table.missing("url"),
+                None => table.missing_key_problem("url"),
             };
-            problems.push(problem.hint("write `url = { env = \"NAME\" }`, or a URL without credentials"));
+            problems.push(problem.with_hint("write `url = { env = \"NAME\" }`, or a URL without credentials"));
         }
         let requests_per_second = table.int_in("requests_per_second", 1..=REQUESTS_MAX, problems);
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self { spot, name, url, requests_per_second }
     }
 }
 
 impl StateText {
-    fn read(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
         let Some(mut table) = value.as_table() else {
             return value.bool(problems).map(|on| if on.value { Self::Every(None) } else { Self::Off });
         };
-        let every = table.require("every", problems, |table, key, problems| table.int_in(key, 1..=EVERY_MAX, problems));
-        table.finish(problems);
+        let every =
+            table.require_key("every", problems, |table, key, problems| table.int_in(key, 1..=EVERY_MAX, problems));
+        table.report_unknown_keys(problems);
         Some(Self::Every(every))
     }
 }
 
 impl FinalityText {
-    fn read(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
         let Some(mut table) = value.as_table() else {
             let words = [("tags", true), ("none", false)];
             return value.choice(&words, problems).map(|tags| if *tags { Self::Tags } else { Self::Nothing });
         };
         let depth = |table: &mut Table<'_>, key: &str, problems: &mut Problems| {
-            table.require(key, problems, |table, key, problems| table.int_in(key, 1..=DEPTH_MAX, problems))
+            table.require_key(key, problems, |table, key, problems| table.int_in(key, 1..=DEPTH_MAX, problems))
         };
         let safe = depth(&mut table, "safe", problems);
         let finalized = depth(&mut table, "finalized", problems);
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         let (safe, finalized) = (safe?, finalized?);
         if safe.value > finalized.value {
             problems.push(finalized.problem("what is final is safe too, so `finalized` is at least as deep as `safe`"));

@@ -78,63 +78,66 @@ pub(super) struct TokenText<'a> {
 
 impl<'a> Texts<'a> {
     /// Reads names, sets, tokens and watches out of a file's top level.
-    pub(super) fn read(&mut self, table: &mut Table<'a>, problems: &mut Problems) {
+    pub(super) fn read_sections(&mut self, table: &mut Table<'a>, problems: &mut Problems) {
         for section in ["name", "set", "token"] {
             if table.value(section).is_some_and(|value| value.as_table().is_none()) {
-                self.lost.section(section);
+                self.lost.record_section(section);
             }
         }
         if let Some(names) = table.table("name", problems) {
-            self.names
-                .extend(names.entries().into_iter().filter_map(|(key, value)| NameText::read(key, &value, problems)));
+            self.names.extend(
+                names.into_entries().into_iter().filter_map(|(key, value)| NameText::from_value(key, &value, problems)),
+            );
         }
         if let Some(sets) = table.table("set", problems) {
-            for (key, value) in sets.entries() {
+            for (key, value) in sets.into_entries() {
                 let name = key.value;
-                match SetText::read(key, &value, problems) {
+                match SetText::from_value(key, &value, problems) {
                     Some(set) => self.sets.push(set),
                     None => self.lost.name(name),
                 }
             }
         }
         if let Some(tokens) = table.table("token", problems) {
-            for (key, value) in tokens.entries() {
+            for (key, value) in tokens.into_entries() {
                 let name = key.value;
-                match TokenText::read(key, &value, problems) {
+                match TokenText::from_value(key, &value, problems) {
                     Some(token) => self.tokens.push(token),
                     None => self.lost.name(name),
                 }
             }
         }
-        self.watches.extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::read(watch, problems)));
+        self.watches
+            .extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::from_table(watch, problems)));
         // `[tokens.USDC]` is reported as one mistake, and not again for each amount of USDC.
-        table.unclaimed().for_each(|value| self.lost.misplaced(value.name(), &value));
+        table.unread_values().for_each(|value| self.lost.record_misplaced(value.name(), &value));
     }
 }
 
 impl<'a> NameText<'a> {
-    fn read(address: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(address: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let (name, chain) = match value.as_table() {
             None => (value.string(problems)?, None),
             Some(mut table) => {
-                let name = table.require("name", problems, Table::string);
+                let name = table.require_key("name", problems, Table::string);
                 let chain = table.string("chain", problems);
-                table.finish(problems);
+                table.report_unknown_keys(problems);
                 (name?, chain)
             }
         };
-        Some(Self { address, name: said(name, problems)?, chain })
+        Some(Self { address, name: require_text(name, problems)?, chain })
     }
 }
 
 impl<'a> SetText<'a> {
-    fn read(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let (members, chain) = match value.as_table() {
-            None => (ListText::read(value, problems), None),
+            None => (ListText::from_value(value, problems), None),
             Some(mut table) => {
-                let members = table.require("addresses", problems, |t, key, p| ListText::read(&t.value(key)?, p));
+                let members =
+                    table.require_key("addresses", problems, |t, key, p| ListText::from_value(&t.value(key)?, p));
                 let chain = table.string("chain", problems);
-                table.finish(problems);
+                table.report_unknown_keys(problems);
                 (members, chain)
             }
         };
@@ -143,31 +146,31 @@ impl<'a> SetText<'a> {
 }
 
 impl<'a> TokenText<'a> {
-    fn read(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let mut table = value.table(problems)?;
-        let chain = table.require("chain", problems, Table::string);
-        let address = table.require("address", problems, Table::string);
+        let chain = table.require_key("chain", problems, Table::string);
+        let address = table.require_key("address", problems, Table::string);
         // A 256-bit number has 78 digits; with more decimals it could not hold a whole unit.
-        let decimals = table.require("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
+        let decimals = table.require_key("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
         let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
         let kinds =
             [("erc20", TokenKind::Erc20), ("minime", TokenKind::Minime), ("collectible", TokenKind::Collectible)];
         let kind = table.choice("kind", &kinds, problems).map_or(TokenKind::Erc20, |at| at.value);
-        let tolerance = tolerance(&mut table, problems);
-        table.finish(problems);
+        let tolerance = read_tolerance(&mut table, problems);
+        table.report_unknown_keys(problems);
         Some(Self { name, chain, address, decimals, kind, tolerance })
     }
 }
 
 /// Reads `rebasing = true`, or `tolerance = "1%"` of a token that takes a fee.
-fn tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
+fn read_tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
     let rebasing = table.bool("rebasing", problems).is_some_and(|at| at.value);
     let within = table.string("tolerance", problems);
     let parts = within.as_ref().and_then(|written| {
-        let parts = percent(written);
+        let parts = parse_basis_points(written);
         if parts.is_none() {
             let problem = written.problem(format!("`{}` is no tolerance", **written));
-            problems.push(problem.hint("write a share such as `\"1%\"` or `\"0.25%\"`"));
+            problems.push(problem.with_hint("write a share such as `\"1%\"` or `\"0.25%\"`"));
         }
         parts
     });
@@ -179,7 +182,7 @@ fn tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
 }
 
 /// Parses a percentage such as `1.25%` to ten-thousandths.
-fn percent(written: &str) -> Option<u32> {
+fn parse_basis_points(written: &str) -> Option<u32> {
     let number = written.trim().strip_suffix('%')?.trim();
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -192,7 +195,7 @@ fn percent(written: &str) -> Option<u32> {
 }
 
 /// Returns a text for people, which must not be empty.
-pub(super) fn said<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<&'a str>> {
+pub(super) fn require_text<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<&'a str>> {
     if text.trim().is_empty() {
         problems.push(text.problem("this says nothing"));
         return None;
@@ -201,11 +204,11 @@ pub(super) fn said<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<
 }
 
 /// Reads `mode = "observe"`, the only mode.
-fn observe(table: &mut Table<'_>, problems: &mut Problems) -> bool {
+fn read_observe_mode(table: &mut Table<'_>, problems: &mut Problems) -> bool {
     table.choice("mode", &[("observe", true)], problems).is_some()
 }
 
 /// Reports that `key` is missing, at a place that can be underlined even where a table has no header of its own.
-fn missing(spot: &Spot, key: &str, problems: &mut Problems) {
+fn report_missing_key(spot: &Spot, key: &str, problems: &mut Problems) {
     problems.push(spot.problem(format!("`{key}` is missing")));
 }

@@ -1,6 +1,6 @@
 //! `[[watch.normal]]` and `[[watch.abnormal]]`.
 
-use super::observe;
+use super::read_observe_mode;
 use super::via::ViaText;
 use super::watch::name;
 use crate::classify::rule::{Polarity, Suffix};
@@ -143,35 +143,35 @@ const KINDS: [ActivityKind; 5] =
     [ActivityKind::Call, ActivityKind::Act, ActivityKind::Event, ActivityKind::Move, ActivityKind::State];
 
 impl<'a> RuleText<'a> {
-    pub(super) fn read(polarity: Polarity, mut table: Table<'a>, problems: &mut Problems) -> Self {
+    pub(super) fn from_table(polarity: Polarity, mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let told = problems.len();
         let name = name(&mut table, &spot, problems);
-        let deed = DeedText::read(&mut table, "rule", problems);
+        let deed = DeedText::from_table(&mut table, "rule", problems);
         let addresses = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
-            AddressesText::read(&table.value(key)?, problems)
+            AddressesText::from_value(&table.value(key)?, problems)
         };
         let from = addresses(&mut table, "from", problems);
         let origin = addresses(&mut table, "origin", problems);
         let to = addresses(&mut table, "to", problems);
-        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::into_entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
         let tip = table.value("tip").filter(|value| !value.is_broken());
-        let operations = operations(&mut table, problems);
+        let operations = read_operations(&mut table, problems);
         let suffixes = [Suffix::Erc8021, Suffix::Any].map(|suffix| (suffix.as_str(), suffix));
         let suffix = table.choice("suffix", &suffixes, problems);
-        let outcomes = several(&mut table, "outcome", &OUTCOMES, problems);
-        let stages = several(&mut table, "stage", &STAGES, problems);
-        let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
+        let outcomes = read_choices(&mut table, "outcome", &OUTCOMES, problems);
+        let stages = read_choices(&mut table, "stage", &STAGES, problems);
+        let signers = table.table("signers", problems).map(|table| SignersText::from_table(table, problems));
         let hours = table.one_or_more("hours", problems).unwrap_or_default();
         let limits = table.value("limit").map(|value| LimitText::read_all(&value, problems)).unwrap_or_default();
-        let habits = HabitsText::read(&mut table, problems);
+        let habits = HabitsText::from_table(&mut table, problems);
         let severity = table.severity("severity", problems).map(|at| at.value);
-        let observe = observe(&mut table, problems);
+        let observe = read_observe_mode(&mut table, problems);
         let replaces = table.bool("replaces", problems);
-        let via = table.value("via").and_then(|value| ViaText::read(&value, problems));
+        let via = table.value("via").and_then(|value| ViaText::from_value(&value, problems));
         let effects = table.choice("effects", &[("any", true)], problems);
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         let sound = problems.len() == told;
         Self {
             spot,
@@ -204,7 +204,7 @@ impl<'a> RuleText<'a> {
 
 impl<'a> DeedText<'a> {
     /// Reads exactly one of the five keys; `what` names the table that has none or several.
-    pub(super) fn read(table: &mut Table<'a>, what: &str, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn from_table(table: &mut Table<'a>, what: &str, problems: &mut Problems) -> Option<Self> {
         let mut found: Option<(ActivityKind, Value<'a>)> = None;
         for kind in KINDS {
             let Some(value) = table.value(kind.as_str()) else { continue };
@@ -213,14 +213,14 @@ impl<'a> DeedText<'a> {
                 Some((first, _)) => {
                     let spot = table.key_spot(kind.as_str()).unwrap_or_else(|| value.spot());
                     let message = format!("a {what} says one thing: `{}` stands here already", first.as_str());
-                    problems.push(spot.problem(message).hint("write one for each"));
+                    problems.push(spot.problem(message).with_hint("write one for each"));
                 }
             }
         }
         let Some((kind, value)) = found else {
             let problem =
                 table.spot().problem(format!("a {what} says one of `call`, `act`, `event`, `move` and `state`"));
-            problems.push(problem.hint("such as `act = \"transfer(address to, uint256 amount)\"`"));
+            problems.push(problem.with_hint("such as `act = \"transfer(address to, uint256 amount)\"`"));
             return None;
         };
         Self::listed(kind, &value, problems)
@@ -231,7 +231,7 @@ impl<'a> DeedText<'a> {
         let mut texts = value.one_or_more(problems)?.into_iter();
         let Some(text) = texts.next() else {
             let problem = value.spot().problem(format!("no {} is listed, so this could never hold", kind.as_str()));
-            problems.push(problem.hint("name at least one"));
+            problems.push(problem.with_hint("name at least one"));
             return None;
         };
         Some(Self { kind, text, more: texts.collect() })
@@ -240,62 +240,63 @@ impl<'a> DeedText<'a> {
 
 impl<'a> ListText<'a> {
     /// A string or a list of strings.
-    pub(in crate::watchlist) fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    pub(in crate::watchlist) fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         Some(Self { spot: value.spot(), items: value.one_or_more(problems)? })
     }
 }
 
 impl<'a> AddressesText<'a> {
-    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let spot = value.spot();
         let Some(mut table) = value.as_table() else {
-            return Some(Self { spot, inside: Some(ListText::read(value, problems)?), outside: None });
+            return Some(Self { spot, inside: Some(ListText::from_value(value, problems)?), outside: None });
         };
-        let inside = table.value("in").and_then(|value| ListText::read(&value, problems));
-        let outside = table.value("not_in").and_then(|value| ListText::read(&value, problems));
-        if !table.has("in") && !table.has("not_in") {
+        let inside = table.value("in").and_then(|value| ListText::from_value(&value, problems));
+        let outside = table.value("not_in").and_then(|value| ListText::from_value(&value, problems));
+        if !table.has_key("in") && !table.has_key("not_in") {
             problems.push(spot.problem(format!("`{}` says neither `in` nor `not_in`", value.name())));
         }
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Some(Self { spot, inside, outside })
     }
 }
 
 impl<'a> SignersText<'a> {
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let at_least = table.int_in("at_least", 1..=i64::from(u32::MAX), problems);
         let (within, inside) = (table.value("within"), table.value("in"));
         if let (Some(within), Some(inside)) = (&within, &inside) {
             let problem =
                 inside.spot().problem("`in` and `within` say the same, so one of the two would have no effect");
-            problems.push(problem.also(within.spot(), "`within` stands here").hint("remove one of them"));
+            problems
+                .push(problem.with_related_spot(within.spot(), "`within` stands here").with_hint("remove one of them"));
         }
-        let within = within.or(inside).and_then(|value| ListText::read(&value, problems));
-        let include = table.value("include").and_then(|value| ListText::read(&value, problems));
-        if !["at_least", "within", "in", "include"].into_iter().any(|key| table.has(key)) {
+        let within = within.or(inside).and_then(|value| ListText::from_value(&value, problems));
+        let include = table.value("include").and_then(|value| ListText::from_value(&value, problems));
+        if !["at_least", "within", "in", "include"].into_iter().any(|key| table.has_key(key)) {
             problems.push(table.spot().problem("`signers` says none of `at_least`, `within` and `include`"));
         }
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self { spot, at_least, within, include }
     }
 }
 
 impl<'a> HabitsText<'a> {
-    fn read(table: &mut Table<'a>, problems: &mut Problems) -> Self {
+    fn from_table(table: &mut Table<'a>, problems: &mut Problems) -> Self {
         Self {
-            pause: LengthText::read(table, "pause", problems),
+            pause: LengthText::from_table(table, "pause", problems),
             first_seen: table.one_or_more("first_seen", problems).unwrap_or_default(),
-            dormant: LengthText::read(table, "dormant", problems),
-            failed: table.table("failed", problems).and_then(|table| FailedText::read(table, problems)),
-            age: table.table("age", problems).map(|table| AgeText::read(table, problems)),
-            code: table.value("code").and_then(|value| CodeText::read(&value, problems)),
+            dormant: LengthText::from_table(table, "dormant", problems),
+            failed: table.table("failed", problems).and_then(|table| FailedText::from_table(table, problems)),
+            age: table.table("age", problems).map(|table| AgeText::from_table(table, problems)),
+            code: table.value("code").and_then(|value| CodeText::from_value(&value, problems)),
         }
     }
 }
 
 impl<'a> LengthText<'a> {
-    pub(super) fn read(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn from_table(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<Self> {
         let value = table.value(key)?;
         let text = value.as_str().unwrap_or_default().trim();
         Some(Self { length: value.duration(problems)?, text })
@@ -303,39 +304,39 @@ impl<'a> LengthText<'a> {
 }
 
 impl<'a> FailedText<'a> {
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
         let spot = table.spot();
-        let count = table.require("count", problems, Table::int);
+        let count = table.require_key("count", problems, Table::int);
         let share = table.string("share", problems);
-        let per = table.require("per", problems, LengthText::read);
-        table.finish(problems);
+        let per = table.require_key("per", problems, LengthText::from_table);
+        table.report_unknown_keys(problems);
         Some(Self { spot, count: count?, share, per: per? })
     }
 }
 
 impl<'a> AgeText<'a> {
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let of = table.string("of", problems);
-        let min = LengthText::read(&mut table, "min", problems);
-        let max = LengthText::read(&mut table, "max", problems);
-        if !table.has("min") && !table.has("max") {
+        let min = LengthText::from_table(&mut table, "min", problems);
+        let max = LengthText::from_table(&mut table, "max", problems);
+        if !table.has_key("min") && !table.has_key("max") {
             problems.push(spot.problem("`age` says neither `min` nor `max`"));
         }
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self { spot, of, min, max }
     }
 }
 
 impl<'a> CodeText<'a> {
-    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let spot = value.spot();
         let Some(mut table) = value.as_table() else {
             return Some(Self { spot, of: None, hashes: value.one_or_more(problems)? });
         };
         let of = table.string("of", problems);
-        let hashes = table.require("in", problems, Table::one_or_more);
-        table.finish(problems);
+        let hashes = table.require_key("in", problems, Table::one_or_more);
+        table.report_unknown_keys(problems);
         Some(Self { spot, of, hashes: hashes? })
     }
 }
@@ -343,23 +344,23 @@ impl<'a> CodeText<'a> {
 impl<'a> LimitText<'a> {
     fn read_all(value: &Value<'a>, problems: &mut Problems) -> Vec<Self> {
         if let Some(one) = value.as_table() {
-            return Self::read(one, problems).into_iter().collect();
+            return Self::from_table(one, problems).into_iter().collect();
         }
         let tables = value.tables(problems);
-        tables.into_iter().filter_map(|table| Self::read(table, problems)).collect()
+        tables.into_iter().filter_map(|table| Self::from_table(table, problems)).collect()
     }
 
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
-        let measure = MeasureText::read(&mut table, problems);
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
+        let measure = MeasureText::from_table(&mut table, problems);
         let per_text = table.value("per").and_then(|value| value.as_str()).unwrap_or_default();
-        let per = table.require("per", problems, Table::duration);
-        table.finish(problems);
+        let per = table.require_key("per", problems, Table::duration);
+        table.report_unknown_keys(problems);
         Some(Self { measure: measure?, per: per?, per_text })
     }
 }
 
 impl<'a> MeasureText<'a> {
-    fn read(table: &mut Table<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_table(table: &mut Table<'a>, problems: &mut Problems) -> Option<Self> {
         let (count, sum, max) = (table.value("count"), table.value("sum"), table.value("max"));
         let usage =
             "write `{ count = 5, per = \"1h\" }` or `{ sum = \"amount\", max = \"200_000 SNT\", per = \"7d\" }`";
@@ -367,11 +368,11 @@ impl<'a> MeasureText<'a> {
             (Some(count), None, None) => Some(Self::Count(count.int(problems)?)),
             (None, Some(sum), Some(max)) => Some(Self::Sum { of: sum.string(problems)?, max }),
             (None, Some(_), None) => {
-                problems.push(table.missing("max").hint(usage));
+                problems.push(table.missing_key_problem("max").with_hint(usage));
                 None
             }
             _ => {
-                problems.push(table.spot().problem("a limit says either `count`, or `sum` and `max`").hint(usage));
+                problems.push(table.spot().problem("a limit says either `count`, or `sum` and `max`").with_hint(usage));
                 None
             }
         }
@@ -379,13 +380,13 @@ impl<'a> MeasureText<'a> {
 }
 
 /// Reads the operations that a rule may name.
-pub(super) fn operations(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<At<Operation>>> {
+pub(super) fn read_operations(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<At<Operation>>> {
     let words = [Operation::Call, Operation::Delegatecall, Operation::Create].map(|o| (o.as_str(), o));
-    several(table, "operation", &words, problems)
+    read_choices(table, "operation", &words, problems)
 }
 
 /// Reads one word or several.
-fn several<T: Clone>(
+fn read_choices<T: Clone>(
     table: &mut Table<'_>,
     key: &str,
     words: &[(&str, T)],

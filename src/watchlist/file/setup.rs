@@ -1,6 +1,6 @@
 //! The main file: chains, destinations, paths, and the location of the other files.
 
-use super::{ChainText, ConsoleText, HeartbeatText, Lost, missing};
+use super::{ChainText, ConsoleText, HeartbeatText, Lost, report_missing_key};
 use crate::model::Severity;
 use crate::settings::{At, Problems, Spot, Table};
 use std::time::Duration;
@@ -51,15 +51,15 @@ pub(in crate::watchlist) struct StepText<'a> {
 }
 
 impl<'a> SetupText<'a> {
-    pub(in crate::watchlist) fn read(table: &mut Table<'a>, problems: &mut Problems) -> Self {
+    pub(in crate::watchlist) fn from_table(table: &mut Table<'a>, problems: &mut Problems) -> Self {
         let store = table.string("store", problems);
         let watchlists = table.one_or_more("watchlists", problems).unwrap_or_default();
         let mut lost = Lost::default();
         let mut named = |key: &'static str, problems: &mut Problems| {
             let mut tables = Vec::new();
             let Some(section) = table.value(key) else { return tables };
-            let Some(entries) = section.table(problems).map(Table::entries) else {
-                lost.section(key);
+            let Some(entries) = section.table(problems).map(Table::into_entries) else {
+                lost.record_section(key);
                 return tables;
             };
             for (name, value) in entries {
@@ -76,13 +76,13 @@ impl<'a> SetupText<'a> {
         let paths = named("path", problems);
         let heartbeats = named("heartbeat", problems);
         let services = named("safe-service", problems);
-        let console = table.table("console", problems).map(|table| ConsoleText::read(table, problems));
+        let console = table.table("console", problems).map(|table| ConsoleText::from_table(table, problems));
         Self {
             store,
             watchlists,
-            chains: chains.into_iter().map(|(name, table)| ChainText::read(name, table, problems)).collect(),
+            chains: chains.into_iter().map(|(name, table)| ChainText::from_table(name, table, problems)).collect(),
             destinations: destinations.into_iter().map(|(name, table)| DestinationText { name, table }).collect(),
-            paths: paths.into_iter().map(|(name, table)| PathText::read(name, table, problems)).collect(),
+            paths: paths.into_iter().map(|(name, table)| PathText::from_table(name, table, problems)).collect(),
             console,
             heartbeats: heartbeats.into_iter().map(|(name, table)| HeartbeatText { name, table }).collect(),
             services: services.into_iter().map(|(name, table)| ServiceText { name, table }).collect(),
@@ -92,7 +92,7 @@ impl<'a> SetupText<'a> {
 }
 
 impl<'a> PathText<'a> {
-    fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
+    fn from_table(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
         let page_at = table.severity("page_at", problems).map(|at| at.value);
         let notify = table.one_or_more("notify", problems).unwrap_or_default();
         let ack_expires = table.duration("ack_expires", problems);
@@ -101,28 +101,29 @@ impl<'a> PathText<'a> {
         if tables.is_empty() && written.is_none_or(|value| value.as_items().is_some()) {
             let hint = "write `steps = [ { to = [\"pager\"], ack_within = \"5m\" } ]`";
             let spot = written.map_or_else(|| name.spot.clone(), |value| value.spot());
-            problems.push(spot.problem(format!("path `{}` has no steps, so it would page nobody", *name)).hint(hint));
+            problems
+                .push(spot.problem(format!("path `{}` has no steps, so it would page nobody", *name)).with_hint(hint));
         }
-        let steps = tables.into_iter().map(|step| StepText::read(step, problems)).collect();
-        table.finish(problems);
+        let steps = tables.into_iter().map(|step| StepText::from_table(step, problems)).collect();
+        table.report_unknown_keys(problems);
         Self { name, page_at, notify, ack_expires, steps }
     }
 }
 
 impl<'a> StepText<'a> {
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot: Spot = table.spot();
         let written = table.value("to");
         let to = written.and_then(|value| value.one_or_more(problems));
         match (&to, &written) {
-            (None, None) => missing(&spot, "to", problems),
+            (None, None) => report_missing_key(&spot, "to", problems),
             (Some(to), Some(value)) if to.is_empty() && value.as_items().is_some_and(|items| items.is_empty()) => {
                 problems.push(value.spot().problem("a step that tells nobody"));
             }
             _ => {}
         }
-        let ack_within = table.require("ack_within", problems, Table::duration);
-        table.finish(problems);
+        let ack_within = table.require_key("ack_within", problems, Table::duration);
+        table.report_unknown_keys(problems);
         Self { to: to.unwrap_or_default(), ack_within }
     }
 }

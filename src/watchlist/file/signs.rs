@@ -14,9 +14,9 @@ pub(in crate::watchlist) struct HeartbeatText<'a> {
 }
 
 impl<'a> ConsoleText<'a> {
-    pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
-        let listen = table.require("listen", problems, Table::string);
-        table.finish(problems);
+    pub(super) fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let listen = table.require_key("listen", problems, Table::string);
+        table.report_unknown_keys(problems);
         Self { listen }
     }
 }

@@ -1,6 +1,6 @@
 //! `[[watch.test]]`.
 
-use super::rule::{DeedText, LengthText, ListText, operations};
+use super::rule::{DeedText, LengthText, ListText, read_operations};
 use super::via::ViaText;
 use super::watch::name;
 use crate::model::{Fate, Operation, Severity, Stage};
@@ -68,19 +68,19 @@ impl<'a> TestText<'a> {
         let spot = table.spot();
         let name = name(&mut table, &spot, problems);
         let absent = table.string("absent", problems);
-        let deed = if absent.is_none() { DeedText::read(&mut table, "test", problems) } else { None };
+        let deed = if absent.is_none() { DeedText::from_table(&mut table, "test", problems) } else { None };
         let before = table.value("before").map(|value| BeforeText::read_all(&value, problems)).unwrap_or_default();
         let at = table.value("at").and_then(|value| time(&value, problems));
         let code = table.string("code", problems);
-        let via = table.value("via").and_then(|value| ViaText::read(&value, problems));
+        let via = table.value("via").and_then(|value| ViaText::from_value(&value, problems));
         let from = table.string("from", problems);
         let origin = table.string("origin", problems);
         let to = table.string("to", problems);
-        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::into_entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
-        let operation = operations(&mut table, problems).and_then(|operations| {
+        let operation = read_operations(&mut table, problems).and_then(|operations| {
             for other in operations.iter().skip(1) {
-                problems.push(other.problem("a test is executed in one way").hint("write one test for each"));
+                problems.push(other.problem("a test is executed in one way").with_hint("write one test for each"));
             }
             Some(operations.first()?.value)
         });
@@ -95,7 +95,7 @@ impl<'a> TestText<'a> {
         let stage = table.choice("stage", &stages, problems).map_or(Stage::Included, |at| at.value);
         let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
         let verdicts = [("normal", true), ("abnormal", false)];
-        let normal = table.require("verdict", problems, |t, key, p| t.choice(key, &verdicts, p)).map(|at| at.value);
+        let normal = table.require_key("verdict", problems, |t, key, p| t.choice(key, &verdicts, p)).map(|at| at.value);
         let by = table.string("by", problems);
         let severity = table.severity("severity", problems);
         let refused = table.one_or_more("refused", problems).unwrap_or_default();
@@ -108,7 +108,7 @@ impl<'a> TestText<'a> {
         if absent.is_some() {
             refuse_happening(&table, problems);
         }
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         let severity = severity.map(|at| at.value);
         Self {
             spot,
@@ -145,7 +145,7 @@ fn refuse_happening(table: &Table<'_>, problems: &mut Problems) {
     for key in HAPPENING {
         if let Some(spot) = table.key_spot(key) {
             let problem = spot.problem(format!("`{key}` has no effect here: this test is about what does not come"));
-            problems.push(problem.hint("remove it, or write what happens instead of `absent`"));
+            problems.push(problem.with_hint("remove it, or write what happens instead of `absent`"));
         }
     }
 }
@@ -158,7 +158,7 @@ impl<'a> BeforeText<'a> {
             items
         } else {
             let problem = value.spot().problem("`before` says how long before the test the same happened");
-            problems.push(problem.hint("such as `before = \"2d\"` or `before = [\"2d\", \"1h\"]`"));
+            problems.push(problem.with_hint("such as `before = \"2d\"` or `before = [\"2d\", \"1h\"]`"));
             return Vec::new();
         };
         items.iter().filter_map(|item| Self::read(item, problems)).collect()
@@ -169,28 +169,28 @@ impl<'a> BeforeText<'a> {
             let ago = LengthText { length: value.duration(problems)?, text: value.as_str().unwrap_or_default() };
             return Some(Self { ago, from: None, args: Vec::new(), value: None, fate: None });
         };
-        let ago = table.require("ago", problems, LengthText::read);
+        let ago = table.require_key("ago", problems, LengthText::from_table);
         let from = table.string("from", problems);
-        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::into_entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
         let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Some(Self { ago: ago?, from, args, value, fate })
     }
 }
 
 impl<'a> SignersGiven<'a> {
     fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
-        match value.raw() {
+        match value.raw_toml() {
             DeValue::Integer(_) => Some(Self::Number(value.int(problems)?)),
-            _ => Some(Self::List(ListText::read(value, problems)?)),
+            _ => Some(Self::List(ListText::from_value(value, problems)?)),
         }
     }
 }
 
 /// Reads a time, as a string or as TOML's own date and time.
 fn time(value: &Value<'_>, problems: &mut Problems) -> Option<At<String>> {
-    match value.raw() {
+    match value.raw_toml() {
         DeValue::Datetime(time) => Some(At { value: time.to_string(), spot: value.spot() }),
         _ => value.string(problems).map(|at| at.map(str::to_owned)),
     }

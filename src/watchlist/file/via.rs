@@ -25,10 +25,10 @@ pub(in crate::watchlist) enum ViaSays<'a> {
 }
 
 impl<'a> ViaText<'a> {
-    pub(super) fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let spot = value.spot();
         let Some(mut table) = value.as_table() else {
-            return Some(Self { spot, says: ViaSays::Party(ListText::read(value, problems)?) });
+            return Some(Self { spot, says: ViaSays::Party(ListText::from_value(value, problems)?) });
         };
         let usage = "write `\"Roles modifier\"`, `{ call = \"deposit\", of = \"Vault\" }` or `{ module = \"…\", role = \"…\" }`";
         let says = match (table.value("call"), table.value("module")) {
@@ -37,23 +37,23 @@ impl<'a> ViaText<'a> {
                 // The contract of the call determines which functions the name may refer to.
                 let kind = if of.is_some() { ActivityKind::Act } else { ActivityKind::Call };
                 let deed = DeedText::listed(kind, &call, problems);
-                let of = of.map(|of| ListText::read(&of, problems));
+                let of = of.map(|of| ListText::from_value(&of, problems));
                 deed.filter(|_| of.as_ref().is_none_or(Option::is_some))
                     .map(|deed| ViaSays::Call { deed, of: of.flatten() })
             }
             (None, Some(module)) => {
                 let role = table.string("role", problems);
-                ListText::read(&module, problems).map(|module| ViaSays::Module { module, role })
+                ListText::from_value(&module, problems).map(|module| ViaSays::Module { module, role })
             }
             _ => {
-                problems.push(spot.problem("`via` says either `call` or `module`").hint(usage));
+                problems.push(spot.problem("`via` says either `call` or `module`").with_hint(usage));
                 // The other keys count as known although the main key is missing.
                 table.value("of");
                 table.value("role");
                 None
             }
         };
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Some(Self { spot, says: says? })
     }
 }

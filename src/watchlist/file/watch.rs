@@ -3,7 +3,7 @@
 use super::absent::AbsentText;
 use super::rule::{ListText, RuleText};
 use super::test::TestText;
-use super::{missing, observe, said};
+use super::{read_observe_mode, report_missing_key, require_text};
 use crate::classify::rule::Polarity;
 use crate::model::pending::PendingVoice;
 use crate::model::state::{ITEMS, OWNER_DELEGATE, Shape};
@@ -67,54 +67,54 @@ pub(in crate::watchlist) struct ImplementationsText<'a> {
 }
 
 impl<'a> WatchText<'a> {
-    pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+    pub(super) fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let text = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
-            let text = table.require(key, problems, Table::string);
-            text.and_then(|text| said(text, problems))
+            let text = table.require_key(key, problems, Table::string);
+            text.and_then(|text| require_text(text, problems))
         };
         let label = text(&mut table, "label", problems);
         let chain = text(&mut table, "chain", problems);
         let address = text(&mut table, "address", problems);
         let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
-        let kind = table.require("kind", problems, |t, key, p| t.choice(key, &kinds, p));
+        let kind = table.require_key("kind", problems, |t, key, p| t.choice(key, &kinds, p));
         let purpose = text(&mut table, "purpose", problems);
         let path = match table.value("path") {
             Some(value) => value.string(problems),
             None => {
                 let hint = "a path says who is told; there is no default, so that nobody is forgotten";
-                problems.push(table.missing("path").hint(hint));
+                problems.push(table.missing_key_problem("path").with_hint(hint));
                 None
             }
         };
-        let runbook = table.string("runbook", problems).and_then(|text| said(text, problems));
+        let runbook = table.string("runbook", problems).and_then(|text| require_text(text, problems));
         let abi = table.string("abi", problems);
-        let registry = table.table("registry", problems).map(|table| RegistryText::read(table, problems));
-        let executors = list(&mut table, "executors", problems);
-        let refund_receivers = list(&mut table, "refund_receivers", problems);
+        let registry = table.table("registry", problems).map(|table| RegistryText::from_table(table, problems));
+        let executors = read_list(&mut table, "executors", problems);
+        let refund_receivers = read_list(&mut table, "refund_receivers", problems);
         let node = table.string("node", problems);
-        let contracts = list(&mut table, "contracts", problems);
+        let contracts = read_list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
         let queue = table.bool("queue", problems);
         let voices = [("quiet", PendingVoice::Quiet), ("page", PendingVoice::Page)];
         let pending = table.choice("pending", &voices, problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
-            table.finish(problems);
+            table.report_unknown_keys(problems);
             off.unwrap_or_default()
         });
-        let observe = observe(&mut table, problems);
+        let observe = read_observe_mode(&mut table, problems);
         let absent = table.tables("absent", problems);
-        let absent = absent.into_iter().map(|absent| AbsentText::read(absent, problems)).collect();
+        let absent = absent.into_iter().map(|absent| AbsentText::from_table(absent, problems)).collect();
         let normal = table.tables("normal", problems).into_iter().map(|rule| (Polarity::Normal, rule));
         let abnormal = table.tables("abnormal", problems).into_iter().map(|rule| (Polarity::Abnormal, rule));
         let rules: Vec<_> = normal.chain(abnormal).collect();
         let mut rules: Vec<_> =
-            rules.into_iter().map(|(polarity, rule)| RuleText::read(polarity, rule, problems)).collect();
+            rules.into_iter().map(|(polarity, rule)| RuleText::from_table(polarity, rule, problems)).collect();
         rules.sort_by_key(|rule| rule.spot.span.start);
         let tests = table.tables("test", problems);
         let tests = tests.into_iter().map(|test| TestText::read(test, problems)).collect();
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self {
             spot,
             label,
@@ -143,18 +143,18 @@ impl<'a> WatchText<'a> {
 }
 
 impl<'a> RegistryText<'a> {
-    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
-        let owners = list(&mut table, "owners", problems);
+    fn from_table(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let owners = read_list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
-        let modules = list(&mut table, "modules", problems);
-        let delegates = list(&mut table, "delegates", problems);
+        let modules = read_list(&mut table, "modules", problems);
+        let delegates = read_list(&mut table, "delegates", problems);
         let delay = table.duration("delay", problems);
         let open_executor = table.bool("open_executor", problems);
         let implementations =
-            table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
+            table.value("implementations").and_then(|value| ImplementationsText::from_value(&value, problems));
         let roles = table.table("roles", problems).map(|table| {
-            let roles = table.entries().into_iter();
-            roles.filter_map(|(role, list)| Some((role, ListText::read(&list, problems)?))).collect()
+            let roles = table.into_entries().into_iter();
+            roles.filter_map(|(role, list)| Some((role, ListText::from_value(&list, problems)?))).collect()
         });
         let roles_since = table.int_in("roles_since", 0..=i64::MAX, problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
@@ -167,12 +167,12 @@ impl<'a> RegistryText<'a> {
         let addresses = ITEMS
             .iter()
             .filter(|item| item.shape == Shape::Address && item.name != OWNER_DELEGATE)
-            .filter_map(|item| Item::named(item.name));
+            .filter_map(|item| Item::from_name(item.name));
         let value = |item: Item, table: &mut Table<'a>, problems: &mut Problems| {
-            table.string(&item.key(), problems).map(|at| (item, at))
+            table.string(&item.registry_key(), problems).map(|at| (item, at))
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
-        table.finish(problems);
+        table.report_unknown_keys(problems);
         Self {
             owners,
             threshold,
@@ -189,13 +189,13 @@ impl<'a> RegistryText<'a> {
 }
 
 impl<'a> ImplementationsText<'a> {
-    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+    fn from_value(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let single = value.as_table().is_some() || value.as_str().is_some();
         let items = if single { Some(vec![*value]) } else { value.as_items() };
         let Some(items) = items else {
             let problem = value.spot().problem("`implementations` must be a list of addresses");
             problems.push(
-                problem.hint("write `implementations = [\"0x…\", { address = \"0x…\", abi = \"abi/v2.json\" }]`"),
+                problem.with_hint("write `implementations = [\"0x…\", { address = \"0x…\", abi = \"abi/v2.json\" }]`"),
             );
             return None;
         };
@@ -205,9 +205,9 @@ impl<'a> ImplementationsText<'a> {
                 all.extend(item.string(problems));
                 continue;
             };
-            let address = table.require("address", problems, Table::string);
+            let address = table.require_key("address", problems, Table::string);
             let abi = table.string("abi", problems);
-            table.finish(problems);
+            table.report_unknown_keys(problems);
             all.extend(address.clone());
             spoken.extend(address.zip(abi));
         }
@@ -215,17 +215,17 @@ impl<'a> ImplementationsText<'a> {
     }
 }
 
-fn list<'a>(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<ListText<'a>> {
-    ListText::read(&table.value(key)?, problems)
+fn read_list<'a>(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<ListText<'a>> {
+    ListText::from_value(&table.value(key)?, problems)
 }
 
 /// Reads a name, which is required and is printed before a colon in refusals.
 pub(super) fn name<'a>(table: &mut Table<'a>, spot: &Spot, problems: &mut Problems) -> Option<At<&'a str>> {
     let Some(value) = table.value("name") else {
-        missing(spot, "name", problems);
+        report_missing_key(spot, "name", problems);
         return None;
     };
-    let name = said(value.string(problems)?, problems)?;
+    let name = require_text(value.string(problems)?, problems)?;
     let flaw = if name.starts_with("builtin/") {
         "names that begin with `builtin/` are the program's own"
     } else if name.chars().any(|c| c == ':' || c.is_control()) {

@@ -1,6 +1,7 @@
 //! Names that several arguments have, and arguments whose value is only a hash in the log.
 
 use super::*;
+use crate::watchlist::compile::compile_config;
 
 /// A contract with an ABI of its own.
 fn of_abi(abi: &str, rules: &str) -> Result<Config, Problems> {
@@ -9,14 +10,14 @@ fn of_abi(abi: &str, rules: &str) -> Result<Config, Problems> {
          kind = \"contract\"\nabi = \"a.json\"\npurpose = \"x\"\npath = \"treasury\"\n{rules}\n"
     );
     let files = Memory::new([("main.toml", MAIN), ("list.toml", &list), ("a.json", abi)]);
-    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+    compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
 }
 
 fn told_by(abi: &str, rule: &str) -> Vec<String> {
     let told = |problem: &&Problem| format!("{} | {}", problem.message, problem.hint.as_deref().unwrap_or_default());
     match of_abi(abi, &format!("[[watch.normal]]\nname = \"r\"\n{rule}")) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems.sorted().iter().map(told).collect(),
+        Err(problems) => problems.sorted_by_position().iter().map(told).collect(),
     }
 }
 
@@ -115,7 +116,7 @@ fn what_is_indexed_is_compared_by_its_hash_and_by_nothing_else() {
         );
         match build(MAIN, &list) {
             Ok(_) => Vec::new(),
-            Err(problems) => problems.sorted().iter().map(|problem| problem.message.clone()).collect(),
+            Err(problems) => problems.sorted_by_position().iter().map(|problem| problem.message.clone()).collect(),
         }
     };
     assert_eq!(open("E(string indexed s)", "s = \"text\""), none);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Verdict;
-use crate::watchlist::check::{notes, run_tests};
+use crate::watchlist::check::{config_notes, run_tests};
 
 const TRANSFER: &str = "act = \"transfer(address to, uint256 amount)\"";
 
@@ -67,7 +67,7 @@ fn a_number_that_counts_whichever_token_is_noted() {
         "{WATCH}[[watch.normal]]\nname = \"a\"\nact = \"transfer\"\nargs = {{ amount = {{ max = 5000 }} }}\n"
     ));
     let noted: Vec<String> =
-        notes(&book).into_iter().map(|note| note.text).filter(|text| text.contains("5000")).collect();
+        config_notes(&book).into_iter().map(|note| note.text).filter(|text| text.contains("5000")).collect();
     assert_eq!(
         noted,
         [

@@ -2,6 +2,7 @@
 //! defines.
 
 use super::*;
+use crate::watchlist::compile::compile_config;
 
 /// Two watches of one chain and path, each with rules that use a set, a name and a token.
 fn list() -> String {
@@ -19,8 +20,8 @@ const OTHER: &str = "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f";
 
 fn problems_of(main: &str, files: &[(&str, &str)]) -> Vec<String> {
     let all = [("main.toml", main)].into_iter().chain(files.iter().copied());
-    let told = compile(Path::new("main.toml"), &Memory::new(all), Secrets::NamesOnly).err();
-    told.map(|problems| problems.lines()).unwrap_or_default()
+    let told = compile_config(Path::new("main.toml"), &Memory::new(all), Secrets::NamesOnly).err();
+    told.map(|problems| problems.to_lines()).unwrap_or_default()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{Severity, Verdict};
-use crate::watchlist::check::{Otherwise, coverage, notes, run_tests};
+use crate::watchlist::check::{Otherwise, config_notes, coverage_rows, run_tests};
 
 #[test]
 fn a_watchs_own_tests_are_judged_as_the_chain_is() {
@@ -49,7 +49,7 @@ by = "builtin/inbound"
 "#
     ));
     let outcomes = run_tests(&book);
-    let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed()).collect();
+    let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.has_passed()).collect();
     assert_eq!(passed, [true, true, false, true, true], "{outcomes:#?}");
     assert!(outcomes[2].failures[0].starts_with("it is abnormal (`builtin/unvouched`, high), and should be normal"));
 }
@@ -83,7 +83,7 @@ severity = "critical"
 "#
     ));
     let outcomes = run_tests(&book);
-    assert!(outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:#?}");
+    assert!(outcomes.iter().all(|outcome| outcome.has_passed()), "{outcomes:#?}");
     let observed = |at: usize| matches!(&outcomes[at].verdict, Verdict::Abnormal(abnormal) if abnormal.observe);
     assert!(observed(0) && !observed(1), "{outcomes:#?}");
 }
@@ -105,7 +105,7 @@ severity = "{severity}"
 "#
         ));
         let outcomes = run_tests(&book);
-        assert!(outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:#?}");
+        assert!(outcomes.iter().all(|outcome| outcome.has_passed()), "{outcomes:#?}");
     };
     let registry = ", threshold = 2 }";
     change(registry, 3, "high");
@@ -120,7 +120,7 @@ fn coverage_says_of_every_function_what_would_happen() {
     let book = accepted(&format!(
         "{WATCH}[[watch.normal]]\nname = \"hashes\"\ncall = \"approveHash\"\n[[watch.normal]]\nname = \"pay\"\nact = \"transfer\"\nto = \"@SNT\"\n"
     ));
-    let rows = coverage(&book);
+    let rows = coverage_rows(&book);
     let row = |function: &str, to_itself: bool, kind: &str| {
         let found = rows
             .iter()
@@ -147,7 +147,7 @@ fn what_a_chain_leaves_unconfirmed_is_noted_and_is_no_mistake() {
         let book =
             build(&format!("[chain.{body}\n"), "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let first_words = |text: &str| text.split([':', ';']).next().unwrap_or_default().to_owned();
-        let of_chains = notes(&book).into_iter().filter_map(|note| Some((note.chain?, note.text)));
+        let of_chains = config_notes(&book).into_iter().filter_map(|note| Some((note.chain?, note.text)));
         of_chains.map(|(chain, text)| format!("{chain}: {}", first_words(&text))).collect::<Vec<_>>()
     };
     let two = "endpoint = [{ name = \"a\", url = \"ws://a.example\" }, { name = \"b\", url = \"ws://b.example\" }]";

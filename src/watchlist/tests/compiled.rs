@@ -38,7 +38,7 @@ severity = "critical""#,
     };
     assert_eq!((to.to_string(), sum.to_string(), &**label), ("#0".to_owned(), "#1".to_owned(), "sum"));
     let [ArgTest::Max(bound)] = &tests[..] else { panic!("{tests:?}") };
-    assert_eq!(bound.unit.show(bound.value), "50,000 SNT");
+    assert_eq!(bound.unit.format_amount(bound.value), "50,000 SNT");
     assert_eq!(
         rule.limits.iter().map(|limit| (limit.per, &*limit.per_text)).collect::<Vec<_>>(),
         [(604_800, "7d"), (3_600, "1h")]

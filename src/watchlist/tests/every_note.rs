@@ -1,7 +1,8 @@
 //! Every note of `check`, each with a configuration that has it: a note without a case fails.
 
 use super::*;
-use crate::watchlist::check::notes;
+use crate::watchlist::check::config_notes;
+use crate::watchlist::compile::compile_config;
 use std::fmt::Write as _;
 
 const TWO: &str = "endpoint = [{ name = \"a\", url = \"ws://a.example\" }, { name = \"b\", url = \"ws://b.example\" }]";
@@ -84,9 +85,9 @@ fn every_note_has_a_case() {
             ("abis/vault.json", VAULT),
             ("abis/odd.json", ODD),
         ]);
-        let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+        let book = compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
             .unwrap_or_else(|problems| panic!("{says}: {}", problems.render(false)));
-        let texts: Vec<String> = notes(&book).into_iter().map(|note| note.text).collect();
+        let texts: Vec<String> = config_notes(&book).into_iter().map(|note| note.text).collect();
         assert!(texts.iter().any(|text| text.contains(says)), "no `{says}` in {texts:#?}");
         told += 1;
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::classify::rule::{CallMatch, Condition, Via};
-use crate::watchlist::check::{coverage, run_tests};
+use crate::watchlist::check::{coverage_rows, run_tests};
 
 const TOKEN: &str = r#"
 [token.COIN]
@@ -19,7 +19,7 @@ path = "treasury"
 "#;
 
 fn names(deed: &CallMatch) -> Vec<String> {
-    deed.each().iter().map(|one| one.text().to_string()).collect()
+    deed.each().iter().map(|one| one.watchlist_text().to_string()).collect()
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_list_vouches_for_its_own_and_for_nothing_else() {
     let outcomes = run_tests(&book);
     assert_eq!(outcomes.len(), 6);
     for outcome in outcomes {
-        assert!(outcome.passed(), "{}: {:?} {:?}", outcome.name, outcome.failures, outcome.verdict);
+        assert!(outcome.has_passed(), "{}: {:?} {:?}", outcome.name, outcome.failures, outcome.verdict);
     }
-    let rows = coverage(&book);
+    let rows = coverage_rows(&book);
     for function in ["transfer(address,uint256)", "approve(address,uint256)"] {
         let row = rows.iter().find(|row| &*row.function == function).unwrap();
         assert_eq!(row.vouched_by.iter().map(|by| &**by).collect::<Vec<_>>(), ["holders"], "{function}");

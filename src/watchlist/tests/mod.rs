@@ -18,9 +18,10 @@ mod signs;
 mod told;
 mod unread;
 
-use super::{Config, Memory, compile};
+use super::{Config, Memory};
 use crate::classify::rule::Rule;
 use crate::settings::{Problem, Problems, Secrets};
+use crate::watchlist::compile::compile_config;
 use std::path::Path;
 
 const MAIN: &str = r#"
@@ -80,7 +81,7 @@ steps = [{ to = "keeper", ack_within = "5m" }]
 fn build(main: &str, list: &str) -> Result<Config, Problems> {
     let main = if main.contains("[path.") { main.to_owned() } else { format!("{main}{KEEPERS}") };
     let files = Memory::new([("main.toml", main.as_str()), ("list.toml", list), ("abis/vault.json", VAULT)]);
-    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+    compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
 }
 
 const VAULT: &str = r#"[
@@ -103,7 +104,7 @@ fn told_of(list: &str) -> Vec<String> {
                 let hint = p.hint.as_ref().map_or(String::new(), |hint| format!(" | {hint}"));
                 format!("{}:{column}: {}{hint}", line - above, p.message)
             };
-            problems.sorted().iter().map(line).collect()
+            problems.sorted_by_position().iter().map(line).collect()
         }
     }
 }

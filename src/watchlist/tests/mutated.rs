@@ -1,7 +1,7 @@
 //! Hostile text: for any text of an editor or an attacker, problems are reported and nothing panics.
 
 use super::*;
-use crate::watchlist::check::{coverage, run_tests};
+use crate::watchlist::check::{coverage_rows, run_tests};
 use proptest::prelude::*;
 
 const SHIPPED: [&str; 3] = [
@@ -49,7 +49,7 @@ proptest! {
         }
         match build(MAIN, &text) {
             Ok(book) => {
-                prop_assert!(run_tests(&book).len() <= 100 && coverage(&book).len() <= 10_000);
+                prop_assert!(run_tests(&book).len() <= 100 && coverage_rows(&book).len() <= 10_000);
             }
             Err(problems) => prop_assert!(!problems.render(false).is_empty()),
         }

@@ -1,12 +1,12 @@
 //! Notes of `check`, cascades that it leaves out, and the coverage of targets.
 
 use super::*;
-use crate::watchlist::check::{coverage, notes};
+use crate::watchlist::check::{config_notes, coverage_rows};
 
 /// Returns the notes on the files, without places.
 fn noted(main: &str, list: &str) -> Vec<String> {
     let book = build(main, list).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let of_files = notes(&book).into_iter().filter(|note| note.place.is_some());
+    let of_files = config_notes(&book).into_iter().filter(|note| note.place.is_some());
     of_files.map(|note| note.text.split(';').next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -71,7 +71,7 @@ fn one_wrong_section_is_one_problem_and_not_one_for_each_name_in_it() {
         let list = format!("{NAMES}{WATCH}{rules}");
         assert!(list.contains(right), "{right}");
         let problems = build(MAIN, &list.replacen(right, wrong, 1)).expect_err(wrong);
-        let told: Vec<&str> = problems.sorted().iter().map(|problem| &*problem.message).collect();
+        let told: Vec<&str> = problems.sorted_by_position().iter().map(|problem| &*problem.message).collect();
         assert!(told[0].starts_with(message), "{told:?}");
         let cascade = told.iter().filter(|told| {
             told.starts_with("unknown unit") || told.starts_with("unknown set") || told.starts_with("nobody is")
@@ -115,7 +115,7 @@ fn coverage_says_vouched_only_where_the_rule_can_match_the_target() {
         [[watch.normal]]\nname = \"called\"\ncall = \"*\"\n\
         [[watch.normal]]\nname = \"later\"\nact = \"swapOwner\"\nto = \"@self\"\nstage = \"proposed\"\n";
     let book = accepted(&format!("{WATCH}{rules}"));
-    let rows = coverage(&book);
+    let rows = coverage_rows(&book);
     let by = |kind: &str, function: &str, to_itself: bool| {
         let row = rows
             .iter()

@@ -25,7 +25,7 @@ fn every_mistake_about_services_is_told() {
     let strange = SERVICE.replace(".own]", ".third]").replace("mainnet", "mainet");
     let problems = with(&format!("{SERVICE}{second}{strange}nonse = 1\n"), WATCH).expect_err("three mistakes");
     let mut told: Vec<_> =
-        problems.lines().iter().filter_map(|line| line.splitn(4, ':').nth(3).map(str::to_owned)).collect();
+        problems.to_lines().iter().filter_map(|line| line.splitn(4, ':').nth(3).map(str::to_owned)).collect();
     told.sort();
     assert_eq!(
         told,

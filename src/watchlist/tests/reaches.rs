@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::classify::rule::{Condition, Via};
-use crate::watchlist::check::{coverage, notes, run_tests};
+use crate::watchlist::check::{config_notes, coverage_rows, run_tests};
 
 const VAULT: &str = r#"
 [[watch]]
@@ -115,7 +115,7 @@ fn tests_say_inside_of_which_call_and_by_which_role() {
     ];
     let book = accepted(&format!("{WATCH}{rules}{}", tests.concat()));
     for outcome in run_tests(&book) {
-        assert!(outcome.passed(), "{}: {:?}\n{:?}", outcome.name, outcome.failures, outcome.verdict);
+        assert!(outcome.has_passed(), "{}: {:?}\n{:?}", outcome.name, outcome.failures, outcome.verdict);
     }
 }
 
@@ -124,13 +124,13 @@ fn rules_that_hold_nothing_back_are_noted_and_coverage_says_who_vouches() {
     let rules = "[[watch.normal]]\nname = \"harvest\"\ncall = \"harvest()\"\neffects = \"any\"\n\
                  [[watch.normal]]\nname = \"pays\"\nact = \"ether\"\nvalue = { max = \"1 ether\" }\nlimit = { count = 1, per = \"1d\" }\n";
     let book = accepted(&format!("{VAULT}{rules}"));
-    let texts: Vec<String> = notes(&book).into_iter().map(|note| note.text).collect();
+    let texts: Vec<String> = config_notes(&book).into_iter().map(|note| note.text).collect();
     let expected = "`Vault`: rule `pays` holds nothing back inside of what `harvest` vouches for, which says `effects = \"any\"`; remove that, or the rule";
     assert!(texts.iter().any(|text| text == expected), "{texts:#?}");
-    let rows = coverage(&book);
+    let rows = coverage_rows(&book);
     let row = rows.iter().find(|row| row.kind == crate::model::ActivityKind::Act && &*row.function == "ether");
     let by: Vec<&str> = row.expect("a row").vouched_by.iter().map(|name| &**name).collect();
     assert_eq!(by, ["pays", "harvest (inside of the call)"]);
     let alone = accepted(&format!("{VAULT}{}", rules.replace("effects = \"any\"\n", "")));
-    assert!(!notes(&alone).iter().any(|note| note.text.contains("holds nothing back")));
+    assert!(!config_notes(&alone).iter().any(|note| note.text.contains("holds nothing back")));
 }

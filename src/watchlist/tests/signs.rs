@@ -24,7 +24,7 @@ fn a_console_and_heartbeats_are_read_and_are_nothing_unless_written() {
 
 #[test]
 fn mistakes_in_signs_of_life_are_told() {
-    let told = |signs: &str| build(&format!("{MAIN}{signs}"), "").err().map(|p| p.lines()).unwrap_or_default();
+    let told = |signs: &str| build(&format!("{MAIN}{signs}"), "").err().map(|p| p.to_lines()).unwrap_or_default();
     assert_eq!(told("[console]\n"), ["main.toml:13:1: `listen` is missing"]);
     for listen in ["9464", "localhost:9464", "127.0.0.1", "127.0.0.1:99999"] {
         let expected = format!("main.toml:14:10: `{listen}` is nothing to listen on");
@@ -32,6 +32,6 @@ fn mistakes_in_signs_of_life_are_told() {
     }
     assert_eq!(told("[console]\nlisten = \"127.0.0.1:9464\"\nport = 1\n"), ["main.toml:15:1: unknown key `port`"]);
     assert_eq!(told("[heartbeat.switch]\nurl = { env = \"URL\" }\n"), ["main.toml:13:1: `kind` is missing"]);
-    let misplaced = build(MAIN, "[console]\nlisten = \"127.0.0.1:1\"\n").unwrap_err().lines();
+    let misplaced = build(MAIN, "[console]\nlisten = \"127.0.0.1:1\"\n").unwrap_err().to_lines();
     assert_eq!(misplaced, ["list.toml:1:2: `console` stands in the main file, not in a watchlist"]);
 }

@@ -1,6 +1,7 @@
 //! Reports of mistakes.
 
 use super::*;
+use crate::watchlist::compile::compile_config;
 
 #[test]
 fn names_that_nobody_knows_are_told_with_the_nearest() {
@@ -301,7 +302,7 @@ fn the_head_of_a_watch_is_told() {
 #[test]
 fn sets_names_and_tokens_are_told() {
     // NAMES contains `[set]`, `[name]` and `[token]` already, so these are in a separate file.
-    let told = |text: &str| build(MAIN, text).err().map(|p| p.lines()).unwrap_or_default();
+    let told = |text: &str| build(MAIN, text).err().map(|p| p.to_lines()).unwrap_or_default();
     assert_eq!(told("[set]\na = [\"@b\"]\nb = [\"@a\"]\n"), ["list.toml:3:6: set `a` contains itself: @a → @b → @a"]);
     assert_eq!(
         told("[set]\na = []\n"),
@@ -330,7 +331,8 @@ fn sets_names_and_tokens_are_told() {
 
 #[test]
 fn the_main_file_is_told() {
-    let told = |from: &str, to: &str| build(&MAIN.replace(from, to), "").err().map(|p| p.lines()).unwrap_or_default();
+    let told =
+        |from: &str, to: &str| build(&MAIN.replace(from, to), "").err().map(|p| p.to_lines()).unwrap_or_default();
     assert_eq!(
         told("ws://127.0.0.1:8546", "wss://mainnet.example.org/v2/abcdefghijklmnopqrstuvwxyz"),
         ["main.toml:4:12: this URL seems to carry a key, and a key must not stand in the file"]
@@ -360,10 +362,10 @@ fn the_main_file_is_told() {
         told("[path.self]", "[path.self]\npage_at = \"critical\""),
         ["main.toml:11:7: `page_at` of path `self` is above `high`, so no blindness would wake anybody"]
     );
-    let misplaced = build(MAIN, "[path.other]\nsteps = []\n").unwrap_err().lines();
+    let misplaced = build(MAIN, "[path.other]\nsteps = []\n").unwrap_err().to_lines();
     assert_eq!(misplaced, ["list.toml:1:2: `path` stands in the main file, not in a watchlist"]);
-    let no_such = compile(Path::new("none.toml"), &Memory::default(), Secrets::NamesOnly).unwrap_err();
-    assert_eq!(no_such.lines(), ["none.toml:1:1: there is no `none.toml`"]);
+    let no_such = compile_config(Path::new("none.toml"), &Memory::default(), Secrets::NamesOnly).unwrap_err();
+    assert_eq!(no_such.to_lines(), ["none.toml:1:1: there is no `none.toml`"]);
 }
 
 #[test]
@@ -373,7 +375,7 @@ fn endpoints_are_told() {
         let problems = build(&main, "").err();
         let line =
             |p: &&Problem| format!("{}{}", p.message, p.hint.as_ref().map_or(String::new(), |h| format!(" | {h}")));
-        problems.map(|p| p.sorted().iter().map(line).collect::<Vec<_>>()).unwrap_or_default()
+        problems.map(|p| p.sorted_by_position().iter().map(line).collect::<Vec<_>>()).unwrap_or_default()
     };
     assert_eq!(told("endpoint = []"), ["no endpoint is listed, so nothing of this chain could be seen"]);
     let unnamed = "one endpoint of several needs a `name` | write `{ name = \"own\", url = … }`; logs, metrics and pages call it so";
@@ -441,7 +443,7 @@ fn a_url_with_a_key_is_not_shown_again() {
 fn finality_and_genesis_are_told() {
     let told = |body: &str| {
         let main = format!("[chain.mainnet]\nendpoint = \"ws://127.0.0.1:8546\"\n{body}\n");
-        build(&main, "").err().map(|p| p.lines()).unwrap_or_default()
+        build(&main, "").err().map(|p| p.to_lines()).unwrap_or_default()
     };
     assert_eq!(told("finality = \"tag\""), ["main.toml:3:12: `finality` cannot be \"tag\""]);
     assert_eq!(told("finality = { safe = 32 }"), ["main.toml:3:12: `finalized` is missing"]);
@@ -565,9 +567,9 @@ fn what_the_code_of_a_proxy_speaks_is_told() {
         );
         let files =
             Memory::new([("main.toml", MAIN), ("list.toml", &*list), ("one.json", &*one), ("other.json", &*other)]);
-        compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+        compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
             .err()
-            .map(|problems| problems.lines())
+            .map(|problems| problems.to_lines())
             .unwrap_or_default()
     };
     assert_eq!(rule("f(address payer, address payee)"), none);

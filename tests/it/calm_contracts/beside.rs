@@ -60,7 +60,7 @@ fn a_rule_for_what_moves_lets_a_transfer_of_nothing_be_to_whom_it_lets_more() {
         let input: Bytes = releaseCall { token: COIN }.abi_encode().into();
         let tx = Tx::call(STRANGER.address, SUBJECT, input.clone()).log(moved(COIN, SUBJECT, to, amount));
         let (block, receipts) = wire(9, 1_800_000_000, &[tx]);
-        let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let call = |parent, from, to, input| TracedCall {
             parent,
             how: CallHow::Call,

@@ -52,9 +52,9 @@ pub(super) fn judged(court: &Court, txs: &[Tx]) -> Vec<Judged> {
     let (block, receipts) = wire(1, court.time, txs);
     let size = block.len() + receipts.len();
     // Whatever is set up once is not the block's.
-    court.examine(&parse::block(&wire(1, court.time, &[]).0, "[]").unwrap());
+    court.examine(&parse::parse_block(&wire(1, court.time, &[]).0, "[]").unwrap());
     let (judged, held) = peak(|| {
-        let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let judged = court.examine(&block);
         let plan = court.plan(&judged);
         let lines: usize = plan.lines.iter().map(|line| serde_json::to_string(line).unwrap().len()).sum();
@@ -89,7 +89,7 @@ fn function(signature: &str) -> Function {
 
 fn set() -> Vec<u8> {
     let values = [Value::Address(GRANTEE.address), Value::Bool(true), Value::Uint(U256::from(7))];
-    function("set(address,bool,uint8)").encode(&values).unwrap()
+    function("set(address,bool,uint8)").encode_calldata(&values).unwrap()
 }
 
 /// Offsets that all lead to the same place: thousands of values out of a few kilobytes.
@@ -149,7 +149,7 @@ fn bits_outside_a_value_are_a_finding() {
 #[test]
 fn offsets_that_lead_anywhere_but_to_their_place_are_a_finding() {
     let keep = function("keep(bytes)");
-    let honest = keep.encode(&[Value::Bytes(vec![7; 40].into())]).unwrap();
+    let honest = keep.encode_calldata(&[Value::Bytes(vec![7; 40].into())]).unwrap();
     assert_eq!(boxed(honest.clone()), ["Box call keep: normal by calls"]);
     for offset in [0u64, 1, 31, 33, 64, 96, 1 << 20, u64::MAX] {
         let mut call = honest.clone();
@@ -189,7 +189,7 @@ fn bombs_are_findings_wherever_they_are_wrapped() {
 #[test]
 fn megabytes_to_a_watched_contract_are_read_within_bounds() {
     let keep = function("keep(bytes)");
-    let huge = keep.encode(&[Value::Bytes(vec![0xab; 3 << 20].into())]).unwrap();
+    let huge = keep.encode_calldata(&[Value::Bytes(vec![0xab; 3 << 20].into())]).unwrap();
     let lines = boxed(huge);
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("builtin/budget"), "{lines:?}");
@@ -218,7 +218,7 @@ fn a_batch_is_read_as_the_contract_reads_it() {
     assert!(lines.iter().any(|line| line.ends_with("critical builtin/budget")), "{lines:?}");
 
     // The last item's data ends before it should: it runs with zeros.
-    let mut list = watchfire::abi::multisend::pack([(0, BOX, U256::ZERO, &set()[..])]);
+    let mut list = watchfire::abi::multisend::encode_multisend([(0, BOX, U256::ZERO, &set()[..])]);
     list.truncate(list.len() - 10);
     let short = crate::support::abi::IMultiSend::multiSendCall { transactions: list.into() }.abi_encode();
     let lines = told(&lenient(), &[executed(&Order::delegate(MULTI_SEND_1_4_1, short))]);

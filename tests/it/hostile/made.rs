@@ -11,13 +11,13 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::path::Path;
 use watchfire::classify::History;
-use watchfire::escalate::{StepJudged, plan};
+use watchfire::escalate::{StepJudged, step_change_set};
 use watchfire::model::incident::{ChangeSet, OpenState};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, TxTrace, Verdict, parse};
-use watchfire::pipeline::{Reader, examine};
+use watchfire::pipeline::{Reader, examine_block};
 use watchfire::settings::Secrets;
-use watchfire::watchlist::{Config, Memory, compile};
+use watchfire::watchlist::{Config, Memory, compile_config};
 
 /// Friday, 2026-11-20T10:00:00Z.
 pub(crate) const FRIDAY: u64 = 1_795_168_800;
@@ -207,7 +207,7 @@ impl Court {
             [path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
             [path.duty]\npage_at = \"info\"\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
         let files = [("main.toml", main), ("w.toml", watchlist)].into_iter().chain(files.iter().copied());
-        let book = compile(Path::new("main.toml"), &Memory::new(files), Secrets::NamesOnly)
+        let book = compile_config(Path::new("main.toml"), &Memory::new(files), Secrets::NamesOnly)
             .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         Self { book, answers: Answers::new(), history: History::default(), time: FRIDAY, number: 1 }
     }
@@ -241,7 +241,7 @@ impl Court {
     pub(crate) fn examine(&self, block: &Block) -> JudgedBlock {
         let chain = &self.book.chains[0];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).judged
+        runtime.block_on(examine_block(block, chain, &self.book, &self.history, &Told(&self.answers))).judged
     }
 
     /// The same where the node says what ran inside of the block's transactions, in their order.
@@ -250,12 +250,12 @@ impl Court {
         let mut answers = self.answers.clone();
         answers.insert(Read::Traces, Answer::Traces(traces.into()));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&answers))).judged
+        runtime.block_on(examine_block(block, chain, &self.book, &self.history, &Told(&answers))).judged
     }
 
     pub(crate) fn judge(&self, txs: &[Tx]) -> Vec<Judged> {
         let (block, receipts) = wire(self.number, self.time, txs);
-        let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         self.examine(&block).judged
     }
 
@@ -267,7 +267,7 @@ impl Court {
     /// Judges a block, and adds it to the windows as a block that stands.
     pub(crate) fn stands(&mut self, txs: &[Tx]) -> Vec<String> {
         let (block, receipts) = wire(self.number, self.time, txs);
-        let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let judged = self.examine(&block);
         for delta in &judged.deltas {
             self.history.add(block.at.hash, block.time, delta);
@@ -279,14 +279,14 @@ impl Court {
     /// Takes back the block that stood last.
     pub(crate) fn falls(&mut self) {
         self.number -= 1;
-        self.history.rewind(keccak256(self.number.to_be_bytes()));
+        self.history.rewind_block(keccak256(self.number.to_be_bytes()));
     }
 
     /// What the engine makes of a judged block, with nothing before it.
     pub(crate) fn plan(&self, judged: &JudgedBlock) -> ChangeSet {
         let chain = &self.book.chains[0].info;
         let step = StepJudged { chain, retract: &[], blocks: std::slice::from_ref(judged) };
-        plan(&step, &OpenState::default(), &self.book.roster, self.time * 1000)
+        step_change_set(&step, &OpenState::default(), &self.book.roster, self.time * 1000)
     }
 
     /// `Treasury act transfer: normal by grants`, `Treasury act transfer: high builtin/unvouched`; in brackets what only repeats
@@ -388,7 +388,7 @@ pub(crate) fn watched(label: &str, address: Address, kind: &str, rest: &str) -> 
 
 pub(crate) fn multi_send(items: &[(u8, Address, u64, Bytes)]) -> Bytes {
     let items = items.iter().map(|(operation, to, value, data)| (*operation, *to, U256::from(*value), &data[..]));
-    let transactions = watchfire::abi::multisend::pack(items).into();
+    let transactions = watchfire::abi::multisend::encode_multisend(items).into();
     IMultiSend::multiSendCall { transactions }.abi_encode().into()
 }
 

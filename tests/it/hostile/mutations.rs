@@ -222,7 +222,7 @@ fn hurt(txs: &mut Vec<Tx>, damage: &Damage) {
 
 fn judge(txs: &[Tx]) -> JudgedBlock {
     let (block, receipts) = wire(1, FRIDAY, txs);
-    COURT.examine(&parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}")))
+    COURT.examine(&parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}")))
 }
 
 /// What every judged block promises.

@@ -226,7 +226,7 @@ fn hands_on(one: &Judged) -> bool {
 
 fn holds(court: &Court, tx: &Tx, trace: TxTrace) {
     let (block, receipts) = wire(1, FRIDAY, std::slice::from_ref(tx));
-    let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     let has_logs = trace.has_logs;
     let calls = trace.calls.clone();
     let traced = court.examine_traced(&block, vec![trace]);
@@ -330,7 +330,7 @@ fn what_stands_behind_a_thousand_calls_is_told_of() {
     plans.extend((0..1200).map(|_| Plan { parent: 0, how: 0, to: 0, value: 1, input: 0, failed: false, log: None }));
     let (tx, trace) = made(&plans, true);
     let (block, receipts) = wire(1, FRIDAY, std::slice::from_ref(&tx));
-    let block = parse::block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     let judged = COURTS[0].examine_traced(&block, vec![trace]);
     let found: Vec<String> = judged
         .judged

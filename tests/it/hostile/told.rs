@@ -54,7 +54,7 @@ fn told_of(words: &str) -> (Vec<Body>, Vec<Line>) {
     let court = lenient();
     // A rule that looks at the words, so that its refusal quotes them.
     let named = Function::parse("named(string)").unwrap();
-    let call = named.encode(&[Value::String(words.as_bytes().to_vec().into())]).unwrap();
+    let call = named.encode_calldata(&[Value::String(words.as_bytes().to_vec().into())]).unwrap();
     let broken = [&call[..], &[1]].concat();
     let log = event(BOX, &INoise::Named { name: words.to_owned() });
     let mut hanging = log.clone();
@@ -106,10 +106,10 @@ fn targets(inbox: &Inbox, dir: &std::path::Path) -> Targets {
     let file = SourceFile::new(dir.join("watch.toml").display().to_string(), config);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let table = document.table().table("destination", &mut problems).unwrap();
-    let entries = table.entries();
+    let table = document.root_table().table("destination", &mut problems).unwrap();
+    let entries = table.into_entries();
     let read = entries.iter().filter_map(|(name, value)| {
-        let target = deliver::parse(name, value.table(&mut problems)?, &mut problems)?;
+        let target = deliver::parse_destination(name, value.table(&mut problems)?, &mut problems)?;
         Some((target.name.clone(), target))
     });
     let targets: Targets = read.collect();
@@ -203,7 +203,7 @@ fn nothing_that_an_attacker_wrote_acts_in_a_log() {
     for form in [Form::Text, Form::Json] {
         let log = Log::default();
         let writer = log.clone();
-        let subscriber = watchfire::telemetry::subscriber(move || writer.clone(), "trace", form, false);
+        let subscriber = watchfire::telemetry::log_subscriber(move || writer.clone(), "trace", form, false);
         tracing::subscriber::with_default(subscriber, || {
             for words in WORDS {
                 tracing::warn!(target: "watchfire::test", said = %words, "failed to deliver: {words}");

@@ -17,7 +17,7 @@ use watchfire::classify::History;
 use watchfire::model::BlockRef;
 use watchfire::model::Severity::{Critical, High, Info, Warning};
 use watchfire::model::read::{Answer, HOLDING_READS_MAX, Read};
-use watchfire::pipeline::{Reader, examine};
+use watchfire::pipeline::{Reader, examine_block};
 use watchfire::source::Pool;
 
 pub(super) const ROWS: &[&Row] = &[&T9, &T9_PART, &T9_PAST, &T9_SWARM, &T9_LIAR, &T9_FORGED, &T9_OWN, &T9_DENIED];
@@ -307,7 +307,7 @@ struct Counting<'a> {
 impl Reader for Counting<'_> {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
         self.asked.lock().expect("nobody panicked").extend(reads.iter().cloned());
-        self.pool.read(at, reads).boxed()
+        self.pool.answer_reads(at, reads).boxed()
     }
 }
 
@@ -373,10 +373,10 @@ async fn a_swarm_of_tokens_costs_a_bounded_number_of_questions_and_hides_no_drai
         let book = book(&(list + &payer(LOOSE)), false);
         let mut history = History::default();
         let chain = &book.chains[0];
-        let before = examine(&allowed.block, chain, &book, &history, stage.reader()).await.judged;
+        let before = examine_block(&allowed.block, chain, &book, &history, stage.reader()).await.judged;
         before.deltas.iter().for_each(|delta| history.add(before.at.hash, before.time, delta));
         let reader = Counting { pool: stage.reader(), asked: Mutex::default() };
-        let judged = examine(&swarmed.block, chain, &book, &history, &reader).await.judged;
+        let judged = examine_block(&swarmed.block, chain, &book, &history, &reader).await.judged;
         let asked = reader.asked.into_inner().expect("nobody panicked");
         let before = asked.iter().filter(|read| matches!(read, Read::Before { .. })).count();
         assert!(before <= 64 && asked.len() <= HOLDING_READS_MAX, "{before} of {}", asked.len());

@@ -8,16 +8,16 @@ use crate::support::safe::Safe;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use std::fmt::Display;
 use std::path::Path;
-use watchfire::classify::{History, Moment, judge};
+use watchfire::classify::{History, Moment, judge_activities};
 use watchfire::decode::pending;
-use watchfire::escalate::{StepJudged, plan};
+use watchfire::escalate::{StepJudged, step_change_set};
 use watchfire::model::incident::{ChangeSet, OpenState};
 use watchfire::model::read::Answers;
 use watchfire::model::{Block, ChainId, Judged, JudgedBlock, Severity, Status, Verdict};
-use watchfire::pipeline::{Reader, examine};
+use watchfire::pipeline::{Reader, examine_block};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Fetched, Node, Pool};
-use watchfire::watchlist::{Config, Memory, compile};
+use watchfire::watchlist::{Config, Memory, compile_config};
 
 /// A chain under test.
 pub(crate) struct Stage {
@@ -143,14 +143,14 @@ impl Stage {
             let hash: B256 = serde_json::from_value(hash).expect("a block has a hash");
             let fetched = self.pool.get(hash).await.expect("the block is there");
             announced.extend(self.announced(&fetched.block, &book, &history).await);
-            let judged = examine(&fetched.block, chain, &book, &history, &self.pool).await.judged;
+            let judged = examine_block(&fetched.block, chain, &book, &history, &self.pool).await.judged;
             for delta in &judged.deltas {
                 history.add(judged.at.hash, judged.time, delta);
             }
             blocks.push(judged);
         }
         let step = StepJudged { chain: &chain.info, retract: &[], blocks: &blocks };
-        let plan = plan(&step, &OpenState::default(), &book.roster, 0);
+        let plan = step_change_set(&step, &OpenState::default(), &book.roster, 0);
         Seen { announced, ..Seen::of(&book, &blocks, &plan) }
     }
 
@@ -163,7 +163,7 @@ impl Stage {
         let mut found = Vec::new();
         let is_first =
             |tx: &&watchfire::model::Tx| block.txs.iter().all(|other| other.index >= tx.index || other.from != tx.from);
-        for tx in block.txs.iter().filter(is_first).filter(|tx| tx.status.holds()) {
+        for tx in block.txs.iter().filter(is_first).filter(|tx| tx.status.has_effects()) {
             let announced = watchfire::model::Tx {
                 index: 0,
                 status: Status::Unknown,
@@ -175,14 +175,14 @@ impl Stage {
             };
             let mut answers = Answers::new();
             let activities = loop {
-                let decoded = pending::decode(&announced, &tip, &book.chains[0].subjects, &answers);
+                let decoded = pending::decode_pending(&announced, &tip, &book.chains[0].subjects, &answers);
                 if decoded.wanted.is_empty() {
                     break decoded.activities;
                 }
                 let told = Reader::read(&self.pool, tip.at, &decoded.wanted).await;
                 answers.extend(decoded.wanted.into_iter().zip(told));
             };
-            let (judged, _) = judge(activities, &book.rules, history, Moment { time: block.time });
+            let (judged, _) = judge_activities(activities, &book.rules, history, Moment { time: block.time });
             found.extend(judged.iter().filter(|judged| is_found(judged)).map(|judged| line(book, judged)));
         }
         found
@@ -256,7 +256,7 @@ fn is_found(judged: &Judged) -> bool {
 }
 
 fn headline(book: &Config, judged: &Judged) -> String {
-    watchfire::escalate::headline(&judged.activity, &book.watches[judged.activity.watch.index()], &book.roster)
+    watchfire::escalate::activity_headline(&judged.activity, &book.watches[judged.activity.watch.index()], &book.roster)
 }
 
 fn line(book: &Config, judged: &Judged) -> String {
@@ -287,7 +287,7 @@ pub(crate) fn book(watchlist: &str, traces: bool) -> Config {
         .collect();
     let abis = abis.iter().map(|(path, text)| (&**path, &**text));
     let files = Memory::new([("main.toml", &*main), ("w.toml", watchlist)].into_iter().chain(abis));
-    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+    compile_config(Path::new("main.toml"), &files, Secrets::NamesOnly)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }
 

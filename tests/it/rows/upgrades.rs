@@ -117,7 +117,7 @@ fn readings(machine: &Machine, judged: &[Judged]) -> Vec<String> {
         matches!(name, "run" | "drive" | "Driven") || name.starts_with("0x")
     });
     let read = |judged: &Judged| {
-        let (deed, runs) = (&judged.activity.deed, judged.activity.runs());
+        let (deed, runs) = (&judged.activity.deed, judged.activity.executed_code());
         let args: Vec<&str> = deed.args.iter().map(|arg| &*arg.name).collect();
         let code = runs.map_or("nobody knows", |(code, _)| match code {
             code if code == machine.first => "first",
@@ -378,7 +378,9 @@ async fn a_reorg_and_a_restart_bring_back_what_the_code_was() {
     let store = Store::in_memory().await.expect("a store");
     let open = || async {
         let (clock, nudge) = (Arc::new(SystemClock), Arc::new(Notify::new()));
-        Watcher::open(book.clone(), chain.clone(), store.clone(), clock, nudge).await.expect("the store can be read")
+        Watcher::resume_from_store(book.clone(), chain.clone(), store.clone(), clock, nudge)
+            .await
+            .expect("the store can be read")
     };
     let mut watcher = open().await;
     let first = stage.anvil.block_number().await + 1;
@@ -387,7 +389,7 @@ async fn a_reorg_and_a_restart_bring_back_what_the_code_was() {
         let fetched = stage.newest().await;
         let at = fetched.block.at;
         let step = Step { retract, append: vec![fetched] };
-        let mut committed = watcher.apply(step, stage.reader()).await.expect("it is committed");
+        let mut committed = watcher.apply_step(step, stage.reader()).await.expect("it is committed");
         (at, committed.blocks.remove(0).judged)
     };
     stage.send_together(KEEPER.address, &[machine.run(1)]).await;

@@ -8,7 +8,9 @@ use crate::support::anvil::{Anvil, Options, Tx};
 use alloy_primitives::{B256, U256};
 use serde_json::json;
 use watchfire::model::ChainId;
-use watchfire::source::{Capabilities, Capability, Deadlines, Endpoint, Identity, Node, NodeError, Support, probe};
+use watchfire::source::{
+    Capabilities, Capability, Deadlines, Endpoint, Identity, Node, NodeError, Support, probe_node,
+};
 
 fn node(served: &Served, scheme: &str, genesis: Option<B256>) -> Node {
     let endpoint = Endpoint { name: "primary".into(), url: served.url(scheme).into() };
@@ -21,10 +23,10 @@ async fn a_chain_that_began_otherwise_is_another_chain_whatever_its_id() {
     let served = fake.serve().await;
     let first = fake.tree.with(|chain| chain.canonical[0]);
     for scheme in ["ws", "http"] {
-        let head = node(&served, scheme, Some(first)).head().await.expect("the right chain");
+        let head = node(&served, scheme, Some(first)).fetch_head().await.expect("the right chain");
         assert_eq!(head.map(|head| head.at.number), Some(4));
         let expected = B256::repeat_byte(1);
-        let refused = node(&served, scheme, Some(expected)).head().await;
+        let refused = node(&served, scheme, Some(expected)).fetch_head().await;
         assert_eq!(refused, Err(NodeError::WrongGenesis { expected, found: first }));
     }
 }
@@ -41,8 +43,8 @@ async fn lively(extra: &[&str]) -> Anvil {
 
 async fn probed(url: &str) -> Capabilities {
     let endpoint = Endpoint { name: "primary".into(), url: url.to_owned().into() };
-    let node = Node::discover(&endpoint, Deadlines::default()).await.expect("it answers");
-    probe(&node).await.expect("it can be asked")
+    let node = Node::discover_chain(&endpoint, Deadlines::default()).await.expect("it answers");
+    probe_node(&node).await.expect("it can be asked")
 }
 
 fn with(abilities: &Capabilities, fits: fn(&Support) -> bool) -> Vec<&'static str> {
@@ -58,7 +60,7 @@ async fn a_real_node_is_asked_what_it_can_do_over_each_kind_of_wire() {
         let found = probed(&url).await;
         assert_eq!(with(&found, |can| matches!(can, Support::No(_))), ["raw-receipts"], "{found:#?}");
         assert_eq!(with(&found, |can| matches!(can, Support::Unknown(_))), ["batches"], "{found:#?}");
-        assert!(found.lacking(true).is_empty());
+        assert!(found.missing_capabilities(true).is_empty());
     }
     let found = probed(&anvil.http_url()).await;
     assert_eq!(with(&found, |can| !can.is_yes()), ["raw-receipts", "subscriptions"], "{found:#?}");
@@ -78,7 +80,7 @@ async fn what_cannot_be_tried_for_want_of_a_transaction_is_not_known() {
         unknown,
         ["block-receipts", "receipts", "call-tracer", "trace-block", "raw-transactions", "raw-receipts"]
     );
-    assert_eq!(found.lacking(false), [Capability::BlockReceipts], "not seen is not had");
+    assert_eq!(found.missing_capabilities(false), [Capability::BlockReceipts], "not seen is not had");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +115,9 @@ async fn a_node_that_pretends_is_not_believed() {
             }
         });
         let found = probed(&glass.url()).await;
-        let Support::No(why) = found.of(ability) else { panic!("{method} {shown}: {:?}", found.of(ability)) };
+        let Support::No(why) = found.capability_status(ability) else {
+            panic!("{method} {shown}: {:?}", found.capability_status(ability))
+        };
         assert!(why.starts_with(expected), "{method} {shown}: {why}");
         let lost = found.lost_since(&before);
         assert_eq!(lost, if ability == Capability::RawReceipts { vec![] } else { vec![ability] }, "and nothing else");
@@ -130,9 +134,9 @@ async fn a_node_that_reads_the_newest_state_for_whatever_hash_does_not_read_stat
         }
     });
     let found = probed(&glass.url()).await;
-    let Support::No(why) = found.of(Capability::StateReads) else { panic!("{found:#?}") };
+    let Support::No(why) = found.capability_status(Capability::StateReads) else { panic!("{found:#?}") };
     assert!(why.contains("does not look at the hash"), "{why}");
-    assert_eq!(found.lacking(true), [Capability::StateReads]);
+    assert_eq!(found.missing_capabilities(true), [Capability::StateReads]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,9 +162,13 @@ async fn a_limit_is_no_loss_a_small_batch_is_one_and_a_name_is_only_text() {
     });
     let found = probed(&glass.url()).await;
     assert_eq!(found.batch_max, 10);
-    assert!(matches!(found.of(Capability::StateReads), Support::Unknown(_)), "{:?}", found.of(Capability::StateReads));
+    assert!(
+        matches!(found.capability_status(Capability::StateReads), Support::Unknown(_)),
+        "{:?}",
+        found.capability_status(Capability::StateReads)
+    );
     assert_eq!(
-        found.of(Capability::TraceBlock),
+        found.capability_status(Capability::TraceBlock),
         &Support::No("no trace_block for ***".to_owned()),
         "the key is not repeated"
     );

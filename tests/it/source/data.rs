@@ -12,7 +12,7 @@ async fn is_not_believed(lie: Fault) -> Follow {
     let node = FakeNode::of(Chain::new(3));
     // A sender is a matter of signatures, not of roots.
     let checks = Checks::for_chain(ChainId(1)).with_senders(Senders::Everybody);
-    let endpoint = at(&node.serve().await.url("ws"), deadlines()).checked(checks);
+    let endpoint = at(&node.serve().await.url("ws"), deadlines()).with_checks(checks);
     let mut follow = Follow::on(endpoint.into(), 1);
     follow.expect_all_of(&node.tree).await;
     node.fault(lie.clone().times(3));

@@ -86,7 +86,7 @@ async fn credentials_of_an_address_are_the_same_header_over_http_and_websocket()
             let _ = socket.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
             String::from_utf8_lossy(&head).into_owned()
         });
-        let error = node.head().await.expect_err("nobody is let in").to_string();
+        let error = node.fetch_head().await.expect_err("nobody is let in").to_string();
         let head = heard.await.expect("it was heard");
         // base64 of `us@er:p:%ss`
         assert!(head.to_ascii_lowercase().contains("authorization: basic dxnazxi6cdolc3m="), "{scheme}: {head}");

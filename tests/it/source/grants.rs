@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
-use watchfire::model::read::{Answer, Read, holders};
+use watchfire::model::read::{Answer, Read, parse_role_members};
 use watchfire::model::{BlockRef, ChainId};
 use watchfire::source::{Deadlines, Endpoint, Node, Pool};
 
@@ -75,8 +75,8 @@ impl Stage {
     /// Who holds a role, as the endpoints tell it; `None` where they cannot.
     async fn found(&self, with_honest: bool, since: u64) -> Option<Vec<(B256, Address)>> {
         let read = Read::Grants { by: self.offices, since };
-        match self.pool(with_honest).read(self.at, &[read]).await.pop() {
-            Some(Answer::Data(data)) => Some(holders(&data).collect()),
+        match self.pool(with_honest).answer_reads(self.at, &[read]).await.pop() {
+            Some(Answer::Data(data)) => Some(parse_role_members(&data).collect()),
             _ => None,
         }
     }

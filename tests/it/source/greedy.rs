@@ -199,14 +199,14 @@ fn patient() -> Deadlines {
 async fn no_more_is_taken_than_an_answer_can_be_over_any_transport() {
     for way in WAYS {
         let liar = Liar::start(way).await;
-        let header = at(&liar.url, patient()).head().await;
+        let header = at(&liar.url, patient()).fetch_head().await;
         assert!(
             matches!(header, Err(NodeError::TooLarge { method: "eth_getBlockByNumber", .. })),
             "{way:?}: {header:?}"
         );
         let sent = liar.sent.swap(0, Ordering::Relaxed);
         assert!(sent < ON_THE_WAY, "a header, {way:?}: {sent}");
-        let block = at(&liar.url, patient()).block(B256::repeat_byte(7), false).await;
+        let block = at(&liar.url, patient()).fetch_block(B256::repeat_byte(7), false).await;
         assert!(block.is_err(), "{way:?}");
         // The block, and its receipts beside it; then a header for the hashes of its transactions.
         let sent = liar.sent.load(Ordering::Relaxed);
@@ -234,7 +234,7 @@ async fn what_is_parsed_and_waits_is_bounded_by_its_bytes_and_none_of_it_is_lost
     });
     let pool = at(&node.serve().await.url("http"), patient()).into();
     let options = Options { keep_raw: true, ..Options::for_chain(ChainId(1)) };
-    let mut source = Source::follow(pool, Window { first: 0, links: vec![] }, options, SystemClock, &Stop::new());
+    let mut source = Source::follow_chain(pool, Window { first: 0, links: vec![] }, options, SystemClock, &Stop::new());
     // Nobody takes anything. On a slow machine fewer are asked for meanwhile, never more.
     let mut most = 0;
     for _ in 0..300 {

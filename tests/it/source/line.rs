@@ -7,7 +7,7 @@ use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
 use watchfire::model::BlindnessKind;
 use watchfire::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
-use watchfire::runtime::instant;
+use watchfire::runtime::monotonic_now;
 use watchfire::source::{Deadlines, FinalityRule, SourceError};
 
 /// A node of a short chain, and a source that follows it over a WebSocket.
@@ -199,7 +199,7 @@ async fn a_node_that_is_away_for_minutes_is_told_within_three_slots_and_taken_up
     }
     follow.expect_all_of(&node.tree).await;
     node.go_down();
-    let away = instant();
+    let away = monotonic_now();
     for n in 0..25 {
         slot(&node);
         if n == 3 {
@@ -259,7 +259,7 @@ async fn a_node_that_asks_to_be_left_alone_is_left_alone() {
         while node.asked("eth_getBlockByNumber") == before {
             follow.hear_for(Duration::from_millis(100)).await;
         }
-        instant()
+        monotonic_now()
     };
     let (from, until) = (asked(&mut follow).await, asked(&mut follow).await);
     assert!(until - from >= Duration::from_secs(19), "asked again after {:?}", until - from);
@@ -332,11 +332,11 @@ async fn reads_are_pinned_to_the_block_and_answered_in_order() {
     let (node, follow) = following(1).await;
     let at = node.tree.with(|chain| chain.numbered(1).expect("block 1").link.at);
     let read = |byte: u8| Read::Call { to: Address::ZERO, data: Bytes::from(vec![byte]) };
-    let answers = follow.source.read(at, &[read(0), read(1), read(2), read(3)]).await;
+    let answers = follow.source.answer_reads(at, &[read(0), read(1), read(2), read(3)]).await;
     let data = Answer::Data(Bytes::copy_from_slice(at.hash.as_slice()));
     assert_eq!(answers, [data.clone(), Answer::Reverted, Answer::Unavailable, data.clone()]);
     let most = READS_MAX + STATE_READS_MAX + HOLDING_READS_MAX;
-    let many = follow.source.read(at, &vec![read(0); most + 2]).await;
+    let many = follow.source.answer_reads(at, &vec![read(0); most + 2]).await;
     assert_eq!(many[most - 1], data);
     assert_eq!(many[most..], [Answer::Unavailable, Answer::Unavailable]);
 }

@@ -13,7 +13,7 @@ use watchfire::model::{BlockRef, ChainId, Finality};
 use watchfire::source::Step;
 use watchfire::source::tape::{
     Backpressure, Entry, FinalityRecord, Head, ImportError, Inspection, Pace, Playing, Reader, RecordedIssue, Recorder,
-    Rotation, Stretch, Taken, Tape, TapeCompression, TapeEvent, TapeServer, Writer, import,
+    Rotation, Stretch, Taken, Tape, TapeCompression, TapeEvent, TapeServer, Writer, import_files,
 };
 use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
 
@@ -27,7 +27,7 @@ fn mark(at_ms: u64, what: TapeEvent) -> FinalityRecord {
 
 /// The traces that geth would give of a block.
 fn traces(made: &Made) -> RawTraces {
-    let txs = Traced::of(&fetched(made).block).txs;
+    let txs = Traced::from_block(&fetched(made).block).txs;
     let results =
         txs.iter().map(|tx| json!({ "txHash": tx, "result": { "type": "CALL", "from": "0x01", "gas": "0x5" } }));
     RawTraces { method: TraceMethod::CallTracer, answer: to_raw_value(&Value::from_iter(results)).expect("JSON") }
@@ -45,11 +45,11 @@ fn lived() -> (Stretch, Chain, BlockRef) {
         assert!(whole.expect("memory is writable"));
         if number == 5 {
             let safe = at(chain.numbered(3).expect("a canonical block"));
-            writer.mark(&mark(at_ms + 1, TapeEvent::Promote(Finality::Safe, safe))).expect("memory is writable");
+            writer.write_mark(&mark(at_ms + 1, TapeEvent::Promote(Finality::Safe, safe))).expect("memory is writable");
         }
         if number == 9 && at_ms == 9_000 {
             let gone = [9, 8].map(|number| at(chain.numbered(number).expect("a canonical block")));
-            writer.mark(&mark(10_000, TapeEvent::Retract(gone.to_vec()))).expect("memory is writable");
+            writer.write_mark(&mark(10_000, TapeEvent::Retract(gone.to_vec()))).expect("memory is writable");
         }
     };
     (1..10).for_each(|number| write(&chain, number, number * 1_000));
@@ -105,19 +105,19 @@ fn what_happened_between_blocks_is_read_back() {
     let began = "2026-11-03T03:00:00Z".parse().ok();
     let head = Head { began, ..Head::new(ChainId(1), "a hard day") };
     for packing in [TapeCompression::Gzip, TapeCompression::Zstd, TapeCompression::Plain] {
-        let mut writer = Writer::packed(Vec::new(), &head, packing).expect("memory is writable");
+        let mut writer = Writer::with_compression(Vec::new(), &head, packing).expect("memory is writable");
         writer.block_at(Some(0), made.link, &raw(made), &reads(), Some(&traces(made))).expect("memory is writable");
         for mark in &marks {
-            writer.mark(mark).expect("memory is writable");
+            writer.write_mark(mark).expect("memory is writable");
         }
         let bytes = writer.finish().expect("memory is writable");
         let mut reader = Reader::new(bytes.as_slice()).expect("a tape");
-        assert_eq!((reader.head(), reader.packing(), reader.version()), (&head, packing, 2));
+        assert_eq!((reader.head(), reader.compression_format(), reader.format_version()), (&head, packing, 2));
         let Some(Ok(Entry::Block(block))) = reader.next() else { panic!("the block comes first") };
         assert_eq!((block.at_ms, block.traces), (Some(0), Some(traces(made))));
         let read: Vec<Entry> = reader.by_ref().collect::<Result<_, _>>().expect("good lines");
         assert_eq!(read, marks.clone().map(Entry::Mark));
-        assert_eq!(reader.cut(), None);
+        assert_eq!(reader.truncated_after(), None);
     }
 }
 
@@ -150,15 +150,15 @@ fn a_retraction_of_what_is_not_on_the_tape_is_a_gap() {
     let mut writer = writer();
     let write = |writer: &mut Writer<Vec<u8>>, chain: &Chain, number| {
         let made: &Made = chain.numbered(number).expect("a canonical block");
-        writer.block(made.link, &raw(made), &[]).expect("memory is writable");
+        writer.write_block(made.link, &raw(made), &[]).expect("memory is writable");
     };
     write(&mut writer, &chain, 7);
     let gone = [7, 6].map(|number| at(chain.numbered(number).expect("a canonical block"))).to_vec();
-    writer.mark(&mark(1, TapeEvent::Retract(gone))).expect("memory is writable");
+    writer.write_mark(&mark(1, TapeEvent::Retract(gone))).expect("memory is writable");
     chain.reorg(3, 3);
     write(&mut writer, &chain, 6);
     let tape = load(&writer.finish().expect("memory is writable")).expect("a good tape");
-    assert_eq!(tape.stretches.iter().map(Stretch::first).collect::<Vec<_>>(), [Some(7), Some(6)]);
+    assert_eq!(tape.stretches.iter().map(Stretch::first_number).collect::<Vec<_>>(), [Some(7), Some(6)]);
 }
 
 #[test]
@@ -166,13 +166,13 @@ fn a_tape_that_ends_too_early_is_good_up_to_its_last_whole_line() {
     let chain = Chain::new(7);
     for packing in [TapeCompression::Gzip, TapeCompression::Zstd, TapeCompression::Plain] {
         let head = Head::new(ChainId(1), "");
-        let mut writer = Writer::packed(Vec::new(), &head, packing).expect("memory is writable");
+        let mut writer = Writer::with_compression(Vec::new(), &head, packing).expect("memory is writable");
         writer.flush().expect("memory is writable");
         let begun = writer.get_ref().len();
         let mut good = Vec::new();
         for number in 1..7 {
             let made = chain.numbered(number).expect("a canonical block");
-            writer.block(made.link, &raw(made), &reads()).expect("memory is writable");
+            writer.write_block(made.link, &raw(made), &reads()).expect("memory is writable");
             writer.flush().expect("memory is writable");
             good.push(writer.get_ref().len());
         }
@@ -201,9 +201,9 @@ async fn a_reorg_is_lived_through_again() {
     assert_eq!((script.calm_until(0), script.calm_until(reorg)), (reorg, script.scenes.len()));
     assert_eq!(script.scenes.len(), reorg + 1, "the new branch comes in one go");
     let mut follow = Follow::at(server.url(), 1);
-    server.reveal(reorg);
+    server.reveal_scenes(reorg);
     follow.until(old.hash).await;
-    server.reveal(script.scenes.len());
+    server.reveal_scenes(script.scenes.len());
     follow.until(at(chain.head()).hash).await;
     let ours: Vec<B256> = follow.links.iter().map(|link| link.at.hash).collect();
     assert_eq!(ours, chain.canonical[1..]);
@@ -212,8 +212,8 @@ async fn a_reorg_is_lived_through_again() {
 #[tokio::test]
 async fn a_tape_is_played_as_fast_as_it_was_recorded_and_faster() {
     let (stretch, chain, _) = lived();
-    let script = watchfire::source::tape::Script::of(&stretch);
-    let pauses = |pace| -> Vec<u128> { (0..12).map(|place| script.pause(place, pace).as_millis()).collect() };
+    let script = watchfire::source::tape::Script::from_stretch(&stretch);
+    let pauses = |pace| -> Vec<u128> { (0..12).map(|place| script.pause_before(place, pace).as_millis()).collect() };
     // Block by block, between them that a block became safe, and in the end the reorg.
     assert_eq!(pauses(Pace::Recorded(1.0)), [0, 1000, 1000, 1000, 1000, 1, 999, 1000, 1000, 1000, 1000, 0]);
     assert_eq!(pauses(Pace::Recorded(10.0))[..3], [0, 100, 100]);
@@ -229,11 +229,11 @@ async fn a_tape_is_played_as_fast_as_it_was_recorded_and_faster() {
 async fn what_is_final_is_what_was_recorded_as_final() {
     let (stretch, chain, _) = lived();
     let server = played(stretch, Pace::ByHand, &[]).await;
-    server.reveal(5);
+    server.reveal_scenes(5);
     let tag = |tag: &'static str| ask(&server, "eth_getBlockByNumber", json!([tag, false]));
     assert_eq!(tag("latest").await.expect("a block")["number"], "0x5");
     assert_eq!(tag("safe").await, Err("safe block not found".to_owned()), "it was not yet");
-    server.reveal(6);
+    server.reveal_scenes(6);
     assert_eq!(tag("safe").await.expect("a block")["hash"], json!(chain.canonical[3]));
     assert_eq!(tag("finalized").await, Err("finalized block not found".to_owned()), "it never was");
 }
@@ -344,7 +344,7 @@ fn reel(path: &Path) -> Rotation {
 
 async fn record(recorder: &Recorder, mut step: Step) -> Result<(), String> {
     let n = step.append.len();
-    recorder.step(Taken::of(&mut step), vec![reads(); n]).await.map_err(|error| error.to_string())
+    recorder.record_step(Taken::from_step(&mut step), vec![reads(); n]).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -352,7 +352,7 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("lived.tape.zst");
     let mut chain = Chain::new(9);
-    let recorder = Recorder::start(reel(&path), Vec::new(), Backpressure::Waits).expect("a thread");
+    let recorder = Recorder::start_recording(reel(&path), Vec::new(), Backpressure::Waits).expect("a thread");
     let made = |chain: &Chain, number| chain.numbered(number).expect("a canonical block").clone();
     for number in 1..9 {
         record(&recorder, step(Vec::new(), &[&made(&chain, number)])).await.expect("it is written");
@@ -363,8 +363,8 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     record(&recorder, step(gone, &branch.iter().collect::<Vec<_>>())).await.expect("it is written");
     recorder.finish().await.expect("it is written");
     assert!(Rotation::new(&path, Head::new(ChainId(1), "")).is_err(), "what was recorded is not written over");
-    let tape = Tape::load(&path).expect("a good tape");
-    let survey = Inspection::of(watchfire::source::tape::open(&path).expect("a tape"));
+    let tape = Tape::load_file(&path).expect("a good tape");
+    let survey = Inspection::from_reader(watchfire::source::tape::open_tape(&path).expect("a tape"));
     assert_eq!(
         (survey.packing, survey.n_blocks, survey.n_reorgs, survey.n_retracted),
         (TapeCompression::Zstd, 11, 1, 2)
@@ -384,15 +384,15 @@ async fn a_flight_recorder_keeps_what_was_last() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("flight.tape.gz");
     let chain = Chain::new(160);
-    let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable");
-    let recorder = Recorder::start(reel, Vec::new(), Backpressure::Waits).expect("a thread");
+    let reel = Rotation::with_rotation(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable");
+    let recorder = Recorder::start_recording(reel, Vec::new(), Backpressure::Waits).expect("a thread");
     for number in 1..160 {
         let made = chain.numbered(number).expect("a canonical block");
         record(&recorder, step(Vec::new(), &[made])).await.expect("it is written");
     }
     recorder.finish().await.expect("it is written");
     let older = dir.path().join("flight.tape.gz.1");
-    let tapes = [&older, &path].map(|path| Tape::load(path).expect("a good tape"));
+    let tapes = [&older, &path].map(|path| Tape::load_file(path).expect("a good tape"));
     let sizes = [&older, &path].map(|path| std::fs::metadata(path).expect("it is there").len());
     // What is packed and not yet written comes on top.
     assert!(sizes.iter().sum::<u64>() < 2 * BYTES_MAX, "{sizes:?}");
@@ -402,10 +402,11 @@ async fn a_flight_recorder_keeps_what_was_last() {
     assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "nothing is lost between them");
     assert!(tapes.iter().all(|tape| tape.cut.is_none()));
     // Another run does not write over what this one saw.
-    drop(Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable"));
-    assert_eq!(Tape::load(&older).expect("a good tape").stretches, tapes[1].stretches);
+    drop(Rotation::with_rotation(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable"));
+    assert_eq!(Tape::load_file(&older).expect("a good tape").stretches, tapes[1].stretches);
     std::fs::write(&path, "somebody's letters").expect("the directory is writable");
-    let refused = Rotation::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).err().map(|error| error.to_string());
+    let refused =
+        Rotation::with_rotation(&path, Head::new(ChainId(1), ""), BYTES_MAX).err().map(|error| error.to_string());
     assert!(refused.is_some_and(|why| why.contains("is there, and is no tape")), "nor over what is no tape");
 }
 
@@ -416,8 +417,8 @@ async fn a_tape_that_is_slower_than_the_chain_is_in_nobodys_way() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is everywhere").success());
     // Somebody has it open and does not read.
     let mut reader = std::fs::File::options().read(true).write(true).open(&path).expect("a pipe");
-    let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
-    let recorder = Recorder::start(reel, Vec::new(), Backpressure::LeavesOut).expect("a thread");
+    let reel = Rotation::with_rotation(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
+    let recorder = Recorder::start_recording(reel, Vec::new(), Backpressure::LeavesOut).expect("a thread");
     let chain = Chain::new(250);
     for number in 1..250 {
         let made = chain.numbered(number).expect("a canonical block");
@@ -437,7 +438,7 @@ async fn a_tape_that_is_slower_than_the_chain_is_in_nobodys_way() {
     });
     recorder.finish().await.expect("it is read by now");
     let bytes = read.join().expect("it is read to its end");
-    let survey = Inspection::of(Reader::new(bytes.as_slice()).expect("a tape"));
+    let survey = Inspection::from_reader(Reader::new(bytes.as_slice()).expect("a tape"));
     assert!(survey.n_blocks < 249, "some found no room");
     assert!(survey.notes.iter().any(|note| note.contains("could not be recorded")), "{:?}", survey.notes);
 }
@@ -450,8 +451,8 @@ async fn a_tape_that_breaks_is_told_to_whom_records_and_keeps_no_watch() {
         let path = dir.path().join(format!("{patience:?}"));
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is everywhere").success());
         let reader = std::fs::File::options().read(true).write(true).open(&path).expect("a pipe");
-        let reel = Rotation::rolling(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
-        let recorder = Recorder::start(reel, Vec::new(), patience).expect("a thread");
+        let reel = Rotation::with_rotation(&path, Head::new(ChainId(1), ""), 1 << 30).expect("a pipe can be written");
+        let recorder = Recorder::start_recording(reel, Vec::new(), patience).expect("a thread");
         // Nobody reads any more: every write fails from here on.
         drop(reader);
         let mut told = Ok(());
@@ -487,7 +488,7 @@ fn blocks_are_imported_in_the_shapes_they_are_kept_in() {
     write("traces/5.json", traces(made(5)).answer.get().to_owned());
     write("README.md", "not a block".to_owned());
     let mut to = writer();
-    let imported = import(&[dir.path().to_owned()], &mut to, true).expect("good files");
+    let imported = import_files(&[dir.path().to_owned()], &mut to, true).expect("good files");
     assert_eq!((imported.n_blocks, imported.n_stretches, imported.n_traced), (5, 1, 1));
     let tape = load(&to.finish().expect("memory is writable")).expect("a good tape");
     let read: Vec<_> = tape.stretches[0].blocks.iter().map(|block| block.block.at.hash).collect();
@@ -516,7 +517,7 @@ fn everything_amiss_is_told_at_once_with_its_place() {
     write("e.json", pair(busy[0]).to_string());
     write("f.json", busy[4].receipts.to_string());
     let number = |place: usize| busy[place].link.at.number;
-    let failed = import(&[dir.path().to_owned()], &mut writer(), true).expect_err("nothing is right with them");
+    let failed = import_files(&[dir.path().to_owned()], &mut writer(), true).expect_err("nothing is right with them");
     let ImportError::Flaws(flaws) = failed else { panic!("{failed}") };
     let told: Vec<String> =
         flaws.iter().map(|flaw| flaw.to_string().replace(&format!("{}/", dir.path().display()), "")).collect();

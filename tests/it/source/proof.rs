@@ -72,7 +72,7 @@ async fn a_sender_that_did_not_sign_is_refused_where_it_matters() {
     let node = FakeNode::of(Chain::new(3));
     let url = node.serve().await.url("ws");
     let all = Checks::for_chain(ChainId(1)).with_senders(Senders::Everybody);
-    let mut follow = Follow::on(at(&url, deadlines()).checked(all).into(), 1);
+    let mut follow = Follow::on(at(&url, deadlines()).with_checks(all).into(), 1);
     follow.expect_all_of(&node.tree).await;
     node.fault(Fault::AltersSender);
     node.grow(|chain| chain.extend(12));
@@ -126,7 +126,7 @@ async fn a_transaction_type_of_the_future_is_told_where_its_bytes_cannot_be_had_
 async fn what_is_not_to_be_verified_is_taken_at_the_nodes_word() {
     let node = FakeNode::of(Chain::new(3));
     let url = node.serve().await.url("ws");
-    let mut follow = Follow::on(at(&url, deadlines()).checked(Checks::NONE).into(), 1);
+    let mut follow = Follow::on(at(&url, deadlines()).with_checks(Checks::NONE).into(), 1);
     node.fault(Fault::AltersLog);
     node.grow(|chain| chain.extend(8));
     let fetched = block_with(&mut follow, |_| true).await;

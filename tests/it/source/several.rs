@@ -7,7 +7,7 @@ use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlindnessKind, ChainId};
-use watchfire::runtime::instant;
+use watchfire::runtime::monotonic_now;
 use watchfire::source::{Deadlines, Options, SourceMetrics};
 use watchfire::telemetry::Metrics;
 
@@ -95,9 +95,9 @@ async fn reads_are_answered_by_whoever_can_and_a_silent_endpoint_holds_up_no_blo
     several.nodes[0].fault(Fault::Frozen);
     let at = several.follow.links.last().expect("a block").at;
     let read = Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) };
-    let began = instant();
+    let began = monotonic_now();
     for _ in 0..8 {
-        let answers = several.follow.source.read(at, &vec![read.clone(); 40]).await;
+        let answers = several.follow.source.answer_reads(at, &vec![read.clone(); 40]).await;
         assert_eq!(answers, vec![Answer::Data(Bytes::copy_from_slice(at.hash.as_slice())); 40]);
     }
     // By the simulated clock: the other endpoint was asked long before the first could have been given up.
@@ -115,13 +115,13 @@ async fn reads_wait_for_endpoints_that_have_just_gone_down_and_not_for_those_tha
         tokio::time::sleep(SLOT * 2).await;
         several.nodes[1].heal();
     };
-    let (answers, ()) = tokio::join!(several.follow.source.read(at, &reads), back);
+    let (answers, ()) = tokio::join!(several.follow.source.answer_reads(at, &reads), back);
     assert_eq!(answers, truth, "asked until one was back");
     several.nodes[1].go_down();
     let unread = vec![Answer::Unavailable; 20];
-    assert_eq!(several.follow.source.read(at, &reads).await, unread, "nobody came back");
-    let began = instant();
-    assert_eq!(several.follow.source.read(at, &reads).await, unread);
+    assert_eq!(several.follow.source.answer_reads(at, &reads).await, unread, "nobody came back");
+    let began = monotonic_now();
+    assert_eq!(several.follow.source.answer_reads(at, &reads).await, unread);
     // By the simulated clock: nothing is expected of them any more.
     assert!(began.elapsed() < SLOT, "{:?}", began.elapsed());
 }
@@ -132,8 +132,8 @@ async fn an_endpoint_that_breaks_off_at_reads_alone_holds_up_no_block() {
     let at = several.follow.links.last().expect("a block").at;
     let read = Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) };
     several.nodes[0].fault(Fault::BreaksAtCalls);
-    let began = instant();
-    let answers = several.follow.source.read(at, &vec![read; 40]).await;
+    let began = monotonic_now();
+    let answers = several.follow.source.answer_reads(at, &vec![read; 40]).await;
     assert_eq!(answers, vec![Answer::Unavailable; 40]);
     // By the simulated clock: it goes on naming heads meanwhile.
     assert!(began.elapsed() < SLOT * 2, "{:?}", began.elapsed());
@@ -281,7 +281,7 @@ async fn a_reorg_that_both_endpoints_see_is_followed() {
 async fn lies_are_counted_by_endpoint_and_reason() {
     let (tree, clock, metrics) = (Tree::new(Chain::new(6)), SimClock::start(), Metrics::new());
     let nodes = [tree.node(), tree.node()];
-    metrics.endpoint("demo", "b");
+    metrics.register_endpoint("demo", "b");
     nodes[0].fault(Fault::AltersStatus.times(1));
     let options =
         Options { meter: SourceMetrics::new(metrics.clone(), "demo".into()), ..Options::for_chain(ChainId(1)) };

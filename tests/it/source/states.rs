@@ -110,7 +110,7 @@ async fn what_can_be_proven_is_asked_with_a_proof_and_one_account_at_once() {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = asked.clone();
     stage.glass.twist(move |method, _, _| heard.lock().expect("no test panics in there").push(method.to_owned()));
-    assert_eq!(stage.pool(false).read(stage.at, &stage.reads()).await, stage.truth().await);
+    assert_eq!(stage.pool(false).answer_reads(stage.at, &stage.reads()).await, stage.truth().await);
     let mut asked = asked.lock().expect("no test panics in there").clone();
     asked.sort();
     asked.retain(|method| method != "eth_chainId" && method != "eth_getBlockByHash");
@@ -130,7 +130,7 @@ async fn a_slot_that_was_emptied_is_proven_to_be_zero() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     stage.glass.twist(move |method, _, _| heard.lock().expect("no panic").push(method.to_owned()));
-    let answers = stage.pool(false).read(stage.at, &[owner]).await;
+    let answers = stage.pool(false).answer_reads(stage.at, &[owner]).await;
     assert_eq!(answers, [Answer::Data(B256::ZERO.into())]);
     let asked = asked.lock().expect("no panic").clone();
     assert!(!asked.contains(&"eth_getStorageAt".to_owned()), "the proof was believed: {asked:?}");
@@ -144,7 +144,7 @@ async fn where_no_endpoint_has_proofs_state_is_taken_at_its_word() {
             refuse(response);
         }
     });
-    assert_eq!(stage.pool(false).read(stage.at, &stage.reads()).await, stage.truth().await);
+    assert_eq!(stage.pool(false).answer_reads(stage.at, &stage.reads()).await, stage.truth().await);
 }
 
 /// A change to an answer of `eth_getProof` or `eth_getCode`, and whose questions it spoils.
@@ -247,9 +247,13 @@ async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_b
             true => Answer::Unavailable,
             false => truth.clone(),
         });
-        let alone = stage.pool(false).read(stage.at, &stage.reads()).await;
+        let alone = stage.pool(false).answer_reads(stage.at, &stage.reads()).await;
         assert_eq!(alone, wanted.collect::<Vec<_>>(), "{lie}");
-        assert_eq!(stage.pool(true).read(stage.at, &stage.reads()).await, truth, "{lie}, and somebody else knows");
+        assert_eq!(
+            stage.pool(true).answer_reads(stage.at, &stage.reads()).await,
+            truth,
+            "{lie}, and somebody else knows"
+        );
     }
 }
 
@@ -258,7 +262,7 @@ async fn a_proof_of_another_block_proves_nothing() {
     let stage = Stage::new().await;
     let truth = stage.truth().await;
     let known = stage.pool(false);
-    assert_eq!(known.read(stage.at, &stage.reads()).await, truth, "it has proofs");
+    assert_eq!(known.answer_reads(stage.at, &stage.reads()).await, truth, "it has proofs");
     let before = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
     stage.anvil.succeed(&Tx::pay(DEPLOYER.address, STRANGER.address, U256::from(1))).await;
     let after = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
@@ -268,11 +272,11 @@ async fn a_proof_of_another_block_proves_nothing() {
             response["result"]["accountProof"] = after["accountProof"].clone();
         }
     });
-    let alone = known.read(stage.at, &stage.reads()).await;
+    let alone = known.answer_reads(stage.at, &stage.reads()).await;
     assert_eq!(alone, vec![Answer::Unavailable; truth.len()]);
-    let stranger = stage.pool(false).read(stage.at, &stage.reads()).await;
+    let stranger = stage.pool(false).answer_reads(stage.at, &stage.reads()).await;
     assert_eq!(stranger, truth, "whose proofs never fitted has none, as behind a local fork, and is taken at its word");
-    assert_eq!(stage.pool(true).read(stage.at, &stage.reads()).await, truth);
+    assert_eq!(stage.pool(true).answer_reads(stage.at, &stage.reads()).await, truth);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,16 +348,16 @@ async fn state_is_asked_by_number_of_whoever_takes_no_hash_and_only_while_the_bl
     let before = Read::Before { to: stage.owned, data: Bytes::from_static(&[0x8d, 0xa5, 0xcb, 0x5b]), parent };
     let mut reads = stage.reads();
     reads.extend([owner.clone(), before.clone()]);
-    let truth = stage.pool(false).read(stage.at, &reads).await;
+    let truth = stage.pool(false).answer_reads(stage.at, &reads).await;
     assert!(truth.iter().all(|answer| matches!(answer, Answer::Data(_))), "{truth:?}");
     for (code, message) in NUMBERS_ONLY {
         stage.glass.twist(move |_, params, response| refuse_hashes(response, params, code, message));
         let pool = stage.pool(false);
-        assert_eq!(pool.read(stage.at, &reads).await, truth, "{message}");
-        assert_eq!(pool.read(stage.at, &reads).await, truth, "{message}, once it is known");
+        assert_eq!(pool.answer_reads(stage.at, &reads).await, truth, "{message}");
+        assert_eq!(pool.answer_reads(stage.at, &reads).await, truth, "{message}, once it is known");
         // Another block has this number: what is there is no state of ours.
         let other = BlockRef { hash: B256::repeat_byte(9), ..stage.at };
-        let answers = pool.read(other, &[owner.clone(), Read::Balance(neighbor(7))]).await;
+        let answers = pool.answer_reads(other, &[owner.clone(), Read::Balance(neighbor(7))]).await;
         assert_eq!(answers, [Answer::Unavailable, Answer::Unavailable], "{message}");
     }
     // It was there before the question and is gone after it.
@@ -364,7 +368,7 @@ async fn state_is_asked_by_number_of_whoever_takes_no_hash_and_only_while_the_bl
             response["result"]["hash"] = json!(B256::repeat_byte(9));
         }
     });
-    assert_eq!(stage.pool(false).read(stage.at, std::slice::from_ref(&owner)).await, [Answer::Unavailable]);
+    assert_eq!(stage.pool(false).answer_reads(stage.at, std::slice::from_ref(&owner)).await, [Answer::Unavailable]);
     // A contract that refuses does so either way, and a node that knows no such state is not asked again.
     let by_number: Arc<AtomicUsize> = Arc::default();
     let counted = by_number.clone();
@@ -375,6 +379,6 @@ async fn state_is_asked_by_number_of_whoever_takes_no_hash_and_only_while_the_bl
             *response = json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
         }
     });
-    assert_eq!(stage.pool(false).read(stage.at, &[owner]).await, [Answer::Reverted]);
+    assert_eq!(stage.pool(false).answer_reads(stage.at, &[owner]).await, [Answer::Reverted]);
     assert_eq!(by_number.load(Ordering::Relaxed), 0);
 }

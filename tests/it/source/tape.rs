@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{ChainId, Provenance, parse};
-use watchfire::source::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import};
+use watchfire::source::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import_files};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
 
 pub(super) fn raw(made: &Made) -> RawPair {
@@ -22,7 +22,7 @@ pub(super) fn raw(made: &Made) -> RawPair {
 
 pub(super) fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
-    let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
+    let block = parse::parse_block(raw.block.get(), raw.receipts.get()).expect("a good block");
     Fetched { block, sight: Provenance::default(), gaps: vec![], raw: Some(raw) }
 }
 
@@ -55,13 +55,13 @@ fn tape_of(chain: &Chain, numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
     let mut writer = writer();
     for number in numbers {
         let made = chain.numbered(number).expect("a canonical block");
-        writer.block(made.link, &raw(made), &reads()).expect("memory is writable");
+        writer.write_block(made.link, &raw(made), &reads()).expect("memory is writable");
     }
     writer.finish().expect("memory is writable")
 }
 
 pub(super) fn load(bytes: &[u8]) -> Result<Tape, String> {
-    Reader::new(bytes).and_then(Tape::collect).map_err(|error| error.to_string())
+    Reader::new(bytes).and_then(Tape::from_reader).map_err(|error| error.to_string())
 }
 
 fn lines(lines: &[&str]) -> Vec<u8> {
@@ -73,15 +73,15 @@ fn what_is_written_is_read_back() {
     let chain = Chain::new(4);
     let mut writer = writer();
     for number in 1..4 {
-        writer.caption(&format!("block {number}\nfollows")).expect("memory is writable");
+        writer.write_caption(&format!("block {number}\nfollows")).expect("memory is writable");
         let made = chain.numbered(number).expect("a canonical block");
-        writer.block(made.link, &raw(made), &all_reads()).expect("memory is writable");
+        writer.write_block(made.link, &raw(made), &all_reads()).expect("memory is writable");
     }
-    writer.caption("the end").expect("memory is writable");
+    writer.write_caption("the end").expect("memory is writable");
     let tape = load(&writer.finish().expect("memory is writable")).expect("a good tape");
     assert_eq!(tape.head, Head::new(ChainId(1), "a calm day"));
     let [stretch] = tape.stretches.as_slice() else { panic!("one stretch") };
-    assert_eq!(stretch.first(), Some(1));
+    assert_eq!(stretch.first_number(), Some(1));
     let captions: Vec<_> = stretch.captions().collect();
     assert_eq!(captions, [(0, "block 1\nfollows"), (1, "block 2\nfollows"), (2, "block 3\nfollows"), (3, "the end")]);
     for (block, number) in stretch.blocks.iter().zip(1..) {
@@ -141,7 +141,7 @@ fn what_is_damaged_is_told_by_its_line() {
         for number in 1..4 {
             let made = chain.numbered(number).expect("a canonical block");
             let receipts = if number == 2 { to_raw_value(&json!([])).expect("JSON") } else { raw(made).receipts };
-            writer.block(made.link, &RawPair { receipts, ..raw(made) }, &[]).expect("memory is writable");
+            writer.write_block(made.link, &RawPair { receipts, ..raw(made) }, &[]).expect("memory is writable");
         }
         writer.finish().expect("memory is writable")
     };
@@ -183,15 +183,15 @@ fn files_are_imported_by_number_whatever_their_order_and_spelling() {
     };
     let files = [file("b.json", 7, false, true), file("a.json.gz", 2, true, false), file("c", 3, true, true)];
     let mut to = writer();
-    let imported = import(&files, &mut to, true).expect("good files");
+    let imported = import_files(&files, &mut to, true).expect("good files");
     assert_eq!((imported.n_blocks, imported.n_stretches), (3, 2));
     let tape = load(&to.finish().expect("memory is writable")).expect("a good tape");
-    assert_eq!(tape.stretches.iter().map(|stretch| stretch.first()).collect::<Vec<_>>(), [Some(2), Some(7)]);
+    assert_eq!(tape.stretches.iter().map(|stretch| stretch.first_number()).collect::<Vec<_>>(), [Some(2), Some(7)]);
 
-    let twice = import(&[files[0].clone(), file("d", 7, false, false)], &mut writer(), true)
+    let twice = import_files(&[files[0].clone(), file("d", 7, false, false)], &mut writer(), true)
         .expect_err("twice the same height");
     assert!(twice.to_string().contains("block 7 is in"), "{twice}");
-    let absent = import(&[dir.path().join("absent")], &mut writer(), true).expect_err("no such file");
+    let absent = import_files(&[dir.path().join("absent")], &mut writer(), true).expect_err("no such file");
     assert!(absent.to_string().contains("absent: "), "{absent}");
 }
 
@@ -212,7 +212,7 @@ async fn a_played_tape_is_followed_like_any_node() {
     assert!(blocks.iter().eq(stretch.blocks.iter().map(|block| &block.block)), "the same blocks as on the tape");
 
     let asked: Vec<Read> = reads().into_iter().map(|(read, _)| read).collect();
-    let answers = follow.source.read(blocks[0].at, &asked).await;
+    let answers = follow.source.answer_reads(blocks[0].at, &asked).await;
     assert_eq!(answers, reads().into_iter().map(|(_, answer)| answer).collect::<Vec<_>>());
     let tx = blocks.iter().flat_map(|block| &block.txs).next().expect("some transaction");
     let block = follow.source.pool().block_of(tx.hash).await.expect("a receipt");
@@ -226,15 +226,15 @@ async fn a_tape_shows_no_more_than_was_revealed() {
     let server = TapeServer::start(ChainId(1), tape.stretches[0].clone(), Pace::ByHand).await.expect("a free port");
     let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
     let node = Node::new(&endpoint, ChainId(1), deadlines()).expect("a good address");
-    assert_eq!(node.head().await.expect("an answer"), None);
+    assert_eq!(node.fetch_head().await.expect("an answer"), None);
     let mut follow = Follow::at(server.url(), 1);
     for n in [1, 3, 9] {
-        server.reveal(n);
-        server.reveal(1);
-        assert_eq!(server.revealed(), n);
+        server.reveal_scenes(n);
+        server.reveal_scenes(1);
+        assert_eq!(server.revealed_count(), n);
         follow.until(chain.canonical[n]).await;
         let hidden = chain.canonical.get(n + 1).copied().unwrap_or_default();
-        assert!(node.block(hidden, false).await.is_err());
+        assert!(node.fetch_block(hidden, false).await.is_err());
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct SimClock(Instant);
 impl SimClock {
     /// Shows the time of the genesis block now.
     pub(crate) fn start() -> Self {
-        Self(watchfire::runtime::instant())
+        Self(watchfire::runtime::monotonic_now())
     }
 
     /// Seconds since the Unix epoch.
@@ -84,13 +84,13 @@ impl Follow {
     }
 
     pub(crate) fn on(pool: Pool, first: u64) -> Self {
-        let options = options(pool.chain());
+        let options = options(pool.chain_id());
         Self::with(pool, first, options, None)
     }
 
     /// By simulated time, in memory.
     pub(crate) fn simulated(pool: Pool, first: u64, clock: SimClock) -> Self {
-        let options = options(pool.chain());
+        let options = options(pool.chain_id());
         Self::with(pool, first, options, Some(clock))
     }
 
@@ -206,7 +206,7 @@ impl Follow {
 
     /// Goes on for so long, whatever happens.
     pub(crate) async fn hear_for(&mut self, time: Duration) {
-        let until = watchfire::runtime::instant() + time;
+        let until = watchfire::runtime::monotonic_now() + time;
         while let Ok(event) = tokio::time::timeout_at(until, self.source.next()).await {
             self.note(&event.expect("the source goes on"));
         }
@@ -246,8 +246,8 @@ impl Follow {
 
 fn follow(pool: Pool, window: Window, options: Options, clock: Option<SimClock>, stop: &Stop) -> Source {
     match clock {
-        Some(clock) => Source::follow(pool, window, options, clock, stop),
-        None => Source::follow(pool, window, options, SystemClock, stop),
+        Some(clock) => Source::follow_chain(pool, window, options, clock, stop),
+        None => Source::follow_chain(pool, window, options, SystemClock, stop),
     }
 }
 

@@ -40,11 +40,11 @@ impl Desk {
         let file = SourceFile::new(dir.path().join("watch.toml").display().to_string(), config);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-        let table = document.table().table("destination", &mut problems).unwrap();
+        let table = document.root_table().table("destination", &mut problems).unwrap();
         let targets: Targets = table
-            .entries()
+            .into_entries()
             .iter()
-            .filter_map(|(name, value)| deliver::parse(name, value.table(&mut problems)?, &mut problems))
+            .filter_map(|(name, value)| deliver::parse_destination(name, value.table(&mut problems)?, &mut problems))
             .map(|target| (target.name.clone(), target))
             .collect();
         assert!(problems.is_empty(), "{}", problems.render(false));
@@ -66,12 +66,12 @@ impl Desk {
         let lines = self.lines.clone();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         Worker::new(self.store.clone(), self.targets.clone(), Arc::new(Routing::default()), clock)
-            .listener(Arc::new(move |line| lines.lock().unwrap().push(serde_json::to_string(line).unwrap())))
+            .with_listener(Arc::new(move |line| lines.lock().unwrap().push(serde_json::to_string(line).unwrap())))
     }
 
     pub(crate) async fn write(&self, deliveries: Vec<Delivery>) {
         let plan = ChangeSet { deliveries, ..ChangeSet::default() };
-        self.store.change(self.now_ms(), |_| plan).await.unwrap();
+        self.store.commit_change(self.now_ms(), |_| plan).await.unwrap();
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Items that depend on the time of the block: the expiry of a name, and the amount released beyond the vested amount.
 
-use super::{Reader, Told, call, sums};
-use crate::decode::names::eth;
+use super::{Reader, Told, call_read, sums};
+use crate::decode::names::eth_node;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
 use alloy_primitives::{Address, B256, U256};
@@ -24,21 +24,21 @@ const VESTED_OF: [u8; 4] = [0x81, 0x0e, 0xc2, 0x3b];
 impl Reader<'_, '_, '_> {
     /// Reads the earliest expiry of a watched name among those reported by its contracts. Records nothing where no
     /// contract reports one.
-    pub(super) fn expiry(&mut self, item: Item) {
+    pub(super) fn read_expiry(&mut self, item: Item) {
         let Some((name, contracts)) = self.look.subjects.name_at(&self.look.address) else { return };
         let (name, contracts) = (*name, contracts.to_vec());
         let mut earliest: Option<B256> = None;
         for contract in contracts {
-            let registered = name.registered.map(|label| self.word(asks(contract, NAME_EXPIRES, &[label])));
+            let registered = name.registered.map(|label| self.read_word(view_read(contract, NAME_EXPIRES, &[label])));
             // A name directly below `eth` expires at the registrar's time, wrapped or not.
-            let wrapped = (name.parent != eth()).then(|| self.wrapped(contract, name.node));
+            let wrapped = (name.parent != eth_node()).then(|| self.read_wrapper_expiry(contract, name.node));
             for told in [registered, wrapped].into_iter().flatten() {
                 match told {
                     Told::Is(end) if !end.is_zero() => {
                         earliest = Some(earliest.map_or(end, |known| known.min(end)));
                     }
                     Told::Is(_) | Told::Nothing => {}
-                    told => return self.fail(item, told),
+                    told => return self.record_unread(item, told),
                 }
             }
         }
@@ -46,8 +46,8 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Returns the time until which the parent cannot take back a wrapped name.
-    fn wrapped(&mut self, wrapper: Address, node: B256) -> Told {
-        match self.questions.ask_state(asks(wrapper, GET_DATA, &[node])) {
+    fn read_wrapper_expiry(&mut self, wrapper: Address, node: B256) -> Told {
+        match self.questions.ask_state(view_read(wrapper, GET_DATA, &[node])) {
             None => Told::Waits,
             Some(Answer::Data(data)) => {
                 let word = |n: usize| data.get(n * 32..(n + 1) * 32).map(B256::from_slice);
@@ -63,31 +63,35 @@ impl Reader<'_, '_, '_> {
 
     /// Reads the amount released beyond the vested amount of the contract's own schedule, for ether and for each
     /// counted token.
-    pub(super) fn schedule(&mut self, item: Item) {
+    pub(super) fn read_vesting_schedule(&mut self, item: Item) {
         let (own, now) = (self.look.address, B256::from(U256::from(self.look.block.time)));
-        self.early(item, asks(own, RELEASED, &[]), asks(own, VESTED, &[now]));
-        for token in sums::tokens(self.look) {
+        self.read_early_release(item, view_read(own, RELEASED, &[]), view_read(own, VESTED, &[now]));
+        for token in sums::tokens_due(self.look) {
             let word = token.into_word();
-            self.early(item.about(token), asks(own, RELEASED_OF, &[word]), asks(own, VESTED_OF, &[word, now]));
+            self.read_early_release(
+                item.for_address(token),
+                view_read(own, RELEASED_OF, &[word]),
+                view_read(own, VESTED_OF, &[word, now]),
+            );
         }
     }
 
-    fn early(&mut self, item: Item, released: Read, vested: Read) {
-        match (self.word(released), self.word(vested)) {
+    fn read_early_release(&mut self, item: Item, released: Read, vested: Read) {
+        match (self.read_word(released), self.read_word(vested)) {
             (Told::Is(released), Told::Is(vested)) => {
                 let number = |word: B256| U256::from_be_bytes(word.0);
                 let early = number(released).saturating_sub(number(vested));
                 self.took.values.push((item, B256::from(early)));
             }
             (Told::Nothing, _) | (_, Told::Nothing) => {}
-            (Told::Is(_), told) | (told, _) => self.fail(item, told),
+            (Told::Is(_), told) | (told, _) => self.record_unread(item, told),
         }
     }
 }
 
-fn asks(of: Address, view: [u8; 4], words: &[B256]) -> Read {
+fn view_read(of: Address, view: [u8; 4], words: &[B256]) -> Read {
     let words = words.iter().flat_map(|word| word.0);
-    call(of, &view.into_iter().chain(words).collect::<Vec<u8>>())
+    call_read(of, &view.into_iter().chain(words).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 impl BlockWire {
     /// The block, once its receipts are there.
-    pub(in crate::model::parse) fn with(
+    pub(in crate::model::parse) fn into_block(
         self,
         ReceiptsWire(receipts): ReceiptsWire,
         lapses: &mut Lapses,
@@ -32,7 +32,7 @@ impl BlockWire {
         };
         let mut sofar = Sofar { next_log: 0, gas: Some(0), lapses };
         let txs = (block.transactions.into_iter().zip(receipts).enumerate())
-            .map(|(index, (tx, receipt))| tx.with(receipt, index, &around, &mut sofar))
+            .map(|(index, (tx, receipt))| tx.into_tx(receipt, index, &around, &mut sofar))
             .collect::<Result<_, _>>()?;
         let at = BlockRef { number: block.number, hash: block.hash };
         let withdrawals: Vec<WithdrawalWire> = raw(block.withdrawals.as_deref()).unwrap_or_default();
@@ -45,7 +45,7 @@ impl BlockWire {
     pub(in crate::model::parse) fn without_receipts(&self) -> Result<Block, ParseError> {
         let (fields, mut lapses) = (&self.0.fields, Lapses::Settled(None));
         let alone = |(index, tx): (usize, &TxWire)| {
-            let tx = tx.clone().alone(index, &mut lapses)?;
+            let tx = tx.clone().into_tx_without_receipt(index, &mut lapses)?;
             Ok(Tx { index: u32::try_from(index).unwrap_or(u32::MAX), ..tx })
         };
         let txs = fields.transactions.iter().enumerate().map(alone).collect::<Result<_, _>>()?;
@@ -76,7 +76,7 @@ impl BlockWire {
     }
 
     pub(in crate::model::parse) fn tx_seals(&self) -> Vec<TxSeal> {
-        self.0.fields.transactions.iter().map(TxWire::seal).collect()
+        self.0.fields.transactions.iter().map(TxWire::tx_seal).collect()
     }
 
     /// Returns the withdrawals; `None` where there are none, and where they cannot be parsed.
@@ -139,7 +139,7 @@ impl ReceiptsWire {
     }
 
     /// Sorts the receipts into the order of these transactions: some nodes return them in another order.
-    pub(in crate::model::parse) fn reorder(&mut self, txs: impl Iterator<Item = B256>) {
+    pub(in crate::model::parse) fn reorder_by_transactions(&mut self, txs: impl Iterator<Item = B256>) {
         let places: HashMap<B256, usize> = txs.zip(0..).collect();
         self.0.sort_by_key(|receipt| places.get(&receipt.transaction_hash).copied().unwrap_or(usize::MAX));
     }
@@ -201,7 +201,7 @@ fn begins_anew(receipts: &[ReceiptWire]) -> bool {
 }
 
 impl TxWire {
-    fn with(
+    fn into_tx(
         self,
         receipt: ReceiptWire,
         index: usize,
@@ -232,19 +232,23 @@ impl TxWire {
         };
         let gas_used = receipt.gas_used(sofar.gas);
         sofar.gas = receipt.cumulative_gas_used;
-        let fee = fees::charge(&self.charged(&receipt, gas_used, around));
-        let tip = self.tip(around.base_fee, gas_used);
+        let fee = fees::transaction_fee(&self.fee_inputs(&receipt, gas_used, around));
+        let tip = self.priority_fee(around.base_fee, gas_used);
         // No contract can be created at the zero address: some nodes write it for none.
         let created = receipt.contract_address.filter(|created| !created.is_zero());
-        let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, index, around, sofar));
+        let logs = receipt
+            .logs
+            .into_iter()
+            .zip(0..)
+            .map(|(log, ordinal)| log.into_numbered_log(ordinal, index, around, sofar));
         let logs = logs.collect::<Result<_, _>>()?;
         let fee = Some(fee);
-        Ok(Tx { index: place, status, created, logs, fee, tip, ..self.alone(index, sofar.lapses)? })
+        Ok(Tx { index: place, status, created, logs, fee, tip, ..self.into_tx_without_receipt(index, sofar.lapses)? })
     }
 
     /// Returns the inputs from which its fee is computed.
-    fn charged(&self, receipt: &ReceiptWire, gas_used: Option<u64>, around: &Around) -> Charged {
-        let kind = self.kind();
+    fn fee_inputs(&self, receipt: &ReceiptWire, gas_used: Option<u64>, around: &Around) -> Charged {
+        let kind = self.tx_type();
         // Since EIP-155 the signature of a legacy transaction contains the chain id.
         let by_signature = || self.v.and_then(|v| u64::try_from(v.checked_sub(35)? / 2).ok());
         let blobs = || raw(self.blob_versioned_hashes.as_deref()).map_or(0, |hex::Words(hashes)| hashes.len());
@@ -274,7 +278,7 @@ impl TxWire {
     }
 
     /// Old nodes leave out the type of legacy transactions, and a few nodes leave it out of all.
-    fn kind(&self) -> u64 {
+    fn tx_type(&self) -> u64 {
         self.kind.unwrap_or(match self {
             Self { authorization_list: Some(_), .. } => 4,
             Self { blob_versioned_hashes: Some(_), .. } => 3,
@@ -285,7 +289,7 @@ impl TxWire {
 
     /// Computes the priority fee from the signed fields, not from the price in the receipt, which no hash covers.
     /// Source: EIP-1559.
-    fn tip(&self, base_fee: Option<u128>, gas_used: Option<u64>) -> Option<Tip> {
+    fn priority_fee(&self, base_fee: Option<u128>, gas_used: Option<u64>) -> Option<Tip> {
         let (base_fee, gas_used) = (base_fee?, gas_used?);
         let per_gas = match (self.max_fee_per_gas, self.max_priority_fee_per_gas) {
             (Some(most), Some(tip)) => tip.min(most.saturating_sub(base_fee)),
@@ -296,8 +300,8 @@ impl TxWire {
     }
 
     /// Converts the transaction by itself, without a receipt.
-    fn alone(self, index: usize, lapses: &mut Lapses) -> Result<Tx, ParseError> {
-        let kind = self.kind();
+    fn into_tx_without_receipt(self, index: usize, lapses: &mut Lapses) -> Result<Tx, ParseError> {
+        let kind = self.tx_type();
         let input = self.input.or(self.data);
         if input.is_none() {
             let lapse = ParseError::Tx { index, what: "it has no input" };
@@ -327,15 +331,15 @@ impl TxWire {
     }
 
     /// Returns the transaction with the fields its hash covers; `None` where a block already includes it.
-    pub(in crate::model::parse) fn pending(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+    pub(in crate::model::parse) fn into_pending_tx(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
         if self.transaction_index.is_some() {
             return Ok(None);
         }
-        let seal = self.seal();
-        self.alone(0, &mut Lapses::Strict).map(|tx| Some((tx, seal)))
+        let seal = self.tx_seal();
+        self.into_tx_without_receipt(0, &mut Lapses::Strict).map(|tx| Some((tx, seal)))
     }
 
-    fn seal(&self) -> TxSeal {
+    fn tx_seal(&self) -> TxSeal {
         let access = |list: Vec<AccessWire>| list.into_iter().map(Into::into).collect();
         TxSeal {
             chain_id: self.chain_id,
@@ -350,7 +354,7 @@ impl TxWire {
                 None => Some(Vec::new()),
             },
             blob_hashes: raw(self.blob_versioned_hashes.as_deref()).map(|hex::Words(hashes)| hashes),
-            authorization_parities: self.authorization_list.iter().flatten().map(AuthorizationWire::parity).collect(),
+            authorization_parities: self.authorization_list.iter().flatten().map(AuthorizationWire::y_parity).collect(),
             v: self.v,
             y_parity: self.y_parity,
             r: self.r,
@@ -361,7 +365,7 @@ impl TxWire {
 
 impl AuthorizationWire {
     /// Returns the parity as signed: `v` of the first months is 27 or 28, which means 0 or 1.
-    fn parity(&self) -> u64 {
+    fn y_parity(&self) -> u64 {
         match (self.y_parity, self.v) {
             (Some(parity), _) => parity,
             (None, Some(v @ (27 | 28))) => v - 27,
@@ -371,7 +375,13 @@ impl AuthorizationWire {
 }
 
 impl LogWire {
-    fn numbered(self, ordinal: u32, index: usize, around: &Around, sofar: &mut Sofar<'_>) -> Result<Log, ParseError> {
+    fn into_numbered_log(
+        self,
+        ordinal: u32,
+        index: usize,
+        around: &Around,
+        sofar: &mut Sofar<'_>,
+    ) -> Result<Log, ParseError> {
         let expected = if around.anew { u64::from(ordinal) } else { sofar.next_log };
         match self.log_index {
             Some(found) if found == expected => {}

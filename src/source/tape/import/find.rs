@@ -1,6 +1,6 @@
 //! Search for blocks, receipts and traces in JSON with any supported wrapping.
 
-use crate::source::tape::read::shortened;
+use crate::source::tape::read::short_json_error;
 use crate::source::trace::TraceMethod;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -48,10 +48,10 @@ struct Object<'a> {
 }
 
 /// Finds the parts of a tape in the JSON values of `text`, each with its line, counted from 1.
-pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)>> {
+pub(super) fn find_parts(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)>> {
     let mut found = Vec::new();
     let (mut line, mut counted) = (1, 0);
-    for (start, value) in values(text) {
+    for (start, value) in split_json_values(text) {
         line += text.get(counted..start).unwrap_or_default().matches('\n').count();
         counted = start;
         match value {
@@ -65,7 +65,7 @@ pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)
             Err(error) => {
                 // serde_json counts lines from the start of the value.
                 let at = line + error.line().saturating_sub(1);
-                found.push(Err((at, shortened(&error))));
+                found.push(Err((at, short_json_error(&error))));
             }
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)
 
 /// Returns the JSON values of a text, each with its start. An invalid value ends the text, unless each value has a line
 /// of its own.
-fn values(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
+fn split_json_values(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
     let mut whole = Vec::new();
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     loop {
@@ -119,7 +119,7 @@ fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -
         let list: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
         // An empty list is the answer for a block without transactions, so its block does not matter.
         let Some(first) = list.first() else { return Ok(()) };
-        let first = object(first)?;
+        let first = parse_object(first)?;
         if first.tx.is_some() && first.logs.is_some() {
             parts.push(Found::Receipts(value));
         } else if first.place.is_some() {
@@ -134,16 +134,20 @@ fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -
     if value.get() == "null" {
         return Err("null: the node did not know what it was asked for".to_owned());
     }
-    match object(value)? {
+    match parse_object(value)? {
         Object { block: Some(block), receipts, traces, .. } => {
-            let traces = match traces.map(unwrapped).filter(|raw| raw.get() != "[]" && raw.get() != "null") {
-                Some(raw) => match one(raw, deeper)? {
+            let traces = match traces.map(unwrap_rpc_result).filter(|raw| raw.get() != "[]" && raw.get() != "null") {
+                Some(raw) => match single_part(raw, deeper)? {
                     Found::Traces(method, raw) => Some((method, raw)),
                     _ => return Err("its traces are something else".to_owned()),
                 },
                 None => None,
             };
-            parts.push(Found::Block { block: unwrapped(block), receipts: receipts.map(unwrapped), traces });
+            parts.push(Found::Block {
+                block: unwrap_rpc_result(block),
+                receipts: receipts.map(unwrap_rpc_result),
+                traces,
+            });
             Ok(())
         }
         Object { result: Some(result), .. } => parts_of(result, deeper, parts),
@@ -158,7 +162,7 @@ fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -
 }
 
 /// Returns the part, if the value contains exactly one.
-fn one(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
+fn single_part(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
     let mut parts = Vec::new();
     parts_of(value, depth, &mut parts)?;
     let only = if parts.len() == 1 { parts.pop() } else { None };
@@ -166,13 +170,13 @@ fn one(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
 }
 
 /// Returns the result inside a JSON-RPC answer, or the value itself.
-fn unwrapped(value: &RawValue) -> &RawValue {
+fn unwrap_rpc_result(value: &RawValue) -> &RawValue {
     if !value.get().starts_with('{') {
         return value;
     }
-    object(value).ok().and_then(|object| object.result).unwrap_or(value)
+    parse_object(value).ok().and_then(|object| object.result).unwrap_or(value)
 }
 
-fn object(value: &RawValue) -> Result<Object<'_>, String> {
+fn parse_object(value: &RawValue) -> Result<Object<'_>, String> {
     serde_json::from_str(value.get()).map_err(|_| "neither a block, nor receipts, nor traces".to_owned())
 }

@@ -9,13 +9,13 @@
 mod find;
 mod shelf;
 
-use super::truth::{REFUTED_MAX, prove};
+use super::truth::{REFUTED_MAX, verify_raw_block};
 use super::{TapeError, Writer};
 use crate::model::{Link, parse};
 use crate::source::RawPair;
 use crate::source::trace::{RawTraces, TraceMethod, Traced};
 use alloy_primitives::B256;
-use find::{Found, find};
+use find::{Found, find_parts};
 use serde_json::value::RawValue;
 use shelf::{Place, Shelf};
 use std::collections::HashMap;
@@ -83,15 +83,15 @@ struct Findings {
 ///
 /// # Errors
 /// When anything is amiss: then what was written to the tape is only a part of it.
-pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>, proven: bool) -> Result<Imported, ImportError> {
+pub fn import_files<W: Write>(from: &[PathBuf], to: &mut Writer<W>, proven: bool) -> Result<Imported, ImportError> {
     let mut flaws = Vec::new();
-    let mut shelf = Shelf::new(shelf::expand(from, &mut flaws));
+    let mut shelf = Shelf::new(shelf::expand_paths(from, &mut flaws));
     let mut findings = Findings { flaws, ..Findings::default() };
     for file in 0..shelf.n_files() {
-        findings.gather(&mut shelf, file);
+        findings.gather_file(&mut shelf, file);
     }
-    findings.join(&shelf);
-    let imported = findings.write(&mut shelf, to, proven)?;
+    findings.join_parts(&shelf);
+    let imported = findings.write_blocks(&mut shelf, to, proven)?;
     let Findings { parts, mut flaws, .. } = findings;
     if parts.is_empty() && flaws.is_empty() {
         flaws.push(Flaw { file: "the files".to_owned(), line: None, why: "there is no block in them".to_owned() });
@@ -101,22 +101,22 @@ pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>, proven: bool) -> R
 
 impl Findings {
     /// Searches one file for blocks, receipts and traces.
-    fn gather(&mut self, shelf: &mut Shelf, file: usize) {
-        let text = match shelf.text(file) {
+    fn gather_file(&mut self, shelf: &mut Shelf, file: usize) {
+        let text = match shelf.file_text(file) {
             Ok(text) => text,
-            Err(why) => return self.flaws.push(shelf.flaw(file, None, why)),
+            Err(why) => return self.flaws.push(shelf.flaw_in_file(file, None, why)),
         };
-        for found in find(&text) {
+        for found in find_parts(&text) {
             let (line, found) = match found {
                 Ok(found) => found,
                 Err((line, why)) => {
-                    self.flaws.push(shelf.flaw(file, Some(line), why));
+                    self.flaws.push(shelf.flaw_in_file(file, Some(line), why));
                     continue;
                 }
             };
-            let place = |raw: &RawValue| Place::of(file, line, &text, raw);
+            let place = |raw: &RawValue| Place::from_raw(file, line, &text, raw);
             let told = match found {
-                Found::Block { block, receipts, traces } => self.block(block, receipts, traces, place),
+                Found::Block { block, receipts, traces } => self.add_block(block, receipts, traces, place),
                 Found::Receipts(list) => match first_hash(list, "blockHash") {
                     Some(block) => {
                         self.receipts.insert(block, place(list));
@@ -132,19 +132,19 @@ impl Findings {
                 }
             };
             if let Err(why) = told {
-                self.flaws.push(shelf.flaw(file, Some(line), why));
+                self.flaws.push(shelf.flaw_in_file(file, Some(line), why));
             }
         }
     }
 
-    fn block(
+    fn add_block(
         &mut self,
         block: &RawValue,
         receipts: Option<&RawValue>,
         traces: Option<(TraceMethod, &RawValue)>,
         place: impl Fn(&RawValue) -> Place,
     ) -> Result<(), String> {
-        let link = parse::header(block.get()).map_err(|error| error.to_string())?;
+        let link = parse::parse_header(block.get()).map_err(|error| error.to_string())?;
         let txs = parse::tx_hashes(block.get()).map_err(|error| error.to_string())?;
         self.parts.push(Part {
             link,
@@ -157,13 +157,13 @@ impl Findings {
     }
 
     /// Assigns separate receipts and traces to their blocks.
-    fn join(&mut self, shelf: &Shelf) {
+    fn join_parts(&mut self, shelf: &Shelf) {
         self.parts.sort_by_key(|part| part.link.at.number);
         for pair in self.parts.windows(2) {
             if let [first, second] = pair
                 && first.link.at.number == second.link.at.number
             {
-                let why = format!("block {} is in {} already", second.link.at.number, shelf.show(&first.block));
+                let why = format!("block {} is in {} already", second.link.at.number, shelf.format_place(&first.block));
                 self.flaws.push(shelf.flaw_at(&second.block, why));
             }
         }
@@ -190,11 +190,16 @@ impl Findings {
     }
 
     /// Checks every block like a live one, and writes the blocks while there are no flaws.
-    fn write<W: Write>(&mut self, shelf: &mut Shelf, to: &mut Writer<W>, proven: bool) -> Result<Imported, TapeError> {
+    fn write_blocks<W: Write>(
+        &mut self,
+        shelf: &mut Shelf,
+        to: &mut Writer<W>,
+        proven: bool,
+    ) -> Result<Imported, TapeError> {
         let mut imported = Imported::default();
         let mut last: Option<Link> = None;
         for part in &self.parts {
-            let (raw, traces) = match part.whole(shelf, proven) {
+            let (raw, traces) = match part.load_checked(shelf, proven) {
                 Ok(whole) => whole,
                 Err(why) => {
                     self.flaws.push(shelf.flaw_at(&part.block, format!("block {}: {why}", part.link.at.number)));
@@ -216,28 +221,28 @@ impl Findings {
 
 impl Part {
     /// Returns the checked block with its receipts and traces.
-    fn whole(&self, shelf: &mut Shelf, proven: bool) -> Result<(RawPair, Option<RawTraces>), String> {
-        let block = shelf.raw(&self.block)?;
+    fn load_checked(&self, shelf: &mut Shelf, proven: bool) -> Result<(RawPair, Option<RawTraces>), String> {
+        let block = shelf.raw_json(&self.block)?;
         let receipts = match &self.receipts {
-            Some(place) => shelf.raw(place)?,
+            Some(place) => shelf.raw_json(place)?,
             // This invents no data: a block without transactions has no receipts.
             None if self.of.txs.is_empty() => {
                 RawValue::from_string("[]".to_owned()).map_err(|error| error.to_string())?
             }
             None => return Err("its receipts are in none of the files".to_owned()),
         };
-        parse::block(block.get(), receipts.get()).map_err(|error| error.to_string())?;
+        parse::parse_block(block.get(), receipts.get()).map_err(|error| error.to_string())?;
         let traces = match &self.traces {
             Some((method, place)) => {
-                let traces = RawTraces { method: *method, answer: shelf.raw(place)? };
-                traces.check(&self.of)?;
+                let traces = RawTraces { method: *method, answer: shelf.raw_json(place)? };
+                traces.check_against(&self.of)?;
                 Some(traces)
             }
             None => None,
         };
         let raw = RawPair { block, receipts };
         if proven {
-            prove(&raw)?;
+            verify_raw_block(&raw)?;
         }
         Ok((raw, traces))
     }

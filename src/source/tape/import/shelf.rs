@@ -1,7 +1,7 @@
 //! The files of an import, of which only a few are in memory at a time.
 
 use super::Flaw;
-use crate::source::tape::packing::unpack;
+use crate::source::tape::packing::decompress_reader;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -33,14 +33,18 @@ pub(super) struct Shelf {
 }
 
 /// Returns the files to read: those in directories selected by name, files given directly as they are.
-pub(super) fn expand(from: &[PathBuf], flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
+pub(super) fn expand_paths(from: &[PathBuf], flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in from {
         if path.is_dir() {
             let before = files.len();
-            walk(path, DEPTH_MAX, &mut files, flaws);
+            collect_files(path, DEPTH_MAX, &mut files, flaws);
             if files.len() == before {
-                flaws.push(flaw(path, None, format!("no file in it ends in {}, packed or not", ENDS.join(" or "))));
+                flaws.push(import_flaw(
+                    path,
+                    None,
+                    format!("no file in it ends in {}, packed or not", ENDS.join(" or ")),
+                ));
             }
         } else {
             files.push(path.clone());
@@ -49,17 +53,17 @@ pub(super) fn expand(from: &[PathBuf], flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
     files
 }
 
-fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, flaws: &mut Vec<Flaw>) {
+fn collect_files(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, flaws: &mut Vec<Flaw>) {
     let listed = std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let mut paths: Vec<PathBuf> = match listed {
         Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
-        Err(error) => return flaws.push(flaw(directory, None, error.to_string())),
+        Err(error) => return flaws.push(import_flaw(directory, None, error.to_string())),
     };
     paths.sort();
     for path in paths {
         if path.is_dir() {
             if let Some(depth) = depth.checked_sub(1) {
-                walk(&path, depth, files, flaws);
+                collect_files(&path, depth, files, flaws);
             }
         } else if is_meant(&path) {
             files.push(path);
@@ -73,7 +77,7 @@ fn is_meant(path: &Path) -> bool {
     !name.starts_with('.') && ENDS.iter().any(|end| name.ends_with(end))
 }
 
-fn flaw(file: &Path, line: Option<usize>, why: String) -> Flaw {
+fn import_flaw(file: &Path, line: Option<usize>, why: String) -> Flaw {
     Flaw { file: file.display().to_string(), line, why }
 }
 
@@ -87,12 +91,12 @@ impl Shelf {
     }
 
     /// Returns the decompressed text of a file.
-    pub(super) fn text(&mut self, file: usize) -> Result<Arc<str>, String> {
+    pub(super) fn file_text(&mut self, file: usize) -> Result<Arc<str>, String> {
         if let Some((_, text)) = self.texts.iter().find(|(it, _)| *it == file) {
             return Ok(text.clone());
         }
         let path = self.files.get(file).ok_or("no such file")?;
-        let (_, unpacked) = File::open(path).and_then(unpack).map_err(|error| error.to_string())?;
+        let (_, unpacked) = File::open(path).and_then(decompress_reader).map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         unpacked.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -105,22 +109,22 @@ impl Shelf {
     }
 
     /// Reads the value at a place.
-    pub(super) fn raw(&mut self, place: &Place) -> Result<Box<RawValue>, String> {
-        let text = self.text(place.file)?;
+    pub(super) fn raw_json(&mut self, place: &Place) -> Result<Box<RawValue>, String> {
+        let text = self.file_text(place.file)?;
         let value = text.get(place.start..place.start + place.len).unwrap_or_default();
         serde_json::from_str(value).map_err(|_| "the file has changed meanwhile".to_owned())
     }
 
-    pub(super) fn flaw(&self, file: usize, line: Option<usize>, why: String) -> Flaw {
-        flaw(self.files.get(file).map_or(Path::new("?"), PathBuf::as_path), line, why)
+    pub(super) fn flaw_in_file(&self, file: usize, line: Option<usize>, why: String) -> Flaw {
+        import_flaw(self.files.get(file).map_or(Path::new("?"), PathBuf::as_path), line, why)
     }
 
     pub(super) fn flaw_at(&self, place: &Place, why: String) -> Flaw {
-        self.flaw(place.file, Some(place.line), why)
+        self.flaw_in_file(place.file, Some(place.line), why)
     }
 
     /// `file:line` of a place.
-    pub(super) fn show(&self, place: &Place) -> String {
+    pub(super) fn format_place(&self, place: &Place) -> String {
         let path = self.files.get(place.file).map_or_else(String::new, |path| path.display().to_string());
         format!("{path}:{}", place.line)
     }
@@ -128,7 +132,7 @@ impl Shelf {
 
 impl Place {
     /// Returns the location of `raw`, which is a part of `text`.
-    pub(super) fn of(file: usize, line: usize, text: &str, raw: &RawValue) -> Self {
+    pub(super) fn from_raw(file: usize, line: usize, text: &str, raw: &RawValue) -> Self {
         let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         Self { file, line, start, len: raw.get().len() }
     }

@@ -4,7 +4,7 @@
 //! `drop-log@block=117,times=1`. Connection faults are active while the newest block is within their range; answer
 //! faults are active for answers about the blocks in their range.
 
-use crate::runtime::instant;
+use crate::runtime::monotonic_now;
 use crate::settings::{parse_duration, show_duration};
 use std::fmt;
 use std::str::FromStr;
@@ -96,7 +96,7 @@ impl FaultKind {
             "null" => Self::Null,
             "empty-receipts" => Self::EmptyReceipts,
             "drop-log" => Self::DropLog,
-            "lag" => return Ok(Self::Lag(number(value.ok_or("lag by how many blocks? `lag=3`")?)?)),
+            "lag" => return Ok(Self::Lag(parse_number(value.ok_or("lag by how many blocks? `lag=3`")?)?)),
             "delay" => return Ok(Self::Delay(parse_duration(value.ok_or("delay by how long? `delay=2s`")?)?)),
             _ => {
                 let known = Self::HELP.map(|(name, _)| name).join(", ");
@@ -130,11 +130,11 @@ impl FromStr for Fault {
             let (key, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form key=value"))?;
             let value = value.trim();
             match key.trim() {
-                "block" => (fault.from, fault.until) = (Some(number(value)?), Some(number(value)?)),
-                "from" => fault.from = Some(number(value)?),
-                "until" => fault.until = Some(number(value)?),
+                "block" => (fault.from, fault.until) = (Some(parse_number(value)?), Some(parse_number(value)?)),
+                "from" => fault.from = Some(parse_number(value)?),
+                "until" => fault.until = Some(parse_number(value)?),
                 "for" => fault.lasts = Some(parse_duration(value)?),
-                "times" => fault.times = Some(number(value)?),
+                "times" => fault.times = Some(parse_number(value)?),
                 "method" => fault.method = Some(value.to_owned()),
                 key => return Err(format!("`{key}` is not known; there are block, from, until, for, times, method")),
             }
@@ -180,15 +180,15 @@ impl Faults {
     }
 
     /// Reports that `head` appeared, which starts the duration of the faults that begin there.
-    pub(super) fn appear(&self, head: Option<u64>) {
-        for running in self.running().iter_mut().filter(|running| !running.fault.kind.is_of_answers()) {
-            running.holds(head, instant());
+    pub(super) fn record_head(&self, head: Option<u64>) {
+        for running in self.lock_running().iter_mut().filter(|running| !running.fault.kind.is_of_answers()) {
+            running.check_active(head, monotonic_now());
         }
     }
 
     /// Returns the treatment of a request while `head` is the newest block.
-    pub(super) fn conduct(&self, head: Option<u64>, method: &str) -> Conduct {
-        for running in &mut *self.running() {
+    pub(super) fn request_conduct(&self, head: Option<u64>, method: &str) -> Conduct {
+        for running in &mut *self.lock_running() {
             let conduct = match running.fault.kind {
                 FaultKind::DropSocket if !running.fault.drops_those_that_come() => continue,
                 FaultKind::DropSocket => Conduct::HangUp,
@@ -197,7 +197,7 @@ impl Faults {
                 FaultKind::Error => Conduct::Refuse,
                 _ => continue,
             };
-            if running.is_about(method) && running.holds(head, instant()) {
+            if running.is_about(method) && running.check_active(head, monotonic_now()) {
                 running.took_effect();
                 return conduct;
             }
@@ -207,13 +207,13 @@ impl Faults {
 
     /// Returns the treatment of open sockets when `head` appears. Only hanging up and silence apply to them.
     pub(super) fn conduct_at(&self, head: Option<u64>) -> Conduct {
-        for running in &mut *self.running() {
+        for running in &mut *self.lock_running() {
             let conduct = match running.fault.kind {
                 FaultKind::DropSocket => Conduct::HangUp,
                 FaultKind::Mute if running.fault.method.is_none() => Conduct::Silence,
                 _ => continue,
             };
-            if running.holds(head, instant()) {
+            if running.check_active(head, monotonic_now()) {
                 running.took_effect();
                 return conduct;
             }
@@ -222,21 +222,21 @@ impl Faults {
     }
 
     /// Returns the number of blocks that the node is behind while `head` is the newest.
-    pub(super) fn lag(&self, head: Option<u64>) -> u64 {
-        let mut running = self.running();
+    pub(super) fn head_lag(&self, head: Option<u64>) -> u64 {
+        let mut running = self.lock_running();
         let lags = running.iter_mut().filter_map(|running| match running.fault.kind {
-            FaultKind::Lag(n) => running.holds(head, instant()).then_some(n),
+            FaultKind::Lag(n) => running.check_active(head, monotonic_now()).then_some(n),
             _ => None,
         });
         lags.max().unwrap_or(0)
     }
 
     /// Returns whether an answer about the block numbered `about` is corrupted in this way.
-    pub(super) fn spoil(&self, kind: FaultKind, about: u64, method: &str) -> bool {
-        let mut running = self.running();
+    pub(super) fn should_corrupt(&self, kind: FaultKind, about: u64, method: &str) -> bool {
+        let mut running = self.lock_running();
         let mut such = running.iter_mut().filter(|running| running.fault.kind == kind && running.is_about(method));
         let spoilt = such.any(|running| {
-            let spoilt = running.holds(Some(about), instant());
+            let spoilt = running.check_active(Some(about), monotonic_now());
             running.n_times = running.n_times.saturating_add(u32::from(spoilt));
             spoilt
         });
@@ -244,14 +244,14 @@ impl Faults {
         spoilt
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
+    fn lock_running(&self) -> MutexGuard<'_, Vec<Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Running {
     /// Returns whether the fault is active at this block. Activation starts its duration.
-    fn holds(&mut self, at: Option<u64>, now: Instant) -> bool {
+    fn check_active(&mut self, at: Option<u64>, now: Instant) -> bool {
         let Fault { from, until, lasts, times, .. } = &self.fault;
         let reached = from.is_none_or(|from| at.is_some_and(|at| at >= from));
         let passed = until.is_some_and(|until| at.is_some_and(|at| at > until));
@@ -276,7 +276,7 @@ impl Running {
     }
 }
 
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
+fn parse_number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_fault_of_the_connection_holds_within_its_blocks() {
         let faults = faults("mute@from=5,until=6");
-        let at = |head| faults.conduct(head, "eth_chainId");
+        let at = |head| faults.request_conduct(head, "eth_chainId");
         assert_eq!(
             [None, Some(4), Some(5), Some(6), Some(7)].map(at).map(|it| it == Conduct::Silence),
             [false, false, true, true, false]
@@ -338,30 +338,30 @@ mod tests {
     #[test]
     fn sockets_are_dropped_once_unless_those_that_come_are_meant_too() {
         let once = faults("drop-socket@block=5");
-        assert_eq!(once.conduct(Some(4), "eth_chainId"), Conduct::Answer);
+        assert_eq!(once.request_conduct(Some(4), "eth_chainId"), Conduct::Answer);
         assert_eq!(once.conduct_at(Some(5)), Conduct::HangUp);
-        assert_eq!(once.conduct(Some(5), "eth_chainId"), Conduct::Answer, "who comes back is welcome");
+        assert_eq!(once.request_conduct(Some(5), "eth_chainId"), Conduct::Answer, "who comes back is welcome");
         let for_long = faults("drop-socket@block=5,for=1h");
         assert_eq!(for_long.conduct_at(Some(5)), Conduct::HangUp);
-        assert_eq!(for_long.conduct(Some(6), "eth_chainId"), Conduct::HangUp);
+        assert_eq!(for_long.request_conduct(Some(6), "eth_chainId"), Conduct::HangUp);
     }
 
     #[test]
     fn an_answer_is_spoilt_so_often_and_no_oftener() {
         let faults = faults("drop-log@block=7,times=2");
-        let spoilt = |about| faults.spoil(FaultKind::DropLog, about, "eth_getBlockReceipts");
+        let spoilt = |about| faults.should_corrupt(FaultKind::DropLog, about, "eth_getBlockReceipts");
         assert_eq!([6, 7, 8, 7, 7].map(spoilt), [false, true, false, true, false]);
-        assert!(!faults.spoil(FaultKind::Null, 7, "eth_getBlockReceipts"));
+        assert!(!faults.should_corrupt(FaultKind::Null, 7, "eth_getBlockReceipts"));
     }
 
     #[test]
     fn a_fault_lasts_from_when_it_first_holds() {
         let mut lag = Running { fault: "lag=3@block=5,for=30s".parse().expect("a fault"), since: None, n_times: 0 };
-        let start = instant();
+        let start = monotonic_now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert!(!lag.holds(Some(4), start));
-        assert!(lag.holds(Some(5), after(60)));
-        assert!(lag.holds(Some(8), after(89)), "its block is no longer the newest");
-        assert!(!lag.holds(Some(9), after(90)));
+        assert!(!lag.check_active(Some(4), start));
+        assert!(lag.check_active(Some(5), after(60)));
+        assert!(lag.check_active(Some(8), after(89)), "its block is no longer the newest");
+        assert!(!lag.check_active(Some(9), after(90)));
     }
 }

@@ -57,26 +57,26 @@ impl TapeServer {
     /// Plays `stretch`. A block without its text is an error.
     pub async fn start(chain: ChainId, stretch: Stretch, playing: impl Into<Playing>) -> io::Result<Self> {
         let Playing { pace, port, faults } = playing.into();
-        let script = Arc::new(Script::of(&stretch));
+        let script = Arc::new(Script::from_stretch(&stretch));
         let shelf = Shelf::new(chain, stretch, &script)?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let url = format!("ws://{}", listener.local_addr()?);
         let (shown, _) = watch::channel(0);
         let stage = Arc::new(Stage { shelf, faults: Faults::new(faults), shown });
         let stop = CancellationToken::new();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(wire::accept(listener, stage.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(wire::accept_connections(listener, stage.clone())));
         let server = Self { url, script, stage, _stop: stop.clone().drop_guard() };
         match pace {
-            Pace::AtOnce => server.reveal(server.script.scenes.len()),
+            Pace::AtOnce => server.reveal_scenes(server.script.scenes.len()),
             Pace::ByHand => {}
             Pace::Every(_) | Pace::Recorded(_) => {
                 let (script, stage) = (server.script.clone(), server.stage.clone());
                 // The first scene is visible when this function returns.
-                server.reveal(1);
+                server.reveal_scenes(1);
                 tokio::spawn(stop.run_until_cancelled_owned(async move {
                     for place in 1..script.scenes.len() {
-                        tokio::time::sleep(script.pause(place, pace)).await;
-                        stage.show(place + 1);
+                        tokio::time::sleep(script.pause_before(place, pace)).await;
+                        stage.show_scenes(place + 1);
                     }
                 }));
             }
@@ -97,25 +97,25 @@ impl TapeServer {
     }
 
     /// Makes the first `n` scenes visible; fewer than are visible already changes nothing.
-    pub fn reveal(&self, n: usize) {
-        self.stage.show(n.min(self.script.scenes.len()));
+    pub fn reveal_scenes(&self, n: usize) {
+        self.stage.show_scenes(n.min(self.script.scenes.len()));
     }
 
     /// Returns the number of visible scenes.
     #[must_use]
-    pub fn revealed(&self) -> usize {
+    pub fn revealed_count(&self) -> usize {
         *self.stage.shown.borrow()
     }
 }
 
 impl Stage {
-    fn show(&self, n: usize) {
+    fn show_scenes(&self, n: usize) {
         self.shown.send_if_modified(|shown| {
             let more = n > *shown;
             if more {
                 *shown = n;
                 // Done under the same lock, so that a block is never announced before its faults are active.
-                self.faults.appear(self.shelf.number(&self.shelf.view(n, 0).1));
+                self.faults.record_head(self.shelf.newest_number(&self.shelf.view_at(n, 0).1));
             }
             more
         });

@@ -2,7 +2,7 @@
 
 use super::Stage;
 use super::faults::Conduct;
-use super::shelf::raw;
+use super::shelf::to_raw_json;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -59,7 +59,7 @@ struct Subscriptions {
 }
 
 /// Serves all connections until cancelled.
-pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
+pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<Stage>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Connections die with this future, which a server's end cancels.
     let mut connections = tokio::task::JoinSet::new();
@@ -69,7 +69,7 @@ pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
             accepted = listener.accept() => if let Ok((socket, _)) = accepted {
                 let stage = stage.clone();
                 connections.spawn(async move {
-                    serve(socket, &stage).await;
+                    serve_connection(socket, &stage).await;
                     drop(place);
                 });
             },
@@ -78,7 +78,7 @@ pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
     }
 }
 
-async fn serve(socket: TcpStream, stage: &Stage) {
+async fn serve_connection(socket: TcpStream, stage: &Stage) {
     // Without this option an answer waits for the acknowledgement of the one before it, which takes forty milliseconds.
     // If the option cannot be set, answers are only slower.
     let _ = socket.set_nodelay(true);
@@ -99,12 +99,12 @@ async fn serve_socket(socket: TcpStream, stage: &Stage) {
     let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(socket, Some(config)).await else { return };
     let mut subscriptions = Subscriptions::default();
     let mut seen = *shown.borrow_and_update();
-    let mut told = stage.placed(seen);
+    let mut told = stage.lagged_scene_count(seen);
     let mut late: FuturesUnordered<BoxFuture<'static, String>> = FuturesUnordered::new();
     loop {
         let replies = tokio::select! {
             message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => match reply(stage, *shown.borrow(), &text, Some(&mut subscriptions)) {
+                Some(Ok(Message::Text(text))) => match reply_to_request(stage, *shown.borrow(), &text, Some(&mut subscriptions)) {
                     Reply::Now(text) => vec![text],
                     Reply::After(wait, text) if late.len() < LATE_MAX => {
                         late.push(tokio::time::sleep(wait).map(|()| text).boxed());
@@ -122,16 +122,16 @@ async fn serve_socket(socket: TcpStream, stage: &Stage) {
                     return;
                 }
                 let now = *shown.borrow_and_update();
-                let moved = stage.head(now) != stage.head(std::mem::replace(&mut seen, now));
-                let conduct = if moved { stage.faults.conduct_at(stage.head(now)) } else { Conduct::Answer };
-                let from = std::mem::replace(&mut told, stage.placed(now));
+                let moved = stage.head_number(now) != stage.head_number(std::mem::replace(&mut seen, now));
+                let conduct = if moved { stage.faults.conduct_at(stage.head_number(now)) } else { Conduct::Answer };
+                let from = std::mem::replace(&mut told, stage.lagged_scene_count(now));
                 match conduct {
                     Conduct::HangUp => return,
                     Conduct::Silence => continue,
                     _ => {}
                 }
-                let news = stage.shelf.news(from, told);
-                news.into_iter().flat_map(|header| subscriptions.ids.iter().map(|id| notification(*id, header))).collect()
+                let news = stage.shelf.subscription_news(from, told);
+                news.into_iter().flat_map(|header| subscriptions.ids.iter().map(|id| subscription_notification(*id, header))).collect()
             }
         };
         for text in replies {
@@ -150,14 +150,14 @@ async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()>
         let answer = match length {
             Some(length) if length <= REQUEST_BYTES_MAX => {
                 while bytes.len() < head + length {
-                    if more(&mut socket, &mut bytes).await? == 0 {
+                    if read_more(&mut socket, &mut bytes).await? == 0 {
                         return Ok(());
                     }
                 }
                 let body = String::from_utf8_lossy(bytes.get(head..head + length).unwrap_or_default()).into_owned();
                 bytes.drain(..head + length);
                 let shown = *stage.shown.borrow();
-                match reply(stage, shown, &body, None) {
+                match reply_to_request(stage, shown, &body, None) {
                     Reply::Now(text) => text,
                     Reply::After(wait, text) => {
                         tokio::time::sleep(wait).await;
@@ -204,7 +204,7 @@ async fn http_head(
                 return Ok(Some((head, length, keep)));
             }
             Ok(httparse::Status::Partial) if bytes.len() < HTTP_HEAD_BYTES_MAX => {
-                if more(socket, bytes).await? == 0 {
+                if read_more(socket, bytes).await? == 0 {
                     return Ok(None);
                 }
             }
@@ -213,7 +213,7 @@ async fn http_head(
     }
 }
 
-async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
+async fn read_more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
     match tokio::time::timeout(IDLE_MAX, socket.read_buf(bytes)).await {
         Ok(read) => read,
         Err(_) => Ok(0),
@@ -221,12 +221,12 @@ async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<us
 }
 
 /// Answers a request, or each request of a batch.
-fn reply(stage: &Stage, shown: usize, text: &str, mut subscriptions: Option<&mut Subscriptions>) -> Reply {
+fn reply_to_request(stage: &Stage, shown: usize, text: &str, mut subscriptions: Option<&mut Subscriptions>) -> Reply {
     let Ok(batch) = serde_json::from_str::<Vec<&RawValue>>(text) else {
         return reply_one(stage, shown, text, subscriptions);
     };
     if batch.is_empty() || batch.len() > BATCH_MAX {
-        return Reply::Now(failure("null", -32600, "a batch of one to a hundred requests, please"));
+        return Reply::Now(error_response("null", -32600, "a batch of one to a hundred requests, please"));
     }
     let (mut answers, mut wait) = (Vec::new(), Duration::ZERO);
     for request in batch {
@@ -246,13 +246,13 @@ fn reply(stage: &Stage, shown: usize, text: &str, mut subscriptions: Option<&mut
 fn reply_one(stage: &Stage, shown: usize, text: &str, subscriptions: Option<&mut Subscriptions>) -> Reply {
     let request: Request<'_> = match serde_json::from_str(text) {
         Ok(request) => request,
-        Err(_) => return Reply::Now(failure("null", -32600, "this is no request")),
+        Err(_) => return Reply::Now(error_response("null", -32600, "this is no request")),
     };
     let id = request.id.map_or("null", RawValue::get);
-    let late = match stage.faults.conduct(stage.head(shown), &request.method) {
+    let late = match stage.faults.request_conduct(stage.head_number(shown), &request.method) {
         Conduct::Answer => Duration::ZERO,
         Conduct::AnswerAfter(late) => late,
-        Conduct::Refuse => return Reply::Now(failure(id, -32603, "internal error")),
+        Conduct::Refuse => return Reply::Now(error_response(id, -32603, "internal error")),
         Conduct::Silence => return Reply::Never,
         Conduct::HangUp => return Reply::HangUp,
     };
@@ -260,30 +260,30 @@ fn reply_one(stage: &Stage, shown: usize, text: &str, subscriptions: Option<&mut
         ("eth_subscribe", Some(subscriptions))
             if request.params.first().and_then(Value::as_str) == Some("newHeads") =>
         {
-            let opened = subscriptions.open().map(|id| raw(&format!("{id:#x}")));
+            let opened = subscriptions.open().map(|id| to_raw_json(&format!("{id:#x}")));
             opened.ok_or((-32005, "too many subscriptions".to_owned()))
         }
         ("eth_subscribe", None) => Err((-32601, "notifications need a WebSocket".to_owned())),
         ("eth_unsubscribe", Some(subscriptions)) => {
-            Ok(raw(&subscriptions.close(request.params.first().and_then(Value::as_str))))
+            Ok(to_raw_json(&subscriptions.close(request.params.first().and_then(Value::as_str))))
         }
         (method, _) => {
-            let (_, view) = stage.shelf.view(shown, stage.faults.lag(stage.head(shown)));
-            stage.shelf.answer(&view, &stage.faults, method, &request.params)
+            let (_, view) = stage.shelf.view_at(shown, stage.faults.head_lag(stage.head_number(shown)));
+            stage.shelf.answer_request(&view, &stage.faults, method, &request.params)
         }
     };
     let text = match answer {
         Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, result.get()),
-        Err((code, message)) => failure(id, code, &message),
+        Err((code, message)) => error_response(id, code, &message),
     };
     if late.is_zero() { Reply::Now(text) } else { Reply::After(late, text) }
 }
 
-fn failure(id: &str, code: i64, message: &str) -> String {
+fn error_response(id: &str, code: i64, message: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, json!({ "code": code, "message": message }))
 }
 
-fn notification(id: u64, header: &RawValue) -> String {
+fn subscription_notification(id: u64, header: &RawValue) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id:#x}","result":{}}}}}"#,
         header.get()
@@ -309,12 +309,12 @@ impl Subscriptions {
 
 impl Stage {
     /// Returns the number of the newest block after `shown` scenes.
-    fn head(&self, shown: usize) -> Option<u64> {
-        self.shelf.number(&self.shelf.view(shown, 0).1)
+    fn head_number(&self, shown: usize) -> Option<u64> {
+        self.shelf.newest_number(&self.shelf.view_at(shown, 0).1)
     }
 
     /// Returns the number of scenes that a node has shown if it lags as the faults state.
-    fn placed(&self, shown: usize) -> usize {
-        self.shelf.view(shown, self.faults.lag(self.head(shown))).0
+    fn lagged_scene_count(&self, shown: usize) -> usize {
+        self.shelf.view_at(shown, self.faults.head_lag(self.head_number(shown))).0
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn happened(block: &Block) -> Vec<Happened> {
         value: tx.value,
         input: tx.input.clone(),
         n_authorizations: tx.authorizations.len(),
-        holds: tx.status.holds(),
+        holds: tx.status.has_effects(),
         logs: tx.logs.iter().map(|log| (log.address, log.topics.clone(), log.data.clone())).collect(),
     };
     block.txs.iter().map(tx).collect()

@@ -156,7 +156,7 @@ mod tests {
                     n_authorities += 1;
                 }
             }
-            let ours = parse::block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it too");
+            let ours = parse::parse_block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it too");
             assert_eq!(happened(&ours), made.content);
             n_logs += made.content.iter().map(|tx| tx.logs.len()).sum::<usize>();
             n_reverted += made.content.iter().filter(|tx| !tx.holds).count();
@@ -178,8 +178,8 @@ mod tests {
         assert_ne!(header.hash_slow(), chain.head().link.at.hash, "who does not know the field cannot verify it");
         for number in [9, 10] {
             let made = chain.numbered(number).expect("a canonical block");
-            let ours =
-                parse::block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it all the same");
+            let ours = parse::parse_block(&made.block.to_string(), &made.receipts.to_string())
+                .expect("we read it all the same");
             assert_eq!(happened(&ours), made.content);
         }
     }

@@ -19,7 +19,7 @@ type Announced = broadcast::Receiver<Box<RawValue>>;
 impl FakeNode {
     /// This node for a source, asked without a socket.
     pub(crate) fn in_memory(&self, name: &str, deadlines: Deadlines) -> Node {
-        Node::through(name, ChainId(CHAIN_ID), deadlines, Arc::new(self.clone()))
+        Node::with_transport(name, ChainId(CHAIN_ID), deadlines, Arc::new(self.clone()))
     }
 
     async fn say(&self, method: &str, params: &RawValue) -> Result<Box<RawValue>, NodeError> {

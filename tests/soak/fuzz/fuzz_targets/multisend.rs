@@ -14,7 +14,7 @@ fuzz_target!(|list: &[u8]| {
     assert_eq!(flaws.is_empty(), again == *list && known, "{flaws}");
     for item in &items {
         let Some(selector) = item.data.first_chunk::<4>() else { continue };
-        for (_, abi) in bundled::all() {
+        for (_, abi) in bundled::bundled_abis() {
             if let Some(function) = abi.function(*selector) {
                 let _ = function.decode(&item.data.slice(4..), &mut budget);
             }
