@@ -1,8 +1,8 @@
 //! Defines the order of processing: source, decode, classify, escalate, store, deliver.
 //!
-//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; everything that is committed goes through
-//! [`Watcher::apply`]. The proposals in a Safe's queue are processed in the same order through [`Queues`], and pending
-//! transactions through [`Pendings`].
+//! `run`, `explain`, `demo` and `tape play` go through [`examine_block`]; everything that is committed goes through
+//! [`Watcher::apply_step`]. The proposals in a Safe's queue are processed in the same order through [`Queues`], and pending
+//! transactions through [`PendingWatcher`].
 
 mod differences;
 mod pending;

@@ -36,7 +36,7 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// Returns milliseconds like [`millis`], by the wall clock.
+/// Returns milliseconds like [`steady_millis`], by the wall clock.
 #[must_use]
 pub fn wall_millis(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.wall_time().as_millisecond()).unwrap_or(0)
@@ -80,7 +80,7 @@ impl Backoff {
         self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap)
     }
 
-    /// Returns the wait before try number `attempt`, counted from 0 for the first retry: at most [`Backoff::ceiling`],
+    /// Returns the wait before try number `attempt`, counted from 0 for the first retry: at most [`Backoff::max_delay`],
     /// and at least a tenth of `base`, so that a failing caller does not retry in a tight loop.
     #[must_use]
     pub fn jittered_delay(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {

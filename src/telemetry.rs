@@ -49,7 +49,7 @@ pub fn start_logging(filter: &str, form: Form, color: bool) -> anyhow::Result<Ou
     Ok(outlet)
 }
 
-/// Returns the subscriber that [`start`] installs, writing to `writer`. `filter` is parsed leniently: invalid levels
+/// Returns the subscriber that [`start_logging`] installs, writing to `writer`. `filter` is parsed leniently: invalid levels
 /// are ignored.
 pub fn log_subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
 where

@@ -84,7 +84,7 @@ impl Budget {
         std::mem::take(&mut self.reached)
     }
 
-    /// Opens a nested call. It must be closed with [`Budget::ascend`] on every return path.
+    /// Opens a nested call. It must be closed with [`Budget::leave_call`] on every return path.
     ///
     /// # Errors
     /// [`Opaque::TooDeep`] when the depth is spent; nothing has to be closed then.

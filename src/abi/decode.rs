@@ -43,10 +43,10 @@ impl Function {
         decode_all(&self.inputs, args, budget)
     }
 
-    /// Decodes the return data of a call, for reading state: as [`Function::decode`], by [`Function::outputs`].
+    /// Decodes the return data of a call, for reading state: as [`Function::decode_arguments`], by [`Function::outputs`].
     ///
     /// # Errors
-    /// As [`Function::decode`].
+    /// As [`Function::decode_arguments`].
     pub fn decode_output(&self, returned: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
         decode_all(&self.outputs, returned, budget)
     }

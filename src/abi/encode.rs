@@ -27,7 +27,7 @@ impl Function {
     /// The calldata of a call with these arguments, selector included.
     ///
     /// # Errors
-    /// As [`encode`].
+    /// As [`encode_values`].
     pub fn encode_calldata(&self, values: &[Value]) -> Result<Vec<u8>, AbiError> {
         let mut calldata = self.selector.to_vec();
         calldata.extend(encode_values(&self.inputs, values)?);

@@ -36,7 +36,7 @@ pub struct Item {
 
 /// Returns the calls in `list`, the argument of `multiSend(bytes)`, in execution order.
 ///
-/// There are no flaws exactly when [`pack`] produces the same list and a MultiSend knows every operation.
+/// There are no flaws exactly when [`encode_multisend`] produces the same list and a MultiSend knows every operation.
 ///
 /// # Errors
 /// [`Opaque`] when an item claims more data than any block can pay for, or the budget is spent: a value for each item.
@@ -72,7 +72,7 @@ pub fn decode_multisend(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>,
     Ok((items, flaws))
 }
 
-/// Packs these calls into a list, each with an operation, a target, a value and calldata: the inverse of [`items`].
+/// Packs these calls into a list, each with an operation, a target, a value and calldata: the inverse of [`decode_multisend`].
 pub fn encode_multisend<'a>(calls: impl IntoIterator<Item = (u8, Address, U256, &'a [u8])>) -> Vec<u8> {
     let mut list = Vec::new();
     for (operation, to, value, data) in calls {

@@ -243,7 +243,7 @@ impl<'a> Cursor<'a> {
         AbiError::new(format!("`{}`, character {at}", self.text), why)
     }
 
-    /// Returns an error like [`Cursor::fail`], at the start of `word`, which has just been read.
+    /// Returns an error like [`Cursor::syntax_error`], at the start of `word`, which has just been read.
     fn fail_before(&mut self, word: &'a str, why: String) -> AbiError {
         let start = word.as_ptr() as usize - self.text.as_ptr() as usize;
         self.rest = &self.text[start..];

@@ -1,6 +1,6 @@
 //! `via`: parties through which an activity came, and calls inside of which it happened.
 //!
-//! Input: the calls that the decoder saw around an activity ([`Activity::inside`]). A rule does not vouch where no call
+//! Input: the calls that the decoder saw around an activity ([`Activity::enclosing_calls`]). A rule does not vouch where no call
 //! is known.
 
 use super::rule::{AddressSet, CallMatch, RoleKey, Via};

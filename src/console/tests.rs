@@ -15,7 +15,7 @@ impl Bench {
         Self::with(|_| ()).await
     }
 
-    /// Starts a console whose `Patience`, its time limits for clients, is modified by `change`.
+    /// Starts a console whose `ConnectionLimits`, its time limits for clients, is modified by `change`.
     async fn with(change: impl FnOnce(&mut ConnectionLimits)) -> Self {
         let metrics = Metrics::default();
         let checks = Checks::new(metrics.clone(), || jiff::Timestamp::UNIX_EPOCH);

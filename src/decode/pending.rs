@@ -23,7 +23,7 @@ pub fn is_pending_relevant(tx: &Tx, subjects: &Subjects) -> bool {
 /// Decodes the effects that `tx` would have in the block after `tip`. Of `tip` itself, only the state at that block is
 /// read.
 ///
-/// Like [`super::decode`], it is called again with the answers to its open questions.
+/// Like [`super::decode_block`], it is called again with the answers to its open questions.
 #[must_use]
 pub fn decode_pending(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
     if !is_tx_relevant(tx, subjects) {

@@ -69,7 +69,7 @@ pub fn check_signatures(queued: &Queued, state: &SafeState, answers: &Answers) -
 /// Decodes the effects that the queued transaction would have, at its present progress: the activities of its execution
 /// at stage `proposed`, with the cause that its hash names and the signatures that were found to be its owners'.
 ///
-/// Like [`super::decode`], it is called again with the answers to its open questions.
+/// Like [`super::decode_block`], it is called again with the answers to its open questions.
 #[must_use]
 pub fn decode_proposal(
     queued: &Queued,

@@ -2,7 +2,7 @@
 //!
 //! A timelock is mostly called from inside a governor or another wallet, where the calldata is not visible. Its own log
 //! still contains everything, and can only come from the wallet itself. The calls that it announces become frames like
-//! those of an opened envelope; [`join`] then finds the call that made the wallet write the log, where that call is
+//! those of an opened envelope; [`join_announcing_calls`] then finds the call that made the wallet write the log, where that call is
 //! visible.
 //!
 //! Source: TimelockController.sol; Timelock.sol of Compound; Governor.sol and GovernorBravoDelegate.sol; Voting.sol of Aragon;

@@ -1,6 +1,6 @@
 //! Lays out a page in the order in which a person who was just woken reads it.
 //!
-//! Every destination renders the same [`Brief`], so that all of them show the same facts in the same order: severity,
+//! Every destination renders the same [`Layout`], so that all of them show the same facts in the same order: severity,
 //! event, reason, people, place, purpose of the address, recommended action, next step. Its strings are single
 //! sanitized lines.
 

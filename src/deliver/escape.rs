@@ -1,7 +1,7 @@
 //! Sanitizes text from the chain for display.
 //!
 //! Token names, calldata strings and ENS names are written by attackers. Every destination first passes its text
-//! through [`line()`], which removes all characters that move a cursor, change the reading direction or hide text, and
+//! through [`sanitize_line()`], which removes all characters that move a cursor, change the reading direction or hide text, and
 //! then through its own escaping, so that no text mentions people or imitates our own markup.
 
 use crate::model::text::escape_unprintable;
@@ -70,7 +70,7 @@ pub(super) fn without_links(text: &str) -> String {
     text.replace("://", "[:]//")
 }
 
-/// Makes every string of a document [`inert`], including field names. Addresses from the configuration, under `href`
+/// Makes every string of a document [`neutralize_text`], including field names. Addresses from the configuration, under `href`
 /// and `runbook`, are kept where they are plain.
 pub(super) fn inert_all(json: &mut Json) {
     neutralize_json(json, false);

@@ -85,7 +85,7 @@ pub trait Destination: Send + Sync {
     }
 
     /// Sends several messages of one lane in one request, in order: either all of them are accepted or none. Called
-    /// only where [`Destination::together`] returns more than one, and never with more than that.
+    /// only where [`Destination::batch_limit`] returns more than one, and never with more than that.
     ///
     /// # Errors
     ///

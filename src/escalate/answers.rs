@@ -93,7 +93,7 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
 /// informed.
 ///
 /// # Errors
-/// [`Refusal`] when it is taken or over.
+/// [`ResponseError`] when it is taken or over.
 pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     match (incident.state, &incident.acked_by) {
         (State::Open, _) => {}
@@ -117,7 +117,7 @@ pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Resu
 /// Resolves the incident.
 ///
 /// # Errors
-/// [`Refusal::Closed`] when it is over already.
+/// [`ResponseError::Closed`] when it is over already.
 pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     close_by_responder(incident, State::Resolved, who, "Resolved by", now_ms)
 }
@@ -125,7 +125,7 @@ pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<C
 /// Closes the incident as a false alarm.
 ///
 /// # Errors
-/// [`Refusal::Closed`] when it is over already.
+/// [`ResponseError::Closed`] when it is over already.
 pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
     close_by_responder(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
 }

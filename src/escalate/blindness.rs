@@ -90,7 +90,7 @@ pub fn open_outage(
 }
 
 /// Records that the cause of an outage is gone. The outage ends with that, unless nothing was seen while it lasted:
-/// then it ends with [`sighted`], once the missed blocks have been judged.
+/// then it ends with [`complete_catch_up`], once the missed blocks have been judged.
 #[must_use]
 pub fn lift_outage(
     kind: BlindnessKind,

@@ -1,7 +1,7 @@
 //! Escalation: turns verdicts into incidents, notifications and retractions.
 //!
 //! Input: judged blocks, the known incidents and findings, the roster of paths and names, and the time as a value.
-//! Output: a [`Plan`](crate::model::incident::Plan) with everything to commit and to send. The same input gives the
+//! Output: a [`ChangeSet`](crate::model::incident::ChangeSet) with everything to commit and to send. The same input gives the
 //! same plan on any machine.
 //!
 //! Never here: a clock, a socket, a file, a lock, a logger. This module sends nothing: the store commits a plan, and

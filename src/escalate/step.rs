@@ -45,7 +45,7 @@ pub fn step_change_set(step: &StepJudged<'_>, standing: &OpenState, roster: &Rou
     engine.finish()
 }
 
-/// Plans the changes for a look at a queue: as [`plan`], for transactions that are in no block yet.
+/// Plans the changes for a look at a queue: as [`step_change_set`], for transactions that are in no block yet.
 ///
 /// Each of `step.blocks` stands for the moment at which something was first seen, so nothing in it is late or retracted
 /// by a reorg. A known finding that is closer to its execution is sent as an update. Each of `news` gives the result of
@@ -70,7 +70,7 @@ pub fn proposal_change_set(
     engine.finish()
 }
 
-/// Plans the changes for news of pending transactions: as [`queued`], and each of `ended` takes back the findings of a
+/// Plans the changes for news of pending transactions: as [`proposal_change_set`], and each of `ended` takes back the findings of a
 /// transaction that is no longer pending, whether it was included in a block with other effects or not at all.
 #[must_use]
 pub fn pending_change_set(
@@ -96,7 +96,7 @@ struct Engine<'a> {
     now_ms: u64,
     pager: Pager,
     contested: Vec<Contested>,
-    /// True if the engine does not process a step of the chain: see [`queued`].
+    /// True if the engine does not process a step of the chain: see [`proposal_change_set`].
     aside: bool,
     incidents: Vec<Incident>,
     by_id: HashMap<IncidentId, usize>,

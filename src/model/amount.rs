@@ -34,7 +34,7 @@ impl Unit {
         if self.symbol.is_empty() { number } else { format!("{number} {}", self.symbol) }
     }
 
-    /// Formats like [`Unit::show`], without the symbol.
+    /// Formats like [`Unit::format_amount`], without the symbol.
     #[must_use]
     pub fn format_number(&self, value: U256) -> String {
         let digits = value.to_string();

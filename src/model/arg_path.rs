@@ -51,7 +51,7 @@ impl ArgPath {
         found
     }
 
-    /// Passes every value that [`ArgPath::find`] returns to `see`, without building a list.
+    /// Passes every value that [`ArgPath::find_values`] returns to `see`, without building a list.
     pub fn visit_values<'a>(&self, args: &'a [Arg], see: &mut dyn FnMut(&'a Value)) {
         if let Some((first, rest)) = self.steps.split_first() {
             for arg in args_at_step(first, args) {

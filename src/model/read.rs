@@ -37,7 +37,7 @@ pub enum Read {
     Nonce(Address),
     /// `eth_getBalance` in wei: 32 bytes.
     Balance(Address),
-    /// Holders of roles according to a contract's logs up to the block (`eth_getLogs`): see [`holders`].
+    /// Holders of roles according to a contract's logs up to the block (`eth_getLogs`): see [`parse_role_members`].
     Grants {
         /// Contract whose logs are searched.
         by: Address,

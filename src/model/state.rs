@@ -1,7 +1,7 @@
 //! Watched items of a subject's state, and their last known values.
 //!
 //! A value is a word of 32 bytes, as the chain stores it. It is kept together with the block that set it, so that a
-//! reorg can undo it. Facts are passed as [`Delta`]s, so that commits and restarts need no extra code.
+//! reorg can undo it. Facts are passed as [`WindowEntry`]s, so that commits and restarts need no extra code.
 
 use super::verdict::WindowEntry;
 use alloy_primitives::{Address, B256, U256};

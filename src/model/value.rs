@@ -125,7 +125,7 @@ impl Value {
     /// decimal strings, tuples as objects when every field has a unique name and as arrays otherwise.
     ///
     /// A payload or text above [`JSON_BYTES_MAX`] is cut, with a mark, so that a record stays of the order of the input
-    /// even where many values share one payload. Text that is not UTF-8 is written as by [`printable`].
+    /// even where many values share one payload. Text that is not UTF-8 is written as by [`escape_unprintable`].
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Address(address) => json!(address.to_checksum(None)),

@@ -1,8 +1,8 @@
 //! Poll of a Safe's proposals: the list of the service is verified against the chain, judged as its execution would be,
 //! and committed.
 //!
-//! A look has two halves, with the service's responses between them: [`Queues::prepare`] returns the Safe's state and
-//! the remembered proposals, [`Queues::conclude`] judges and commits. All state between looks is in the store. A
+//! A look has two halves, with the service's responses between them: [`Queues::read_safe_state`] returns the Safe's state and
+//! the remembered proposals, [`Queues::judge_and_commit`] judges and commits. All state between looks is in the store. A
 //! repeated look, in any process, therefore finds the same and reports nothing twice.
 
 use super::{Reader, ask_through, examine_queued, load_history};
@@ -69,7 +69,7 @@ pub struct Answered {
     pub queued: Vec<Queued>,
     /// Nonce of the Safe according to the service.
     pub nonce: U256,
-    /// Answers about hashes that the Safe logged, see [`Prepared::unknown`].
+    /// Answers about hashes that the Safe logged, see [`Prepared::unlisted_hashes`].
     pub lookups: HashMap<B256, Lookup>,
 }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Length of a month used for planning; the actual start of a month is reported through [`Budget::begin`].
+/// Length of a month used for planning; the actual start of a month is reported through [`Budget::begin_month`].
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 /// Divisor of a month's requests that gives the number available at once after a rest: a day's share. It suffices for a
 /// busy afternoon and stops a broken loop.
@@ -154,7 +154,7 @@ impl Budget {
         self.paused = self.paused.max(Some(until));
     }
 
-    /// Returns the same as [`sustains`], for this quota.
+    /// Returns the same as [`sustainable_interval`], for this quota.
     #[must_use]
     pub fn sustainable_interval(&self, queues: usize) -> Duration {
         interval_for_budget(self.per_month, queues)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-/// Start of the parser's message when it stops early; see [`mend`].
+/// Start of the parser's message when it stops early; see [`blank_unparsable_lines`].
 const STOPS: &str = "key with no value";
 
 /// Most lines blanked in one file; each costs a pass over it.

@@ -243,7 +243,7 @@ impl Problems {
         }
     }
 
-    /// Counts a mistake that follows from another, reported mistake. [`Problems::seen`] includes it, but it is not
+    /// Counts a mistake that follows from another, reported mistake. [`Problems::seen_count`] includes it, but it is not
     /// shown.
     pub fn hold_back(&mut self) {
         self.held_back += 1;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeTable;
 
-/// TOML table. Every getter marks its key as known; [`Table::finish`] reports the keys that no getter requested.
+/// TOML table. Every getter marks its key as known; [`Table::report_unknown_keys`] reports the keys that no getter requested.
 ///
 /// A getter returns `None` when the key is absent or its value is invalid. It reports an invalid value.
 ///
-/// A table with free keys, chosen by the author of the file, is consumed as a whole by [`Table::entries`]. A table is
+/// A table with free keys, chosen by the author of the file, is consumed as a whole by [`Table::into_entries`]. A table is
 /// either read key by key and finished, or consumed entry by entry, never both. Keys that remain unread, because a
-/// reader did not finish or open a table, are reported by [`Document::finish`](super::Document::finish).
+/// reader did not finish or open a table, are reported by [`Document::report_unread_keys`](super::Document::report_unread_keys).
 pub struct Table<'a> {
     reading: Reading<'a>,
     span: Range<usize>,

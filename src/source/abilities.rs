@@ -1,7 +1,7 @@
 //! Abilities of a node, their changes since the previous probe, and the gaps that remain with the abilities of all
 //! nodes.
 //!
-//! Capabilities of a node, as pure data: [`super::probe()`] sends the requests.
+//! Capabilities of a node, as pure data: [`super::probe_node()`] sends the requests.
 
 use crate::model::{ChainId, Kind, Link};
 use alloy_primitives::B256;
@@ -61,7 +61,7 @@ pub struct Capabilities {
     pub genesis: Option<B256>,
     /// Newest block of the node.
     pub head: Link,
-    /// State of each capability, in the order of [`Ability::ALL`].
+    /// State of each capability, in the order of [`Capability::ALL`].
     pub can: [Support; Capability::ALL.len()],
     /// Size of the largest batch over HTTP that was tried and answered; zero over a socket, where each request is sent
     /// alone.

@@ -165,7 +165,7 @@ impl<B: Linked> Follower<B> {
         self.links.get(usize::try_from(place).ok()?).map(|link| link.at)
     }
 
-    /// Marks the blocks up to `at` as final. They are not retracted unless a person [allows](Self::allow) it.
+    /// Marks the blocks up to `at` as final. They are not retracted unless a person [allows](Self::allow_reorg) it.
     pub fn finalize_up_to(&mut self, at: BlockRef) {
         if self.finalized.is_none_or(|finalized| finalized.number < at.number) {
             self.finalized = Some(at);
@@ -318,7 +318,7 @@ impl<B: Linked> Follower<B> {
     }
 
     /// Returns the next step, if all its blocks are available; it counts as done once it is returned. Call this until
-    /// it returns `None`, and only then call [`Follower::wants`].
+    /// it returns `None`, and only then call [`Follower::wanted_fetches`].
     pub fn next_step(&mut self) -> Option<Step<B>> {
         if let Some(keep) = self.lag.filter(|lag| lag.sightings >= ROLLBACK_SIGHTINGS).map(|lag| lag.keep) {
             self.lag = None;

@@ -54,7 +54,7 @@ pub(super) fn merge_role_members(told: &[Bytes]) -> Bytes {
 }
 
 impl Node {
-    /// Returns the holders of roles according to the logs that `by` wrote in these blocks, as [`holders`] reads it.
+    /// Returns the holders of roles according to the logs that `by` wrote in these blocks, as [`parse_role_members`] reads it.
     /// When the node refuses a range, as hosted nodes do with large ones, smaller ranges are requested, as long as
     /// [`QUERIES_MAX`] of them can be enough.
     pub(super) async fn fetch_role_members(

@@ -60,7 +60,7 @@ pub struct Deadlines {
 pub struct Endpoint {
     /// Display name of the endpoint.
     pub name: Arc<str>,
-    /// URL in a form that [`address`] accepts; it usually contains a key.
+    /// URL in a form that [`parse_endpoint_url`] accepts; it usually contains a key.
     pub url: SecretString,
 }
 
@@ -289,7 +289,7 @@ impl Node {
         self.ask_for(RpcRequest { method, params, limit: method_bytes(method) }, deadline).await
     }
 
-    /// Sends a request like [`Node::ask`], with a limit that is more exact than that of the method.
+    /// Sends a request like [`Node::send_request`], with a limit that is more exact than that of the method.
     pub(super) async fn ask_for<P: Params>(
         &self,
         asking: RpcRequest<P>,

@@ -94,7 +94,7 @@ struct Sample {
     tx: B256,
 }
 
-/// Result of a test: success, or the state of an ability that is missing or unknown; never [`Can::Yes`].
+/// Result of a test: success, or the state of an ability that is missing or unknown; never [`Support::Yes`].
 type Tried<T = ()> = Result<T, Support>;
 
 /// Part of a receipt that identifies it.

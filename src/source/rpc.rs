@@ -285,7 +285,7 @@ impl Connection {
         }
     }
 
-    /// Subscribes to the events that `params` name, like [`Wire::subscribe`]; this requires one of our own sockets.
+    /// Subscribes to the events that `params` name, like [`Connection::subscribe_to_heads`]; this requires one of our own sockets.
     pub(super) async fn subscribe_to<P: Params>(self, id: u64, params: P) -> Result<Heads, NodeError> {
         let Self::Socket(socket, _) = &self else {
             let message = "subscriptions need a socket".to_owned();

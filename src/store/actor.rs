@@ -62,7 +62,7 @@ impl Actor {
         self.refusals.current_failure()
     }
 
-    /// Runs a job that writes, like [`Actor::call`], and counts its failure. Errors caused by the caller are not
+    /// Runs a job that writes, like [`Actor::run_job`], and counts its failure. Errors caused by the caller are not
     /// counted.
     pub(super) async fn run_write<T, F>(&self, job: F) -> Result<T>
     where
@@ -72,7 +72,7 @@ impl Actor {
         self.count_failure(self.run_job(job).await)
     }
 
-    /// As [`Actor::write`], for a job that lets up to [`IN_A_ROW_MAX`] others go first.
+    /// As [`Actor::run_write`], for a job that lets up to [`IN_A_ROW_MAX`] others go first.
     pub(super) async fn run_write_later<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,

@@ -42,7 +42,7 @@ pub fn backup_store(store: &Path, to: &Path, replace: bool) -> Result<()> {
 /// Replaces the store at `store` by the backup `from`. An existing store is moved aside; nothing is deleted.
 ///
 /// # Errors
-/// As [`backup`], and [`StoreError::InUse`] while a run works on the store.
+/// As [`backup_store`], and [`StoreError::InUse`] while a run works on the store.
 pub fn restore_store(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
     if is_same_file(from, store) {
         return Err(path_error(from, io::Error::from(io::ErrorKind::AlreadyExists)));

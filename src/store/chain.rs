@@ -22,7 +22,7 @@ pub struct PastDelta {
     pub delta: WindowEntry,
 }
 
-/// Number of records that [`super::Store::prune`] removed.
+/// Number of records that [`super::Store::prune_expired`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Window entries.
@@ -184,7 +184,7 @@ pub(super) const fn u64_to_sql(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// Converts back from [`int`].
+/// Converts back from [`u64_to_sql`].
 pub(super) const fn sql_to_u64(number: i64) -> u64 {
     number.cast_unsigned()
 }

@@ -89,7 +89,7 @@ pub(super) fn load_open_state(db: &Connection, now_ms: u64) -> Result<OpenState>
     Ok(OpenState { incidents, paged, findings: Vec::new(), contested: finality::contested_blocks(db)? })
 }
 
-/// Does the same as [`change`], and passes recently closed incidents of `chain` in addition to the live ones.
+/// Does the same as [`commit_change`], and passes recently closed incidents of `chain` in addition to the live ones.
 pub(super) fn commit_visibility<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
 where
     F: FnOnce(&[Incident]) -> ChangeSet,
@@ -103,7 +103,7 @@ where
     Ok(plan)
 }
 
-/// Does the same as [`change`], with the findings of `chain` by `rule` whose incidents are closed.
+/// Does the same as [`commit_change`], with the findings of `chain` by `rule` whose incidents are closed.
 pub(super) fn commit_reopening<F>(
     db: &mut Connection,
     chain: ChainId,

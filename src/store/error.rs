@@ -29,9 +29,9 @@ pub enum StoreError {
     #[error("{0}")]
     Unknown(String),
     /// Stop following the chain until it contains the final block again, or a person allows the step with
-    /// [`Store::allow`].
+    /// [`Store::allow_reorg`].
     ///
-    /// [`Store::allow`]: super::Store::allow
+    /// [`Store::allow_reorg`]: super::Store::allow_reorg
     #[error(
         "block {retracted} cannot be retracted: the chain is final up to {finalized}, and nobody allowed to undo that"
     )]

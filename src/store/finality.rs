@@ -13,7 +13,7 @@ use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 
-/// Maximum number of findings that [`Gained`] lists; a finalized epoch may contain thousands.
+/// Maximum number of findings that [`ConfidenceGain`] lists; a finalized epoch may contain thousands.
 pub const GAINED_MAX: usize = 256;
 
 /// Finality that a chain has reached.

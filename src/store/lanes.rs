@@ -29,7 +29,7 @@ pub struct LeaseRequest {
 /// Messages that may be sent now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeasedRow {
-    /// Messages of one lane in sending order, for each [`Ask`] by its index.
+    /// Messages of one lane in sending order, for each [`LeaseRequest`] by its index.
     pub rows: Vec<(usize, Vec<Leased>)>,
     /// Time at which the next message that there is room for falls due, or a lease expires: wall-clock milliseconds,
     /// possibly past.

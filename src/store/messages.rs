@@ -15,7 +15,7 @@ impl Store {
     /// Leases due messages: for each of `asks`, at most as many lanes as it has room for, with the lease time given
     /// beside it in milliseconds from `now_ms`.
     ///
-    /// The first message of each lane is leased, together with those behind it up to [`Ask::in_a_row`]. Messages of one
+    /// The first message of each lane is leased, together with those behind it up to [`LeaseRequest::in_a_row`]. Messages of one
     /// destination and lane are sent in the order in which they were written, and none is leased while an earlier one
     /// is neither sent nor given up. Lanes are ordered by urgency, see [`Delivery::urgency`], then by severity, then by
     /// age. A message whose lease expired is leased again, so a crash repeats it under the same key instead of losing
@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// Leases at most `n` due messages of any kind to `destinations`, one per lane, in the order of
-    /// [`Store::dispatch`].
+    /// [`Store::lease_due`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -128,7 +128,7 @@ impl Store {
         self.actor.run_write_later(move |db| outbox::schedule_retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
-    /// Gives a message up: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of
+    /// Gives a message up: it stays as a dead letter until [`Store::revive_dead_letter`], and the incident that `engine` makes of
     /// it, given the message and the live incidents, is written in the same transaction.
     ///
     /// # Errors

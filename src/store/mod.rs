@@ -235,7 +235,7 @@ impl Store {
         self.actor.run_write(move |db| commit::commit_change(db, now_ms, engine)).await
     }
 
-    /// Does the same as [`Store::change`], and passes recently closed incidents of `chain` in addition to the live
+    /// Does the same as [`Store::commit_change`], and passes recently closed incidents of `chain` in addition to the live
     /// ones: for issues that may return.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ pub struct Waiting {
 pub(super) const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
 
 /// Drops the pages of an incident that was acknowledged or is closed. Messages in flight are not stopped. An answer
-/// that would drop unseen pages is handled before: see [`commit::answer`].
+/// that would drop unseen pages is handled before: see [`commit::commit_response`].
 pub(super) fn supersede_pages(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
     if incident.state != State::Open {
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?2 \

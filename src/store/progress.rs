@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Records which retracted blocks of `chain` endpoints still hold, and replaces the earlier list. An incident whose
-    /// evidence was in one of them stays open meanwhile; see [`crate::escalate::tick`].
+    /// evidence was in one of them stays open meanwhile; see [`crate::escalate::advance_timers`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].

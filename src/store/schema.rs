@@ -30,7 +30,7 @@ pub(super) fn open_database(path: &Path) -> Result<Connection> {
     configure_connection(Connection::open(path)?, MIGRATIONS)
 }
 
-/// Does the same as [`open`], where an earlier run left files and its store was removed on purpose.
+/// Does the same as [`open_database`], where an earlier run left files and its store was removed on purpose.
 pub(super) fn open_anew(path: &Path) -> Result<Connection> {
     place::prepare_file(path, true)?;
     configure_connection(Connection::open(path)?, MIGRATIONS)

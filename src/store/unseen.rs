@@ -34,7 +34,7 @@ fn body_items(body: &Body) -> BTreeSet<Item> {
 }
 
 /// Returns the evidence of an incident that stands only on pages that wait or are dead letters. Evidence on a page in
-/// flight counts as seen: if that page fails, [`hold`] handles it.
+/// flight counts as seen: if that page fails, [`hold_for_retry`] handles it.
 pub(super) fn unseen_findings(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
     let sql = "SELECT body, destination, last_error FROM outbox WHERE incident = ?1 AND kind = 'trigger' \
                AND state IN ('due', 'dead') ORDER BY seq";

@@ -67,7 +67,7 @@ impl Checks {
     }
 
     /// Requires a report on `name` every `period` from now on. The check fails once two periods have passed without one: whoever
-    /// reports on it is stuck. [`Checks::remove`] ends the duty.
+    /// reports on it is stuck. [`Checks::remove_check`] ends the duty.
     pub fn require_renewal(&self, name: &str, period: Duration) {
         let at = (self.0.now)();
         if let Some(check) = self.entry(&mut self.lock_all(), name) {

@@ -15,7 +15,7 @@ pub const LINES_MAX: usize = 10_000;
 /// Maximum number of bytes in the waiting lines: a line that shows hostile calldata is long.
 pub const BYTES_MAX: usize = 16 << 20;
 
-/// Interval at which [`Outlet::finish`] checks for room.
+/// Interval at which [`Outlet::finish_within`] checks for room.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A non-blocking writer; see the module documentation. Clones write to the same thread.

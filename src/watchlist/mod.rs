@@ -1,12 +1,12 @@
 //! Watchlists: the files of an operator, compiled into the configuration that the program judges by.
 //!
-//! Comes in: a main file (chains, destinations, paths) and the watchlists it names. Goes out: a [`Book`], in which
+//! Comes in: a main file (chains, destinations, paths) and the watchlists it names. Goes out: a [`Config`], in which
 //! every name is an address, every amount is in its smallest unit and every function is a selector; or [`Problems`],
 //! all of them at once, each with its place and the accepted form. Never here: a connection, a clock, or a guess. Text
 //! that cannot be understood is an error. Text that can be understood but can never apply is an error as well: an
 //! unreachable rule, or hours that never occur.
 //!
-//! Reading order: [`file`](self) contains the written form, `compile` resolves it into the [`Book`], and [`check`]
+//! Reading order: [`file`](self) contains the written form, `compile` resolves it into the [`Config`], and [`check`]
 //! judges the watchlists' own tests and reports the outcome for every function.
 
 mod amount;
@@ -41,7 +41,7 @@ pub fn load_config(path: &Path, secrets: Secrets) -> Result<Config, Problems> {
 ///
 /// # Errors
 ///
-/// Returns the same errors as [`load`].
+/// Returns the same errors as [`load_config`].
 pub fn compile_config(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Config, Problems> {
     compile::compile_config(path, files, secrets)
 }

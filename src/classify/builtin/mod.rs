@@ -1,6 +1,6 @@
 //! Judgement without a rule: the few activities that are normal by themselves, and the default findings for all others.
 //!
-//! Input: an activity that no rule vouches for. Output: the built-in that vouches for it, or a [`Cost`]. Never here:
+//! Input: an activity that no rule vouches for. Output: the built-in that vouches for it, or a [`DefaultFinding`]. Never here:
 //! the contents of a watchlist, except its registry.
 //!
 //! Each kind of subject has a file with the functions and events that change control of it; `table` lists them.

@@ -35,7 +35,7 @@ pub(crate) fn suffix_words(bytes: &Bytes) -> String {
     }
 }
 
-/// Returns the part of [`trouble`] that no rule can vouch for.
+/// Returns the part of [`decoding_finding`] that no rule can vouch for.
 #[must_use]
 pub(crate) fn undecodable_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let loud = table::table_for_kind(rules.kind).map_or(Severity::High, |table| table.unreadable);

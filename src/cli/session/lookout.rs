@@ -1,7 +1,7 @@
 //! Visibility of a chain: health issues that the source reports, and those that only a comparison of block times with
 //! the local clock shows.
 //!
-//! Every health issue becomes an incident on the path `self`, created by [`escalate::blind`]. A complete outage ends
+//! Every health issue becomes an incident on the path `self`, created by [`escalate::open_outage`]. A complete outage ends
 //! when the source is at the head again and all missed blocks are committed, so that the final message can list them.
 
 use super::App;

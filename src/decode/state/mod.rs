@@ -1,7 +1,7 @@
 //! Turns state into activities: a watched value that changed, or that differs from the registry.
 //!
 //! In: a block's activities, the last known values, and the node's answers about the state at the block's hash. Out: an
-//! activity for each change, joined to the act that explains it where there is one, and the [`Delta`]s that record the
+//! activity for each change, joined to the act that explains it where there is one, and the [`WindowEntry`]s that record the
 //! new values. Never here: a guess. A value that could not be read keeps its expected value, and is compared when it
 //! can be read again.
 //!

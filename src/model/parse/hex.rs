@@ -54,7 +54,7 @@ pub(super) fn deserialize_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<By
     from.deserialize_str(Data)
 }
 
-/// Reads bytes like [`bytes`], for a field that may be absent, or null.
+/// Reads bytes like [`deserialize_bytes`], for a field that may be absent, or null.
 pub(super) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
     struct Data(Bytes);
     impl<'de> Deserialize<'de> for Data {
@@ -94,7 +94,7 @@ pub(super) fn parse_hex_data(text: &str) -> Option<Bytes> {
     const_hex::decode(digits).ok().map(Bytes::from)
 }
 
-/// Types that [`lenient`] can read.
+/// Types that [`deserialize_lenient`] can read.
 pub(super) trait Readable: Sized {
     /// Reads the text of a JSON string.
     fn read(text: &str) -> Option<Self>;

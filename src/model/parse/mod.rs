@@ -77,17 +77,17 @@ pub fn parse_block(block: &str, receipts: &str) -> Result<Block, ParseError> {
     join_receipts(parse_json("block", block)?, parse_json("receipts", receipts)?)
 }
 
-/// Parses like [`block`], and keeps all fields that the block's hashes cover, so that it can be verified.
+/// Parses like [`parse_block`], and keeps all fields that the block's hashes cover, so that it can be verified.
 pub fn parse_sealed_block(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
     seal_block(parse_json("block", block)?, parse_json("receipts", receipts)?)
 }
 
-/// Joins receipts to their transactions; see [`block`] for the checks.
+/// Joins receipts to their transactions; see [`parse_block`] for the checks.
 pub fn join_receipts(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
     block.into_block(receipts, &mut Lapses::Strict)
 }
 
-/// Joins like [`join`], and keeps all fields that the block's hashes cover. A field that a node leaves out or writes in
+/// Joins like [`join_receipts`], and keeps all fields that the block's hashes cover. A field that a node leaves out or writes in
 /// a non-standard form is accepted where the hashes compensate for it, and recorded: see [`Sealed::lapse`].
 pub fn seal_block(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
     let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
@@ -128,7 +128,7 @@ pub fn parse_header(header: &str) -> Result<Link, ParseError> {
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
 }
 
-/// Parses like [`header()`], and keeps all fields that the header's own hash covers.
+/// Parses like [`parse_header()`], and keeps all fields that the header's own hash covers.
 pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
     let wire: Noted<Option<IgnoredAny>> = parse_json("header", header)?;
     Ok((wire.link(), wire.header()))

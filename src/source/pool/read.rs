@@ -102,7 +102,7 @@ impl Pool {
         self.0.iter().enumerate().flat_map(of_member).collect()
     }
 
-    /// Returns when [`Pool::caught`] has something new.
+    /// Returns when [`Pool::take_invalid_responses`] has something new.
     pub(in crate::source) async fn wait_for_invalid_response(&self) {
         self.0[0].look.notified().await;
     }

@@ -64,7 +64,7 @@ pub use write::Writer;
 pub const VERSION: u32 = 2;
 /// Maximum length of a line in bytes: several times the largest known block.
 pub const LINE_BYTES_MAX: usize = 128 << 20;
-/// Maximum number of bytes of lines that [`Tape::load`] reads into memory.
+/// Maximum number of bytes of lines that [`Tape::load_file`] reads into memory.
 pub const LOADED_BYTES_MAX: usize = 2 << 30;
 /// Longest caption, note or reason on a tape, in bytes: more than a page of a terminal.
 pub const TEXT_BYTES_MAX: usize = 4_096;
@@ -104,7 +104,7 @@ pub struct TapeBlock {
     pub raw: Option<RawPair>,
     /// Requests to the node at this block, with its answers.
     pub reads: Vec<(Read, Answer)>,
-    /// Traces of the block as the node wrote them. They are not checked against the block: see [`RawTraces::check`].
+    /// Traces of the block as the node wrote them. They are not checked against the block: see [`RawTraces::check_against`].
     pub traces: Option<RawTraces>,
 }
 

@@ -19,7 +19,7 @@ pub enum Pace {
     Every(Duration),
     /// At the recorded times, faster by this factor; without recorded times, at the times of the blocks.
     Recorded(f64),
-    /// Manual: heads appear on calls of [`TapeServer::reveal`](super::TapeServer::reveal).
+    /// Manual: heads appear on calls of [`TapeServer::reveal_scenes`](super::TapeServer::reveal_scenes).
     ByHand,
 }
 

@@ -165,7 +165,7 @@ pub enum Root {
 ///
 /// Checked: the header's hash, the roots of transactions, receipts and withdrawals (if the node sent withdrawals), the
 /// bloom, every transaction's hash, the address of each created contract. Not checked: whether other blocks build on
-/// this hash, and senders, see [`senders`].
+/// this hash, and senders, see [`verify_senders`].
 pub fn verify_block(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     header::verify_header(sealed.block.link(), &sealed.header, &mut gaps)?;

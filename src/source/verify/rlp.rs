@@ -15,7 +15,7 @@ pub(super) fn encode_list(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     out[start..].rotate_right(head.length());
 }
 
-/// Appends a list like [`list`], where an item may be missing.
+/// Appends a list like [`encode_list`], where an item may be missing.
 pub(super) fn try_list<E>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
     let mut filled = Ok(());
     encode_list(out, |out| filled = fill(out));

@@ -1,6 +1,6 @@
 //! Checks of a watchlist before it watches anything: its own tests, the coverage of every function, and notes.
 //!
-//! Comes in: a compiled [`Book`]. Goes out: an outcome for each `[[watch.test]]` and a row for each function, both
+//! Comes in: a compiled [`Config`]. Goes out: an outcome for each `[[watch.test]]` and a row for each function, both
 //! judged by the same code as the chain's activities; and a note for each chain whose visibility could be better. Never
 //! here: terminal output, which belongs to the command line.
 

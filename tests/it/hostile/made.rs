@@ -259,7 +259,7 @@ impl Court {
         self.examine(&block).judged
     }
 
-    /// One line for each activity, see [`Court::line`].
+    /// One line for each activity, see [`Evaluator::line`].
     pub(crate) fn told(&self, txs: &[Tx]) -> Vec<String> {
         self.judge(txs).iter().map(|judged| self.line(judged)).collect()
     }

@@ -17,7 +17,7 @@ use watchfire::runtime::{Clock, ManualClock};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 use watchfire::store::Store;
 
-/// The secret that [`Desk::with_hook`] signs with.
+/// The secret that [`RequestTable::with_hook`] signs with.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A store with an outbox, destinations and a clock that stands still.
