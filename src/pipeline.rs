@@ -6,11 +6,11 @@
 
 mod differences;
 mod pending;
-mod queue;
+mod proposals;
 
 pub use differences::{REOPEN_EVERY_MS, Reopening, Survey, Told, detect_registry_drift};
 pub use pending::{EXPIRES_MS, PendingWatcher, WAITING_MAX};
-pub use queue::{Answered, Concluded, Prepared, Queues};
+pub use proposals::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
 use crate::decode::{self, Decoded, StateSight};

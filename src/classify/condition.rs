@@ -1,7 +1,7 @@
 //! Conditions of a rule: parties, arguments and time.
 
 use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Elements, Hours, Party, Scalar, Span};
-use super::trial::Mismatches;
+use super::rule_result::Mismatches;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;

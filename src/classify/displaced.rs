@@ -7,7 +7,7 @@ use super::builtin::{self, DefaultFinding};
 use super::finding::abnormal_verdict;
 use super::history::History;
 use super::rule::{Polarity, Rules};
-use super::trial::{self, Windows};
+use super::rule_result::{self, Windows};
 use crate::model::{Judged, Severity, Verdict};
 use alloy_primitives::B256;
 
@@ -25,7 +25,7 @@ pub fn judge_displacement(judged: &mut Judged, first: B256, nonce: u64, rules: &
     }
     let windows = Windows::new(history, now);
     let mut meant = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.replaces);
-    if meant.any(|rule| trial::is_rule_match(rule, activity, rules, &windows)) {
+    if meant.any(|rule| rule_result::is_rule_match(rule, activity, rules, &windows)) {
         return;
     }
     let why = format!(

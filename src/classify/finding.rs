@@ -2,7 +2,7 @@
 
 use super::builtin::{self, DefaultFinding};
 use super::rule::{Rule, WatchRules};
-use super::trial::RuleResult;
+use super::rule_result::RuleResult;
 use crate::model::{Abnormal, Severity, Verdict};
 use std::sync::Arc;
 

@@ -12,8 +12,8 @@ use super::builtin::{self, DefaultFinding};
 use super::finding::{abnormal_verdict, repeated_verdict, unjudged_verdict};
 use super::history::History;
 use super::rule::{Baseline, Polarity, Rule, Rules, WatchRules};
-use super::trial::{self, RuleResult, Windows};
-use super::{absence, habit, memory, noise};
+use super::rule_result::{self, RuleResult, Windows};
+use super::{baseline, expected, first_seen, noise};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fact, Fate, Judged, Role, Stage, Verdict, Voucher, WindowEntry};
 use alloy_primitives::{Address, B256, U256};
@@ -190,7 +190,7 @@ impl<'a> Evaluator<'a> {
         let verdict = self.judge_by_normal_rules(index, activity, rules);
         match verdict {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
-                let mut news = memory::describe_novelty(activity, rules, &self.windows);
+                let mut news = first_seen::describe_novelty(activity, rules, &self.windows);
                 news.extend(operation::describe_operation_progress(activity));
                 if &*abnormal.rule != builtin::TIP {
                     news.extend(operation::priority_fee_finding(activity, rules).and_then(|cost| cost.reason));
@@ -208,17 +208,17 @@ impl<'a> Evaluator<'a> {
     fn judge_by_normal_rules(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, RuleResult)> {
-            normal().map(|rule| (rule, trial::evaluate_rule(rule, activity, rules, windows))).collect()
+            normal().map(|rule| (rule, rule_result::evaluate_rule(rule, activity, rules, windows))).collect()
         };
         // A rule that names the address makes it known. A rule that allows payments to any address does not vouch for a
         // look-alike.
         if let Some(cost) = noise::look_alike(activity, rules, &self.windows) {
             return abnormal_verdict(&cost, &try_all(&self.windows), rules);
         }
-        let risk = memory::payment_risk_finding(activity, rules, &self.windows);
+        let risk = first_seen::payment_risk_finding(activity, rules, &self.windows);
         // No rule vouches for an activity that could not be read to its end.
         if builtin::undecodable_finding(activity, rules).is_none() {
-            if let Some(rule) = normal().find(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
+            if let Some(rule) = normal().find(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
@@ -272,7 +272,7 @@ impl<'a> Evaluator<'a> {
     fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
         let cost = operation::priority_fee_finding(activity, rules)?;
         let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
-        let meant = minding.any(|rule| trial::is_rule_match(rule, activity, rules, &self.windows));
+        let meant = minding.any(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows));
         (!meant).then_some(cost)
     }
 
@@ -292,23 +292,23 @@ impl<'a> Evaluator<'a> {
     /// Records what the activity adds to the windows, after it was judged.
     fn record_window_entries(&mut self, activity: &Activity, verdict: &Verdict) {
         let Some(rules) = self.rules_for(activity) else { return };
-        for (key, amount) in memory::first_seen_entries(activity, verdict, rules, &self.windows) {
+        for (key, amount) in first_seen::first_seen_entries(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
         }
         if let Some((key, amount)) = code::vouched_code_entry(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
         }
         for expected in &rules.expected {
-            if trial::is_of(&expected.rule, activity, rules, &self.windows)
+            if rule_result::is_of(&expected.rule, activity, rules, &self.windows)
                 && let Some((key, amount)) =
-                    absence::expectation_entry(expected, activity, rules.address, &self.windows)
+                    expected::expectation_entry(expected, activity, rules.address, &self.windows)
             {
                 self.add(rules, key, amount);
             }
         }
         for rule in rules.rules.iter().filter(|rule| !rule.habits.is_empty()) {
-            if trial::is_of(rule, activity, rules, &self.windows) {
-                for (key, amount) in habit::baseline_entries(rule, activity, rules.address, &self.windows) {
+            if rule_result::is_of(rule, activity, rules, &self.windows) {
+                for (key, amount) in baseline::baseline_entries(rule, activity, rules.address, &self.windows) {
                     self.add(rules, key, amount);
                 }
             }
@@ -321,14 +321,14 @@ impl<'a> Evaluator<'a> {
             return;
         }
         if rule.habits.iter().any(|habit| matches!(habit, Baseline::Pause { .. })) {
-            self.add(rules, habit::pause_key(rule), U256::ONE);
+            self.add(rules, baseline::pause_key(rule), U256::ONE);
         }
         // Two limits with the same measure, for example over an hour and over a day, share one window, which is filled
         // once.
         let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
-            let key = trial::window_key(&rule.name, &limit.measure);
-            if let Some(amount) = trial::measured_amount(&limit.measure, activity)
+            let key = rule_result::window_key(&rule.name, &limit.measure);
+            if let Some(amount) = rule_result::measured_amount(&limit.measure, activity)
                 && !filled.contains(&key)
             {
                 self.add(rules, key.clone(), amount);
@@ -358,7 +358,7 @@ impl<'a> Evaluator<'a> {
         // The sender of the transaction may append bytes to the calldata, where a rule about the envelope allows that.
         let lets_be = || {
             let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.suffix.is_some());
-            let mut holding = normal.filter(|rule| trial::is_rule_match(rule, activity, rules, &self.windows));
+            let mut holding = normal.filter(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows));
             builtin::undecodable_finding(activity, rules).is_none() && holding.next().is_some()
         };
         if builtin::decoding_finding(activity, rules).is_some() && !lets_be() {
@@ -407,7 +407,7 @@ impl<'a> Evaluator<'a> {
     fn is_only_logged(&self, event: &Activity, of: usize, rules: &WatchRules) -> bool {
         let by_rule = matches!(self.plain(of), Some(Verdict::Normal { by: Voucher::Rule(_) }));
         let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        let mut about = normal.filter(|rule| trial::is_about(rule, event, rules.address));
+        let mut about = normal.filter(|rule| rule_result::is_about(rule, event, rules.address));
         event.notes.contains(&Note::Logged) && (!by_rule || about.next().is_some() || builtin::is_change(event, rules))
     }
 }

@@ -10,25 +10,25 @@
 //! envelopes that carry them, then the effects that they explain. An effect takes the verdict of its cause, unless it
 //! moves value or rights out of the subject.
 
-mod absence;
+pub mod address_poisoning;
+mod baseline;
 pub mod builtin;
 mod condition;
 mod displaced;
-pub mod familiar;
+mod expected;
 mod finding;
-mod habit;
+mod first_seen;
 pub mod history;
 mod judge;
-mod memory;
 mod noise;
 mod outward;
-pub mod queue;
+pub mod proposals;
 pub mod rule;
-mod trial;
+mod rule_result;
 mod via;
 
-pub use absence::{absences_of, arrival_entry, find_missed_expectations, keeps_time};
 pub use displaced::judge_displacement;
+pub use expected::{absences_of, arrival_entry, find_missed_expectations, keeps_time};
 pub use history::History;
 pub use judge::{Moment, judge_activities, judge_after};
-pub use trial::{Mismatch, RuleResult, evaluate_rules};
+pub use rule_result::{Mismatch, RuleResult, evaluate_rules};

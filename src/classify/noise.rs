@@ -4,11 +4,11 @@
 //! that looks like one of its payees. Such findings are kept and counted and page no one. A payment to such an address
 //! is critical.
 
+use super::address_poisoning::lookalike_key;
 use super::builtin::{self, DefaultFinding, LOOK_ALIKE, finding_with_reason};
-use super::familiar::lookalike_key;
-use super::memory;
+use super::first_seen;
 use super::rule::WatchRules;
-use super::trial::Windows;
+use super::rule_result::Windows;
 use crate::model::value::{Arg, Value};
 use crate::model::verdict::POISONING;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity};
@@ -27,7 +27,7 @@ pub(crate) fn adjust_for_token_use(
         return cost;
     }
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
-    let used = memory::has_called(token, rules, windows);
+    let used = first_seen::has_called(token, rules, windows);
     if used { builtin::cost_of_used_token(activity, rules) } else { cost }
 }
 
@@ -105,7 +105,7 @@ fn describe_lookalike(address: &Address, rules: &WatchRules, windows: &Windows<'
     if rules.familiar.is_named(address) {
         return None;
     }
-    let alike = memory::vouched_payees(rules, windows)
+    let alike = first_seen::vouched_payees(rules, windows)
         .filter(|paid| lookalike_key(paid) == lookalike_key(address))
         .collect::<Vec<_>>();
     let twin = alike.first().filter(|_| !alike.contains(address))?;

@@ -3,9 +3,9 @@
 //! Rules deny by default too: a rule that does not mention `value` vouches for no ether, and a rule that does not
 //! mention `operation` vouches for no delegatecall.
 
-pub use super::absence::{Due, Expected, Weekly};
-use super::familiar::KnownAddresses;
-pub use super::habit::{Baseline, Party};
+use super::address_poisoning::KnownAddresses;
+pub use super::baseline::{Baseline, Party};
+pub use super::expected::{Due, Expected, Weekly};
 use crate::abi::attributed_codes;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
@@ -34,7 +34,7 @@ impl Rules {
         let limits = rules().flat_map(|rule| &rule.limits).map(|limit| limit.per);
         let habits = rules().flat_map(|rule| &rule.habits).map(Baseline::looks_back);
         let expected = self.watches.iter().flat_map(|watch| &watch.expected).map(Expected::looks_back);
-        let builtins = [super::judge::PAGES_WINDOW, super::memory::TEST_WINDOW];
+        let builtins = [super::judge::PAGES_WINDOW, super::first_seen::TEST_WINDOW];
         limits.chain(habits).chain(expected).chain(builtins).max().unwrap_or(0)
     }
 }

@@ -4,7 +4,7 @@
 //! is known.
 
 use super::rule::{AddressSet, CallMatch, RoleKey, Via};
-use super::trial::Mismatches;
+use super::rule_result::Mismatches;
 use crate::model::Activity;
 use crate::model::activity::Around;
 use alloy_primitives::Address;

@@ -1,7 +1,7 @@
 //! Abilities of endpoints as text: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
-use crate::source::abilities::{Support, blind_to, mempool_gap};
+use crate::source::capabilities::{Support, blind_to, mempool_gap};
 use crate::source::{Capabilities, FinalityRule, Node, probe_node};
 use crate::watchlist::{ChainBook, Config};
 use futures::future::join_all;

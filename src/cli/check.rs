@@ -5,7 +5,7 @@ use super::{Global, Outcome, Printer, load_config};
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{Due, Rules};
 use crate::model::{Severity, Verdict, WatchId};
-use crate::queue::monthly_requests;
+use crate::safe_service::monthly_requests;
 use crate::settings::{Secrets, show_duration};
 use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, config_notes, coverage_rows, run_tests};
 use crate::watchlist::{Config, QueueBook};

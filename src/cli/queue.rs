@@ -3,7 +3,7 @@
 //! All data comes from the store. No service and no node is asked, so a responder can read it wherever the file is.
 
 use super::{Global, Outcome, Printer, load_config_and_store};
-use crate::model::queue::{Remembered, Waits};
+use crate::model::proposals::{Remembered, Waits};
 use crate::model::record::VerdictLine;
 use crate::model::{BlindnessKind, Severity, WatchInfo};
 use crate::store::{Filter, Store};

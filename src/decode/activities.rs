@@ -1,7 +1,7 @@
 //! Turns frames into activities: for each watched address, the calls that it made and the calls that it received.
 
 use super::frames::{Frame, FrameKind};
-use super::{Subject, Subjects, deed, named, ops, safe};
+use super::{Subject, Subjects, decoded_call, erc4337, named, safe};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
 use alloy_primitives::{Address, U256};
@@ -19,7 +19,7 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         let act = subjects.get(&frame.caller).filter(|subject| is_act_of_subject(subject, frame)).map(|subject| {
             let signers = approving_accounts(frames, index, tx);
             let act = frame_activity(subject.watch, ActivityKind::Act, frame, tx, signers);
-            let paid = ops::prefunded_operation(frames, index).map(|_| Note::Prefund);
+            let paid = erc4337::prefunded_operation(frames, index).map(|_| Note::Prefund);
             let act = Activity {
                 notes: act.notes.into_iter().chain(paid).chain(named::named_addresses_note(frame)).collect(),
                 ..act
@@ -27,7 +27,11 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             // The heir receives ether. For the destroyed contract it is not a payment, so rules about payments do not
             // apply.
             let ends = frame.notes.contains(&Note::Destroyed);
-            if ends { Activity { deed: deed::self_destruct(frame.target.unwrap_or_default()), ..act } } else { act }
+            if ends {
+                Activity { deed: decoded_call::self_destruct(frame.target.unwrap_or_default()), ..act }
+            } else {
+                act
+            }
         });
         let call = frame
             .target
@@ -44,8 +48,8 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         // Validating an operation is part of that operation.
-        let operation = ops::validated_operation(frames, index).and_then(|at| call_activity(&frames[at], out));
-        let charged = ops::is_charged(frames, index, tx).then_some(Note::Charged);
+        let operation = erc4337::validated_operation(frames, index).and_then(|at| call_activity(&frames[at], out));
+        let charged = erc4337::is_charged(frames, index, tx).then_some(Note::Charged);
         let call = call.map(|call| Activity {
             role: operation.map_or(Role::Leaf, |of| Role::Effect { of }),
             notes: call.notes.into_iter().chain(charged).collect(),
@@ -74,7 +78,7 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     if !frame.inner {
         return None;
     }
-    if let Some(operation) = ops::prefunded_operation(frames, index) {
+    if let Some(operation) = erc4337::prefunded_operation(frames, index) {
         return call_activity(&frames[operation], out);
     }
     // A call that a contract makes to itself is part of the call that it received.
@@ -265,7 +269,7 @@ pub(crate) fn append_unopened_subjects(
             origin: tx.from,
             to: Some(address),
             value: U256::ZERO,
-            deed: deed::unknown_call(why),
+            deed: decoded_call::unknown_call(why),
             operation: Operation::Call,
             signers: None,
             via: vec![],

@@ -5,7 +5,7 @@
 //! the single act of the subject that the log can belong to.
 
 use super::frames::Frame;
-use super::inside;
+use super::traces;
 use super::{Subject, Subjects};
 use crate::model::activity::{Around, Note};
 use crate::model::{Activity, ActivityKind, CallHow, Fate, Log, Operation, Position, TracedCall, Tx, TxTrace};
@@ -105,7 +105,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn from_trace(trace: &'a TxTrace) -> Self {
-        let (still, undone) = (inside::readonly_calls(trace), inside::reverted_calls(trace));
+        let (still, undone) = (traces::readonly_calls(trace), traces::reverted_calls(trace));
         let mut shown = Self { trace, by_log: HashMap::default(), by_target: HashMap::default() };
         for (at, call) in trace.calls.iter().enumerate().filter(|(at, _)| !still[*at] && !undone[*at]) {
             for log in &call.logs {

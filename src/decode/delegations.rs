@@ -3,7 +3,7 @@
 //!
 //! Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
 
-use super::{Subjects, deed};
+use super::{Subjects, decoded_call};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Authorization, Fate, Operation, Position, Role, Stage, Tx};
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
@@ -60,7 +60,7 @@ pub(crate) fn append_delegations(delegations: &[Delegation], tx: &Tx, subjects: 
             origin: tx.from,
             to: Some(delegation.code),
             value: U256::ZERO,
-            deed: deed::delegation_authorization(delegation.code),
+            deed: decoded_call::delegation_authorization(delegation.code),
             operation: Operation::Call,
             signers: Some(vec![delegation.authority]),
             via: vec![],

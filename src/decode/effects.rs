@@ -4,10 +4,10 @@
 //! An unexplained log becomes an activity of its own and needs its own rule. This detects a token that leaves by an
 //! allowance, or an owner added by foreign code, under a harmless-looking transaction.
 
-use super::deed::{address_at, uint_at};
+use super::announced_calls::goes_with;
+use super::decoded_call::{address_at, uint_at};
 use super::frames::{Frame, FrameKind};
 use super::movement::{Movement, Piece, Views};
-use super::told::goes_with;
 use super::{multisig, safe};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, DecodedCall, Decoding, Fate, Log, Operation, Tx, WatchId};

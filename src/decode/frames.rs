@@ -2,12 +2,12 @@
 //!
 //! The content read here is a claim. [`super::fate`] decides afterwards from the logs whether it came true.
 
-use super::deed;
+use super::announced_calls::{self, Announcement};
+use super::decoded_call;
 use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
-use super::told::{self, Announcement};
-use super::{Questions, Subject, inside, ops};
+use super::{Questions, Subject, erc4337, traces};
 use crate::abi::{Budget, bundled, multisend};
 use crate::model::read::{Answer, Read};
 use crate::model::{
@@ -114,7 +114,7 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     let (Some(to), Some(selector)) = (tx.to, tx.input.first_chunk::<4>()) else { return false };
     match *selector {
         MULTI_SEND => subjects.library_at(&to).is_some(),
-        selector if ops::is_handle_ops(to, selector) => ops::may_concern(&tx.input, subjects),
+        selector if erc4337::is_handle_ops(to, selector) => erc4337::may_concern(&tx.input, subjects),
         selector => safe::is_exec(selector),
     }
 }
@@ -142,20 +142,24 @@ pub(crate) fn build_call_tree(
     questions: &mut Questions<'_>,
 ) -> Vec<Frame> {
     let mut opener = open_root_call(tx, subjects, questions);
-    told::open_announced_calls(&mut opener, tx, sight.time, false);
+    announced_calls::open_announced_calls(&mut opener, tx, sight.time, false);
     if let Some(trace) = sight.trace {
-        inside::join_trace(&mut opener, trace, tx, sight.known);
+        traces::join_trace(&mut opener, trace, tx, sight.known);
     }
-    told::open_announced_calls(&mut opener, tx, sight.time, true);
-    told::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    announced_calls::open_announced_calls(&mut opener, tx, sight.time, true);
+    announced_calls::join_announcing_calls(&mut opener.frames, |address| {
+        subjects.get(address).map(|subject| subject.kind)
+    });
     opener.frames
 }
 
 /// Returns the same for a transaction that has not run: wallets will announce the calls that their calldata requests.
 pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener = open_root_call(tx, subjects, questions);
-    told::open_expected_calls(&mut opener);
-    told::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    announced_calls::open_expected_calls(&mut opener);
+    announced_calls::join_announcing_calls(&mut opener.frames, |address| {
+        subjects.get(address).map(|subject| subject.kind)
+    });
     opener.frames
 }
 
@@ -232,7 +236,7 @@ impl FrameOpener<'_, '_, '_> {
             Some(Library::MultiSend | Library::MultiSendCallOnly) if claim.input.starts_with(&MULTI_SEND) => {
                 batch_deed(&claim.input, &mut self.budget)
             }
-            _ => deed::of_call(self.subjects, claim.caller, claim.target, &claim.input, &mut self.budget),
+            _ => decoded_call::of_call(self.subjects, claim.caller, claim.target, &claim.input, &mut self.budget),
         };
         let shape = self.frame_kind(&claim, &deed, library);
         let mut notes = Vec::new();
@@ -292,7 +296,7 @@ impl FrameOpener<'_, '_, '_> {
 
     /// Decodes calldata within the transaction's budget.
     pub(super) fn decode_call(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> DecodedCall {
-        deed::of_call(self.subjects, caller, target, input, &mut self.budget)
+        decoded_call::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
     /// Returns whether `frame`, if it runs, runs what it claims to wrap.
@@ -313,7 +317,7 @@ impl FrameOpener<'_, '_, '_> {
         if claim.operation != Operation::Call {
             return FrameKind::Plain;
         }
-        if ops::is_handle_ops(target, selector) {
+        if erc4337::is_handle_ops(target, selector) {
             return FrameKind::Operations;
         }
         let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, FrameKind::Operations));
@@ -321,7 +325,7 @@ impl FrameOpener<'_, '_, '_> {
             // An account with a key makes the requested calls through code delegated to it. Another contract gets such
             // requests only from an EntryPoint.
             Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
-                ops::requested_calls(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
+                erc4337::requested_calls(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
             }
             // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm
             // it.
@@ -336,7 +340,7 @@ impl FrameOpener<'_, '_, '_> {
             }
             Some(Subject { kind: Kind::Multisig, .. }) => {
                 multisig::Verb::from_selector(selector).map_or(FrameKind::Plain, |verb| {
-                    let id = if verb == multisig::Verb::Submit { None } else { deed::uint_at(deed, 0) };
+                    let id = if verb == multisig::Verb::Submit { None } else { decoded_call::uint_at(deed, 0) };
                     FrameKind::Proposal { id, verb }
                 })
             }
@@ -372,9 +376,12 @@ impl FrameOpener<'_, '_, '_> {
     fn open_exec(&mut self, index: usize) {
         let frame = &self.frames[index];
         let deed = &frame.deed;
-        let (Some(to), Some(value), Some(data), Some(operation)) =
-            (deed::address_at(deed, 0), deed::uint_at(deed, 1), deed::bytes_at(deed, 2), deed::uint_at(deed, 3))
-        else {
+        let (Some(to), Some(value), Some(data), Some(operation)) = (
+            decoded_call::address_at(deed, 0),
+            decoded_call::uint_at(deed, 1),
+            decoded_call::bytes_at(deed, 2),
+            decoded_call::uint_at(deed, 3),
+        ) else {
             return;
         };
         let Some(wallet) = frame.target else { return };
@@ -398,7 +405,7 @@ impl FrameOpener<'_, '_, '_> {
 
     fn open_batch(&mut self, index: usize) {
         let frame = &self.frames[index];
-        let Some(list) = deed::bytes_at(&frame.deed, 0).cloned() else { return };
+        let Some(list) = decoded_call::bytes_at(&frame.deed, 0).cloned() else { return };
         let Some(library) = frame.target else { return };
         // By delegatecall, the items are the wallet's own calls; by an ordinary call, they are the library's calls.
         let caller = if frame.operation == Operation::Delegatecall { frame.caller } else { library };
@@ -446,7 +453,7 @@ impl FrameOpener<'_, '_, '_> {
     fn open_operations(&mut self, index: usize) {
         let frame = &self.frames[index];
         let Some(entry) = frame.target else { return };
-        let calls = ops::bundled_operations(&frame.deed);
+        let calls = erc4337::bundled_operations(&frame.deed);
         let watched = calls.into_iter().enumerate().filter(|(_, asked)| self.subjects.get(&asked.account).is_some());
         let calls: Vec<_> = watched.map(|(place, asked)| (place, asked.account, U256::ZERO, asked.call)).collect();
         self.open_calls(index, entry, calls);
@@ -456,7 +463,7 @@ impl FrameOpener<'_, '_, '_> {
         let frame = &self.frames[index];
         let Some(account) = frame.target else { return };
         let kind = self.subjects.get(&account).map_or(Kind::Contract, |subject| subject.kind);
-        let calls = ops::requested_calls(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
+        let calls = erc4337::requested_calls(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
         self.open_calls(index, account, calls.map(|(place, (to, value, data))| (place, to, value, data)).collect());
     }
 
@@ -509,7 +516,7 @@ impl FrameOpener<'_, '_, '_> {
                 self.open_call(claim);
                 if let Some(inner) = self.frames.last_mut() {
                     inner.operation = Operation::Call;
-                    inner.deed = deed::unknown_call(&why);
+                    inner.deed = decoded_call::unknown_call(&why);
                     inner.notes.push(Note::Unread(why));
                 }
             }
@@ -530,9 +537,9 @@ pub(super) fn inner_wrappers(frame: &Frame, at: Address) -> Vec<Wrapper> {
 fn batch_deed(input: &Bytes, budget: &mut Budget) -> DecodedCall {
     let rest = input.slice(4..);
     let Some(function) = bundled::multisend().function_by_selector(MULTI_SEND) else {
-        return deed::unknown_call("multiSend is not bundled");
+        return decoded_call::unknown_call("multiSend is not bundled");
     };
-    let (args, decoding) = deed::read_call(function, &rest, budget);
+    let (args, decoding) = decoded_call::read_call(function, &rest, budget);
     DecodedCall {
         name: function.name.clone(),
         signature: function.signature.clone(),

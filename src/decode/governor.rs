@@ -4,9 +4,9 @@
 //! Source: Governor.sol `getProposalId`, GovernorStorage.sol `proposalDetails`, GovernorBravoDelegate.sol `getActions`, Voting.sol of
 //! Aragon `getVote` and CallsScript.sol.
 
-use super::deed::uint_at;
+use super::announced_calls::{AnnouncedCall, AnnouncedPayload, Announcement, Verb, parallel_list_calls};
+use super::decoded_call::uint_at;
 use super::frames::FrameOpener;
-use super::told::{AnnouncedCall, AnnouncedPayload, Announcement, Verb, parallel_list_calls};
 use crate::abi::{Budget, bundled};
 use crate::model::read::{Answer, Read};
 use crate::model::{DecodedCall, Decoding, Kind, Log};
@@ -125,7 +125,7 @@ fn query_view(opener: &mut FrameOpener<'_, '_, '_>, at: Address, name: &str, id:
     match opener.ask_node(Read::Call { to: at, data }) {
         None => View::Asked,
         Some(Answer::Data(returned)) => match function.decode_output(returned, &mut Budget::default()) {
-            Ok(decoded) => View::Is(DecodedCall { args: decoded.args, ..super::deed::unknown_call("") }),
+            Ok(decoded) => View::Is(DecodedCall { args: decoded.args, ..super::decoded_call::unknown_call("") }),
             Err(_) => View::None,
         },
         Some(_) => View::None,

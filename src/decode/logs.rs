@@ -3,7 +3,7 @@
 use super::frames::{Frame, FrameKind};
 use super::movement::{self, Movement};
 use super::versions::Codes;
-use super::{Subject, Subjects, activities, deed, effects, told};
+use super::{Subject, Subjects, activities, announced_calls, decoded_call, effects};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::activity::Note;
@@ -52,8 +52,8 @@ pub(crate) fn append_log_activities(
         if let Some(subject) = subjects.get(&log.address) {
             let ran = codes.at_log(&log.address, tx, log.ordinal);
             let deed = match ran.and_then(|ran| ran.abi()) {
-                Some(abi) => deed::of_log_by(abi, subject, log, &mut budget),
-                None => deed::of_log(subjects, log, &mut budget),
+                Some(abi) => decoded_call::of_log_by(abi, subject, log, &mut budget),
+                None => decoded_call::of_log(subjects, log, &mut budget),
             };
             let mut event = from_log(subject.watch, ActivityKind::Event, log, tx, deed);
             event.from = log.address;
@@ -77,7 +77,7 @@ pub(crate) fn append_log_activities(
         }
         for name in subjects.names_of(log) {
             let Some(subject) = subjects.get(&name) else { continue };
-            let deed = deed::of_log(subjects, log, &mut budget);
+            let deed = decoded_call::of_log(subjects, log, &mut budget);
             out.push(from_log(subject.watch, ActivityKind::Event, log, tx, deed));
         }
         let Some(movement) = Movement::repeated_by_log(tx, log) else { continue };
@@ -88,8 +88,13 @@ pub(crate) fn append_log_activities(
                 continue;
             }
             told = Some(subject.watch);
-            let mut moved =
-                from_log(subject.watch, ActivityKind::Move, log, tx, deed::token_movement(movement.token, &movement));
+            let mut moved = from_log(
+                subject.watch,
+                ActivityKind::Move,
+                log,
+                tx,
+                decoded_call::token_movement(movement.token, &movement),
+            );
             moved.from = movement.from;
             moved.to = Some(movement.to);
             if party == movement.from
@@ -122,7 +127,9 @@ fn emitting_call(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity
 /// Returns the log of the same operation to which this log belongs.
 fn companion_log(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
     let belongs = |said: usize| match &frames[said].shape {
-        FrameKind::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),
+        FrameKind::Told(saying) => {
+            frames[said].target == Some(event.from) && announced_calls::goes_with(saying, &event.deed)
+        }
         _ => false,
     };
     spoken.iter().find(|(said, _)| belongs(*said)).map(|(_, of)| *of)

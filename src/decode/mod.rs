@@ -14,40 +14,40 @@
 //! changes that no transaction accounts for.
 
 mod activities;
+mod allowance;
 mod allowances;
+mod announced_calls;
 mod around;
 mod code;
-mod controller;
-mod deed;
+mod decoded_call;
 mod delegations;
 mod effects;
-mod fate;
+mod ens;
+mod erc4337;
 mod frames;
 mod governor;
 mod holdings;
-mod inside;
 mod logs;
+mod minime;
 mod movement;
 mod multisig;
 mod named;
-mod names;
-mod ops;
-mod oracle;
+mod outcome;
 mod own;
 pub mod pending;
 mod prefund;
+mod priority_fee;
 pub mod queued;
+mod reality;
 mod safe;
 mod state;
 mod stillness;
 mod subjects;
-mod supply;
-mod tips;
-mod told;
+mod traces;
 mod versions;
-mod votes;
+mod voting_power;
 
-pub use names::Name;
+pub use ens::Name;
 pub use state::{
     Expected, HAS_ROLE, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, may_be_a_proxy,
     registry_differences,
@@ -95,7 +95,7 @@ pub struct Decoded {
 pub fn decode_block(block: &Block, subjects: &Subjects, known: &Known, answers: &Answers) -> Decoded {
     let mut questions = Questions::new(answers);
     let mut activities = Vec::new();
-    let traces = inside::block_traces(block, subjects, &mut questions);
+    let traces = traces::block_traces(block, subjects, &mut questions);
     let mut false_traces = Vec::new();
     let mut traced = BTreeSet::new();
     let mut codes = versions::Codes::new(&block.txs, subjects, known);
@@ -103,21 +103,21 @@ pub fn decode_block(block: &Block, subjects: &Subjects, known: &Known, answers: 
     let mut claims = Vec::new();
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
-        if let Some(why) = trace.and_then(|trace| inside::trace_contradiction(trace, tx)) {
+        if let Some(why) = trace.and_then(|trace| traces::trace_contradiction(trace, tx)) {
             false_traces.push((tx.hash, why));
             trace = None;
         }
         if trace.is_some() {
             traced.insert(tx.index);
         }
-        if !is_tx_relevant(tx, subjects) && !trace.is_some_and(|trace| inside::is_trace_relevant(trace, subjects)) {
+        if !is_tx_relevant(tx, subjects) && !trace.is_some_and(|trace| traces::is_trace_relevant(trace, subjects)) {
             continue;
         }
         let sight =
             frames::DecodeContext { time: block.time, trace, known: Some(known).filter(|_| subjects.looks_at_state()) };
         let mut frames = frames::build_call_tree(tx, sight, subjects, &mut questions);
         codes.read_calls(&mut frames, tx, &mut questions);
-        fate::set_outcomes(&mut frames, tx);
+        outcome::set_outcomes(&mut frames, tx);
         safe::recover_safe_signers(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
@@ -126,24 +126,24 @@ pub fn decode_block(block: &Block, subjects: &Subjects, known: &Known, answers: 
         logs::append_log_activities(&frames, tx, subjects, &codes, &mut activities);
         codes.note_implementations(&frames, tx, first, &mut activities);
         around::note_outer_calls(&frames, tx, trace, subjects, &mut activities);
-        supply::note_oversized_allowances(&mut activities[first..], &mut questions);
-        controller::note_controller_transfers(&mut activities[first..], subjects, &mut questions);
-        controller::recognize_issuer(&mut activities[first..], subjects, &mut questions);
-        votes::note_recent_voting_power(&mut activities[first..], subjects, &mut questions);
-        oracle::append_oracle_answers(tx, subjects, known, &mut questions, &mut activities);
+        allowance::note_oversized_allowances(&mut activities[first..], &mut questions);
+        minime::note_controller_transfers(&mut activities[first..], subjects, &mut questions);
+        minime::recognize_issuer(&mut activities[first..], subjects, &mut questions);
+        voting_power::note_recent_voting_power(&mut activities[first..], subjects, &mut questions);
+        reality::append_oracle_answers(tx, subjects, known, &mut questions, &mut activities);
         code::look_up(&mut activities[first..], subjects, &mut questions);
-        tips::note_priority_fees(tx, &block.txs, subjects, &mut activities[first..]);
-        tips::weigh_operations(tx, &block.txs, first, &mut activities);
+        priority_fee::note_priority_fees(tx, &block.txs, subjects, &mut activities[first..]);
+        priority_fee::weigh_operations(tx, &block.txs, first, &mut activities);
         if trace.is_none() && subjects.looks_at_state() {
             claims.extend(prefund::claimed_operations(&frames, tx, subjects));
         }
-        if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
+        if trace.is_none() && subjects.looks_inside() && traces::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }
     }
     allowances::explain_used_allowances(block, subjects, &mut activities, &mut questions);
     let used = holdings::note_token_balances(block, subjects, known, &mut activities, &mut questions);
-    let asked = oracle::question_facts(&activities, subjects, known);
+    let asked = reality::question_facts(&activities, subjects, known);
     let advances = prefund::bound_advances(block, &claims, &activities, &mut questions);
     let around = (&traced, &*delegations, &*advances);
     let state::Observed { mut deltas, sights } =
@@ -182,7 +182,7 @@ fn is_tx_relevant(tx: &Tx, subjects: &Subjects) -> bool {
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
         || frames::may_wrap(tx, subjects)
         || frames::made_at(tx, subjects).is_some()
-        || tx.logs.iter().any(|log| logs::is_log_relevant(log, subjects) || oracle::may_concern(log, subjects))
+        || tx.logs.iter().any(|log| logs::is_log_relevant(log, subjects) || reality::may_concern(log, subjects))
         || tx.authorizations.iter().any(|_| !subjects.is_empty())
 }
 

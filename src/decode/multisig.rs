@@ -3,7 +3,7 @@
 //!
 //! Source: MultiSigWallet.sol and MultiSigWalletWithDailyLimit.sol (solc 0.4).
 
-use super::{Questions, deed};
+use super::{Questions, decoded_call};
 use crate::abi::{Budget, bundled};
 use crate::model::DecodedCall;
 use crate::model::read::{Answer, Read};
@@ -69,7 +69,8 @@ pub(crate) fn submission_payload(
     budget: &mut Budget,
 ) -> MultisigPayload {
     if verb == Verb::Submit {
-        let parts = (deed::address_at(deed, 0), deed::uint_at(deed, 1), deed::bytes_at(deed, 2));
+        let parts =
+            (decoded_call::address_at(deed, 0), decoded_call::uint_at(deed, 1), decoded_call::bytes_at(deed, 2));
         return match parts {
             (Some(to), Some(value), Some(data)) => MultisigPayload::Is { to, value, data: data.clone() },
             _ => MultisigPayload::Unread("The submission's payload cannot be decoded.".to_owned()),
@@ -110,7 +111,8 @@ pub(crate) fn submission_doubt(
     id: U256,
     questions: &mut Questions<'_>,
 ) -> Option<String> {
-    let claimed = (deed::address_at(deed, 0)?, deed::uint_at(deed, 1)?, deed::bytes_at(deed, 2)?);
+    let claimed =
+        (decoded_call::address_at(deed, 0)?, decoded_call::uint_at(deed, 1)?, decoded_call::bytes_at(deed, 2)?);
     match submission_payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
         MultisigPayload::Is { to, value, data } if (to, value, &data) == claimed => None,
         MultisigPayload::None if claimed.0.is_zero() && claimed.1.is_zero() && claimed.2.is_empty() => None,

@@ -8,8 +8,8 @@
 use super::frames::{Frame, FrameKind};
 use super::versions::Codes;
 use super::{
-    Decoded, Questions, Subjects, activities, code, controller, delegations, frames, is_tx_relevant, multisig, safe,
-    supply,
+    Decoded, Questions, Subjects, activities, allowance, code, delegations, frames, is_tx_relevant, minime, multisig,
+    safe,
 };
 use crate::model::read::Answers;
 use crate::model::{Block, Fate, Known, Position, Stage, Tx};
@@ -50,9 +50,9 @@ pub fn decode_pending(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answe
     for activity in found.iter_mut().filter(|activity| matches!(activity.position, Position::Authorization(_))) {
         (activity.stage, activity.fate) = (Stage::Pending, Fate::Waiting);
     }
-    supply::note_oversized_allowances(&mut found, &mut questions);
-    controller::note_controller_transfers(&mut found, subjects, &mut questions);
-    controller::recognize_issuer(&mut found, subjects, &mut questions);
+    allowance::note_oversized_allowances(&mut found, &mut questions);
+    minime::note_controller_transfers(&mut found, subjects, &mut questions);
+    minime::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }

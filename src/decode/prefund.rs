@@ -10,7 +10,7 @@
 //! Source: EntryPoint.sol and StakeManager.sol 0.6 to 0.8.
 
 use super::frames::{Frame, FrameKind};
-use super::{Questions, Subjects, ops};
+use super::{Questions, Subjects, erc4337};
 use crate::model::read::{Answer, Read};
 use crate::model::{Activity, ActivityKind, Block, Decoding, Fate, Log, Stage, Tx};
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
@@ -62,7 +62,7 @@ pub(super) fn claimed_operations(frames: &[Frame], tx: &Tx, subjects: &Subjects)
     let mut claims = Vec::new();
     for frame in frames.iter().filter(bundle) {
         let Some(entry) = frame.target.filter(|_| tx.status.has_effects()) else { continue };
-        let operations = ops::bundled_operations(&frame.deed).into_iter();
+        let operations = erc4337::bundled_operations(&frame.deed).into_iter();
         for asked in operations.filter(|asked| subjects.get(&asked.account).is_some()) {
             let of = Depositor { account: asked.account, entry };
             claims.push(Claim { of, tx: tx.index, signed: asked.prefund });
@@ -129,7 +129,7 @@ impl Depositor {
         let [had, has] = [before, after].map(|read| questions.ask_state(read).and_then(Answer::as_number));
         let (mut had, mut has) = (had?, has?);
         for log in block.txs.iter().flat_map(|tx| &tx.logs) {
-            let paid = || self.says(log, ops::USER_OPERATION, 2) && log.topics.get(3) == Some(&B256::ZERO);
+            let paid = || self.says(log, erc4337::USER_OPERATION, 2) && log.topics.get(3) == Some(&B256::ZERO);
             if self.says(log, WITHDRAWN, 1) {
                 has = has.saturating_add(log_data_word(log, 1));
             } else if paid() {

@@ -13,9 +13,9 @@ pub use standing::{QueueState, resolve_safe_state};
 
 use super::safe::{self, SafeExec};
 use super::versions::Codes;
-use super::{Decoded, Questions, Subjects, activities, code, controller, frames, supply};
+use super::{Decoded, Questions, Subjects, activities, allowance, code, frames, minime};
 use crate::model::activity::Note;
-use crate::model::queue::{Checked, Progress, Queued, SafeState};
+use crate::model::proposals::{Checked, Progress, Queued, SafeState};
 use crate::model::read::{Answer, Answers, Read};
 use crate::model::{Fate, Known, Stage, Status, Tx};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -96,9 +96,9 @@ pub fn decode_proposal(
     activities::from_frames(&mut frames, &tx, subjects, &mut found);
     activities::append_unopened_subjects(&frames, &tx, subjects, 0, &mut found);
     codes.note_implementations(&frames, &tx, 0, &mut found);
-    supply::note_oversized_allowances(&mut found, &mut questions);
-    controller::note_controller_transfers(&mut found, subjects, &mut questions);
-    controller::recognize_issuer(&mut found, subjects, &mut questions);
+    allowance::note_oversized_allowances(&mut found, &mut questions);
+    minime::note_controller_transfers(&mut found, subjects, &mut questions);
+    minime::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     // The executor is not known yet, so the proposer takes its place as origin. The proposer is not recorded as a
     // caller: a watched owner sends no transaction by proposing.
@@ -277,7 +277,7 @@ fn encode_bytes_tail(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::decode::Subject;
-    use crate::model::queue::Confirmation;
+    use crate::model::proposals::Confirmation;
     use crate::model::{ActivityKind, ChainId, Kind, Position, Role, WatchId};
     use k256::ecdsa::SigningKey;
 

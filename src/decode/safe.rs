@@ -4,10 +4,10 @@
 
 use super::frames::{Frame, FrameKind};
 use super::multisig::Verb;
-use super::{Questions, Subjects, deed};
+use super::{Questions, Subjects, decoded_call};
 use crate::abi::{Budget, bundled};
 use crate::model::activity::Note;
-use crate::model::queue::Queued;
+use crate::model::proposals::Queued;
 use crate::model::read::{Answer, Read};
 use crate::model::value::Value;
 use crate::model::{Block, DecodedCall, Fate, Kind, Operation, Stage, Tx};
@@ -93,16 +93,16 @@ pub(crate) struct SafeExec {
 impl SafeExec {
     pub(crate) fn from_call(deed: &DecodedCall) -> Option<Self> {
         Some(Self {
-            to: deed::address_at(deed, 0)?,
-            value: deed::uint_at(deed, 1)?,
-            data: deed::bytes_at(deed, 2)?.clone(),
-            operation: deed::uint_at(deed, 3)?,
-            safe_tx_gas: deed::uint_at(deed, 4)?,
-            base_gas: deed::uint_at(deed, 5)?,
-            gas_price: deed::uint_at(deed, 6)?,
-            gas_token: deed::address_at(deed, 7)?,
-            refund_receiver: deed::address_at(deed, 8)?,
-            signatures: deed::bytes_at(deed, 9)?.clone(),
+            to: decoded_call::address_at(deed, 0)?,
+            value: decoded_call::uint_at(deed, 1)?,
+            data: decoded_call::bytes_at(deed, 2)?.clone(),
+            operation: decoded_call::uint_at(deed, 3)?,
+            safe_tx_gas: decoded_call::uint_at(deed, 4)?,
+            base_gas: decoded_call::uint_at(deed, 5)?,
+            gas_price: decoded_call::uint_at(deed, 6)?,
+            gas_token: decoded_call::address_at(deed, 7)?,
+            refund_receiver: decoded_call::address_at(deed, 8)?,
+            signatures: decoded_call::bytes_at(deed, 9)?.clone(),
         })
     }
 
@@ -214,8 +214,8 @@ pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
     }
     paid.target == Some(exec.gas_token())
         && paid.deed.selector == Some(TRANSFER)
-        && deed::address_at(&paid.deed, 0) == Some(receiver)
-        && deed::uint_at(&paid.deed, 1) == amount
+        && decoded_call::address_at(&paid.deed, 0) == Some(receiver)
+        && decoded_call::uint_at(&paid.deed, 1) == amount
 }
 
 /// Returns the hash that a wallet signs for `hash` by `eth_sign` (EIP-191 version 0x45).

@@ -1,8 +1,8 @@
 //! Finds the calls that changed nothing, independent of any ABI: a function declared as a view may move tokens.
 
 use super::frames::Frame;
-use super::inside::{self, TransferKind, passed_on};
 use super::subjects::Subjects;
+use super::traces::{self, TransferKind, passed_on};
 use crate::model::activity::Note;
 use crate::model::{CallHow, TracedCall, TxTrace};
 
@@ -35,7 +35,7 @@ pub(super) fn note_view_changes(frames: &mut [Frame], trace: &TxTrace, subjects:
 /// examined like all others.
 fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static str>> {
     let n = trace.calls.len();
-    let (still, undone) = (inside::readonly_calls(trace), inside::reverted_calls(trace));
+    let (still, undone) = (traces::readonly_calls(trace), traces::reverted_calls(trace));
     let mut within: Vec<Option<&'static str>> = vec![None; n];
     for at in (0..n).rev() {
         let call = &trace.calls[at];

@@ -1,6 +1,6 @@
 //! Watched addresses on one chain, and the ABIs by which the decoder reads them.
 
-use super::names::{Name, Names};
+use super::ens::{Name, Names};
 use super::state::{Expected, Tolerance};
 use super::versions::Versions;
 use crate::abi::Abi;

@@ -7,7 +7,7 @@
 use super::frames::{Frame, FrameKind};
 use super::logs::log_argument;
 use super::state::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
-use super::{Questions, Subjects, deed};
+use super::{Questions, Subjects, decoded_call};
 use crate::abi::{Abi, Budget};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
@@ -185,7 +185,7 @@ impl<'a> Codes<'a> {
             let Some(abi) = ran.and_then(|ran| ran.abi()).filter(|abi| is_plain && !self.is_own(&target, abi)) else {
                 continue;
             };
-            let deed = deed::of_call_by(abi, &frame.input, &mut budget);
+            let deed = decoded_call::of_call_by(abi, &frame.input, &mut budget);
             let frame = &mut frames[index];
             frame.deed = deed;
             if budget.was_reached()

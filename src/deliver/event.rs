@@ -2,8 +2,8 @@
 //!
 //! Source: <https://github.com/cloudevents/spec> 1.0.2.
 
-use super::brief::format_rfc3339;
 use super::escape::{inert_all, is_plain_address, truncate_text};
+use super::layout::format_rfc3339;
 use super::{Outgoing, SendError};
 use crate::model::incident::Body;
 use crate::model::page::Page;

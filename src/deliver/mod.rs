@@ -9,22 +9,22 @@
 //!
 //! A new kind of destination is one file beside these and one line in [`DESTINATIONS`].
 
-mod brief;
 mod direct;
 mod escape;
 mod event;
-mod flight;
 mod health;
+mod in_flight;
+mod layout;
 mod pagerduty;
-mod rooms;
 #[cfg(test)]
 mod samples;
 mod slack;
+mod slots;
 mod terminal;
 mod webhook;
 mod worker;
 
-pub use crate::post::{Receipt, SendError, Success};
+pub use crate::http::{Receipt, SendError, Success};
 pub use direct::send_directly;
 pub use health::{Condition, Health};
 pub use terminal::{TERMINAL, Terminal, render_page, render_page_in, screen_columns};

@@ -4,13 +4,13 @@
 //! acknowledged alert sends no further notifications, so paging anew needs a new key. Source:
 //! <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
-use super::brief::{Layout, format_rfc3339};
 use super::escape::{inert_all, neutralize_text, sanitize_line, truncate_text};
+use super::layout::{Layout, format_rfc3339};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::http::{Answer, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Answer, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
 use crate::settings::{Problems, Secret, Table};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};

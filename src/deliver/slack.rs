@@ -4,12 +4,12 @@
 //! message, so updates and retractions are separate messages. Text from the chain goes into `plain_text` blocks, where
 //! nothing is markup. Source: <https://docs.slack.dev/reference/block-kit/blocks>.
 
-use super::brief::Layout;
 use super::escape::{escape_slack, truncate_text, without_calls};
+use super::layout::Layout;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::http::{Answer, Endpoint, Letter, Success, UrlIs};
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Answer, Endpoint, Letter, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};

@@ -1,11 +1,11 @@
 //! Pages on a terminal: for `run` without a pager, for the demo, and for commands that show an incident.
 
-use super::brief::Layout;
+use super::layout::Layout;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::http::{Answer, Success};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Answer, Success};
 use crate::settings::{Problems, Table};
 use anstyle::{AnsiColor, Style};
 use futures::future::BoxFuture;

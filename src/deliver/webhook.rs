@@ -6,7 +6,7 @@
 
 use super::event::encode_cloud_event;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
-use crate::post::{ANY_2XX, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
+use crate::http::{ANY_2XX, Endpoint, Letter, Success, UrlIs, unfetched_secret_error};
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use base64::Engine;

@@ -4,9 +4,9 @@
 //! messages are in the store. A crash at any point repeats messages under the same keys once their leases expire, and
 //! loses none.
 
-use super::flight::{DeliveryResult, send_in_order};
 use super::health::Health;
-use super::rooms::{FLIGHTS_MAX, Slots};
+use super::in_flight::{DeliveryResult, send_in_order};
+use super::slots::{FLIGHTS_MAX, Slots};
 use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, SendError, TIMEOUT, Target, Targets};
 use crate::escalate::{self, Routing};
 use crate::model::DeliveryKey;

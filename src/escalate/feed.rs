@@ -1,6 +1,6 @@
 //! Feed: one message for each finding, revision and verdict, never merged, in order for each watch.
 
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::incident::{Body, Delivery, DeliveryKind, Finding};
 use crate::model::path::Feed;
 use crate::model::record::{Line, VerdictLine};

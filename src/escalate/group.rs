@@ -1,7 +1,7 @@
 //! Groups findings by cause: all findings of one transaction for one path belong together, and one watch owns the
 //! incident.
 
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::{
     Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchId, WatchInfo,
 };

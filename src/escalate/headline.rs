@@ -1,7 +1,7 @@
 //! Sentence about what happened, with units.
 
 use super::phrases::{format_token_amount, format_value, function_phrase};
-use super::roster::{AddressNames, Routing};
+use super::routing::{AddressNames, Routing};
 use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;

@@ -2,7 +2,7 @@
 
 use super::headline::{activity_headline, argument_amount, clean_line, wrapper_descriptions};
 use super::page;
-use super::roster::{Routing, StepJudged};
+use super::routing::{Routing, StepJudged};
 use crate::model::activity::{Fate, Operation};
 use crate::model::amount::Unit;
 use crate::model::incident::{Finding, Incident};

@@ -5,10 +5,10 @@
 //! findings.
 
 use super::headline::clean_line;
-use super::life::notify_destinations;
+use super::lifecycle::notify_destinations;
 use super::lines::format_rfc3339;
 use super::page;
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Noise, State};
 use crate::model::{Activity, ActivityKind, FindingId, IncidentId, JudgedBlock, WatchInfo};
 

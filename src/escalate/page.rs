@@ -3,7 +3,7 @@
 use super::group::RaisedFinding;
 use super::headline::{activity_headline, clean_line, wrapper_descriptions};
 use super::news::IncidentNews;
-use super::roster::Routing;
+use super::routing::Routing;
 use super::shown::{acting_party, activity_reach, shown_content};
 use crate::model::activity::Stage;
 use crate::model::coverage::Doer;

@@ -3,7 +3,7 @@
 //! In a phrase, `{0}` is the first argument, with addresses shown by name; `{0$}` is an amount of the called token;
 //! `{0=}` is an amount of ether; `{to}` is the called contract.
 
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::amount::Unit;
 use crate::model::value::Value;
 use crate::model::{Activity, ChainId};

@@ -3,7 +3,7 @@
 
 use super::group::RaisedFinding;
 use super::headline::token_of;
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::activity::{Note, Role};
 use crate::model::coverage::{Doer, PARTS_MAX, Reach, Shown};
 use crate::model::value::{Arg, Value};

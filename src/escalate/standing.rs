@@ -1,7 +1,7 @@
 //! Differences between chain and configuration that a responder closed and that still exist.
 
-use super::answers::push_changed_incident;
-use super::life::{self, notify_destinations, start_escalation};
+use super::lifecycle::{self, notify_destinations, start_escalation};
+use super::responses::push_changed_incident;
 use crate::model::incident::{ChangeSet, DeliveryKind, Finding, Incident};
 use crate::model::{ChainId, Difference};
 
@@ -31,7 +31,7 @@ pub fn reopen_standing(
         let loudest = others.map(|(other, _)| other).max_by_key(|other| other.severity).unwrap_or(finding);
         let mut incident = incident.clone();
         let evidence = std::mem::take(&mut incident.page.evidence);
-        life::reopen_incident(&mut incident);
+        lifecycle::reopen_incident(&mut incident);
         incident.page.evidence = evidence;
         incident.severity = loudest.severity;
         incident.heard = Some(loudest.severity);

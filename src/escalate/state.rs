@@ -1,7 +1,7 @@
 //! Sentences for a change of state, with the old and the new value.
 
 use super::phrases::{format_token_amount, format_value};
-use super::roster::Routing;
+use super::routing::Routing;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::roles;

@@ -7,11 +7,13 @@
 //! held back is recorded as usual and joins the storm's incident on the same path, which escalates until a responder
 //! acknowledges it.
 
-use super::answers::push_changed_incident;
 use super::headline::clean_line;
-use super::life::{self, close_incident, format_more_count, notify_destinations, paged_destinations, start_escalation};
+use super::lifecycle::{
+    self, close_incident, format_more_count, notify_destinations, paged_destinations, start_escalation,
+};
 use super::news::Pager;
-use super::occasion::system_incident;
+use super::responses::push_changed_incident;
+use super::system_incident::system_incident;
 use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::page::Way;
@@ -193,7 +195,7 @@ fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
             incident.heard = Some(incident.severity);
             incident.state = State::Open;
             incident.cycle += 1;
-            life::forget_ack(incident);
+            lifecycle::forget_ack(incident);
             start_escalation(incident, now_ms, said, out);
         }
         State::Open if louder => {

@@ -5,7 +5,7 @@
 
 use super::group::RaisedFinding;
 use super::headline::activity_headline;
-use super::roster::Routing;
+use super::routing::Routing;
 use super::shown::{amount_positions, shown_content};
 use crate::model::coverage::Shown;
 use crate::model::holding::Said;

@@ -1,7 +1,7 @@
 //! Activity that involves a subject, decoded and not yet judged.
 
 use super::holding::Holding;
-use super::queue::Progress;
+use super::proposals::Progress;
 use super::state::Item;
 use super::value::Arg;
 use super::watch::WatchId;

@@ -1,10 +1,10 @@
 //! Related findings with a common lifecycle.
 
-use super::blindness::Blindness;
 use super::block::BlockRef;
+use super::confidence::Confidence;
 use super::coverage::{Coverage, Paged, Shown, Storm};
-use super::footing::Confidence;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
+use super::outage::Blindness;
 use super::page::Page;
 use super::path::{Path, SELF_PATH};
 use super::pending::PendingVoice;

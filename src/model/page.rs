@@ -3,7 +3,7 @@
 //! Every string may contain text from the chain; the destination that shows it must escape it.
 
 use super::block::Finality;
-use super::footing::Confidence;
+use super::confidence::Confidence;
 use super::ids::{ChainId, FindingId, IncidentId};
 use super::incident::State;
 use super::severity::Severity;

@@ -2,7 +2,7 @@
 
 use super::activity::{Activity, Position};
 use super::block::BlockRef;
-use super::footing::Provenance;
+use super::confidence::Provenance;
 use super::ids::{ChainId, FindingId};
 use super::severity::Severity;
 use alloy_primitives::{Address, B256, U256};

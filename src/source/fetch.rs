@@ -1,9 +1,9 @@
 //! Requests to a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
 use super::Fetched;
+use super::bulk_failures::BulkMethod;
 use super::check::{Accepted, Unverified};
 use super::intake::{ANSWER_BYTES_MAX, BoundedText, block_bytes, header_bytes};
-use super::lapses::BulkMethod;
 use super::node::Node;
 use super::rpc::{NodeError, RpcRequest};
 use crate::model::parse::{BlockWire, ReceiptsWire};

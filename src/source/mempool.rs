@@ -8,9 +8,9 @@
 //! The cheapest way that a node supports is used: a subscription to whole transactions, a subscription to hashes, or a
 //! filter that is polled. A transaction announced by its hash is requested from the node that announced it.
 
-use super::council::EndpointId;
 use super::node::Node;
 use super::pool::Pool;
+use super::quorum::EndpointId;
 use super::rpc::NodeError;
 use super::verify;
 use crate::model::{Tx, parse};

@@ -9,21 +9,18 @@
 //! endpoints is asked first ([`pool`]). A single endpoint cannot cause the retraction of a block that the others
 //! confirm. A block that contradicts its own hash is rejected, whichever endpoint sent it ([`verify`]).
 
-pub mod abilities;
-mod ahead;
+mod bulk_failures;
+pub mod capabilities;
 mod check;
-mod council;
-mod drive;
-mod ears;
 mod envelope;
 mod fetch;
 mod finality;
 pub mod follow;
 mod gauge;
-mod grants;
+mod head_poller;
+mod health_issues;
 mod intake;
 mod ipc;
-mod lapses;
 pub mod mempool;
 mod meter;
 pub mod node;
@@ -32,25 +29,26 @@ pub mod pool;
 mod probe;
 mod probes;
 mod proof;
+mod quorum;
+mod role_members;
 pub mod rpc;
 mod socket;
+mod sync;
 pub mod tape;
 pub mod trace;
+mod trace_prefetch;
 mod transport;
-mod troubles;
 mod uses;
 pub mod verify;
 mod watch;
-mod web;
+mod websocket;
 
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, HealthIssue, Link, Provenance};
 use crate::runtime::{Clock, Stop};
-pub use abilities::{Capabilities, Capability, Support};
-use ahead::TracePrefetch;
 use alloy_primitives::B256;
+pub use capabilities::{Capabilities, Capability, Support};
 pub use check::{Checks, Matters, Senders};
-use drive::{Sync, SyncChannels, SyncOrder};
 pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
@@ -67,8 +65,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use sync::{Sync, SyncChannels, SyncOrder};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+use trace_prefetch::TracePrefetch;
 pub use transport::{RawHeads, Transport};
 use verify::Gap;
 

@@ -4,9 +4,9 @@
 //! request without a deadline, an answer from a node that serves another chain, or a retry that the caller did not
 //! request.
 
+use super::bulk_failures::BulkFailures;
 use super::check::Checks;
 use super::intake::{BoundedText, IntakeBudget, method_bytes};
-use super::lapses::BulkFailures;
 use super::meter::SourceMetrics;
 use super::proof::StateRoots;
 use super::rpc::{Connection, Heads, NodeError, Params, Route, RpcRequest};

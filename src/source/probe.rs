@@ -5,7 +5,7 @@
 //! answer does not count, because some nodes answer `{}` for tracers that they do not have. The probe is small: one
 //! recent block, one transaction of it, and three batches of trivial requests, because hosted nodes count requests.
 
-use super::abilities::{Capabilities, Capability, Support};
+use super::capabilities::{Capabilities, Capability, Support};
 use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::{Connection, NodeError};

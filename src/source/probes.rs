@@ -1,7 +1,7 @@
 //! Times at which each endpoint is probed, and the abilities that it had before and has lost.
 
-use super::abilities::{Capabilities, Capability};
-use super::council::EndpointId;
+use super::capabilities::{Capabilities, Capability};
+use super::quorum::EndpointId;
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;

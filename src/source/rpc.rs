@@ -11,7 +11,7 @@ use super::node::Deadlines;
 use super::socket::{Announced, Failure, Socket};
 use super::transport::{RawHeads, Transport};
 use super::verify::Flaw;
-use super::web::{WebSocketLink, split_credentials};
+use super::websocket::{WebSocketLink, split_credentials};
 use crate::model::parse::{ParseError, WHY_MAX};
 use crate::model::{BlindnessKind, Evidence};
 use alloy_primitives::B256;

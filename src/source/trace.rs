@@ -4,8 +4,8 @@
 //! transaction of the block and is not empty: some nodes answer `{}` with success for an unknown tracer. The content of
 //! the traces is not verified here.
 
+use super::bulk_failures::BulkMethod;
 use super::intake::BoundedText;
-use super::lapses::BulkMethod;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse::ParseError;

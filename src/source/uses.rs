@@ -5,9 +5,9 @@
 //! decides itself which tokens it calls. Input: an account and a token. Output: whether such a transaction exists. The
 //! answer of a single node is trusted; logs that it omits can lower the severity of a finding but never suppress it.
 
-use super::grants::{TOO_MUCH, is_said};
 use super::intake::BoundedText;
 use super::node::Node;
+use super::role_members::{TOO_MUCH, is_said};
 use super::rpc::NodeError;
 use crate::model::parse;
 use alloy_primitives::{Address, B256, Bytes, U256, b256};

@@ -2,8 +2,8 @@
 //!
 //! Each head is a hint of a new block. A subscription that breaks, lags or is reopened is a hint to poll.
 
-use super::council::EndpointId;
 use super::node::Node;
+use super::quorum::EndpointId;
 use super::rpc::NodeError;
 use crate::model::Link;
 use crate::runtime::Stop;

@@ -2,7 +2,7 @@
 //! else does, so that no receiver, however much is sent to it, delays a commit by more than one short job; and it waits for at most
 //! [`IN_A_ROW_MAX`] jobs, so that chains that catch up delay no page either.
 
-use super::refusal::{WriteHealth, WriteRefusal};
+use super::write_health::{WriteHealth, WriteRefusal};
 use super::{Result, StoreError};
 use crate::telemetry::Metrics;
 use rusqlite::Connection;

@@ -2,7 +2,7 @@
 
 use super::chain::{self, u64_to_sql};
 use super::unseen::{self, Unseen};
-use super::{Result, StoreError, allowance, finality, incidents, lanes, outbox};
+use super::{Result, StoreError, finality, incidents, lanes, outbox, reorg_override};
 use crate::escalate::{self, StepJudged};
 use crate::model::incident::{ChangeSet, Finding, Incident, OpenState, State};
 use crate::model::record::Line;
@@ -304,7 +304,7 @@ fn revert_finality(db: &Connection, step: &OwnedStepJudged, lowest: &Link, now_m
     if let Some(finalized) = undone {
         let allowed = step
             .undo
-            .map(|block| allowance::consume_reorg_override(db, chain, block, finalized, now_ms))
+            .map(|block| reorg_override::consume_reorg_override(db, chain, block, finalized, now_ms))
             .transpose()?;
         if allowed != Some(true) {
             return Err(StoreError::Finalized { finalized, retracted: lowest.at });

@@ -9,11 +9,11 @@
 //! is sent before its cause is committed, and a reorg is recorded by new records, never by deletion.
 
 mod actor;
-mod allowance;
 mod backup;
 mod chain;
 mod clock;
 mod commit;
+mod disk;
 mod error;
 mod evidence;
 mod finality;
@@ -26,17 +26,17 @@ mod pages;
 mod pending;
 mod place;
 mod progress;
-mod queue;
+mod proposals;
 mod quota;
-mod refusal;
+mod reorg_override;
 mod schema;
-mod space;
 mod unseen;
+mod write_health;
 
-pub use allowance::{OverrideEnd, ReorgOverride};
 pub use backup::{Restored, backup_store, restore_store};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::{Answered, OwnedStepJudged};
+pub use disk::DiskSpace;
 pub use error::StoreError;
 pub use evidence::EvidenceStore;
 pub use finality::{ConfidenceGain, GAINED_MAX, Settled};
@@ -47,11 +47,11 @@ pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use pages::Pages;
 pub use pending::PendingSeen;
 pub use place::StoreLock;
-pub use queue::{LINES_MAX, QueueKept, QueueSeen};
+pub use proposals::{LINES_MAX, QueueKept, QueueSeen};
 pub use quota::QuotaSpent;
-pub use refusal::WriteRefusal;
-pub use space::DiskSpace;
+pub use reorg_override::{OverrideEnd, ReorgOverride};
 pub use unseen::Unseen;
+pub use write_health::WriteRefusal;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{ChangeSet, Finding, Incident, OpenState};
@@ -152,7 +152,7 @@ impl Store {
     /// Returns the disk space; `None` for a store in memory, and if the system does not report it.
     #[must_use]
     pub fn disk_space(&self) -> Option<DiskSpace> {
-        self.file.as_deref().and_then(|file| space::disk_space(&file.path))
+        self.file.as_deref().and_then(|file| disk::disk_space(&file.path))
     }
 }
 
@@ -297,7 +297,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn load_proposals(&self, chain: ChainId, safe: Address) -> Result<QueueKept> {
-        self.actor.run_job(move |db| queue::load_proposals(db, chain, safe)).await
+        self.actor.run_job(move |db| proposals::load_proposals(db, chain, safe)).await
     }
 
     /// Returns the latest verdict lines of a transaction, or of a queued one by its Safe transaction hash: oldest
@@ -306,7 +306,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn lines_of(&self, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
-        self.actor.run_job(move |db| queue::verdict_lines(db, chain, tx)).await
+        self.actor.run_job(move |db| proposals::verdict_lines(db, chain, tx)).await
     }
 
     /// Returns the findings that a transaction, or a queued one identified by its Safe transaction hash, caused and
@@ -324,7 +324,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn touched_since(&self, chain: ChainId, safes: Vec<Address>) -> Result<Vec<Address>> {
-        self.actor.run_job(move |db| queue::touched_since(db, chain, &safes)).await
+        self.actor.run_job(move |db| proposals::touched_since(db, chain, &safes)).await
     }
 
     /// Commits one look at a queue in one transaction: the transactions it found, and the plan `engine` makes of them
@@ -336,7 +336,7 @@ impl Store {
     where
         F: FnOnce(&StepJudged<'_>, &OpenState) -> ChangeSet + Send + 'static,
     {
-        self.actor.run_write(move |db| queue::commit_proposals(db, &seen, now_ms, engine)).await
+        self.actor.run_write(move |db| proposals::commit_proposals(db, &seen, now_ms, engine)).await
     }
 }
 

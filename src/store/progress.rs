@@ -2,7 +2,9 @@
 
 #[cfg(doc)]
 use super::StoreError;
-use super::{ConfidenceGain, PastDelta, Pruned, ReorgOverride, Result, Settled, Store, allowance, chain, finality};
+use super::{
+    ConfidenceGain, PastDelta, Pruned, ReorgOverride, Result, Settled, Store, chain, finality, reorg_override,
+};
 use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, Link};
 use alloy_primitives::B256;
@@ -140,7 +142,7 @@ impl Store {
     /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
     pub async fn allow_reorg(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<ReorgOverride> {
         let by = by.to_owned();
-        self.actor.run_write(move |db| allowance::allow_reorg(db, chain, block, &by, now_ms)).await
+        self.actor.run_write(move |db| reorg_override::allow_reorg(db, chain, block, &by, now_ms)).await
     }
 
     /// Withdraws the permission that was not used yet, and returns it.
@@ -154,7 +156,7 @@ impl Store {
         now_ms: u64,
     ) -> Result<Option<ReorgOverride>> {
         let by = by.to_owned();
-        self.actor.run_write(move |db| allowance::withdraw_reorg_override(db, chain, &by, now_ms)).await
+        self.actor.run_write(move |db| reorg_override::withdraw_reorg_override(db, chain, &by, now_ms)).await
     }
 
     /// Returns the permission that was given and not used yet.
@@ -162,7 +164,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn open_reorg_override(&self, chain: ChainId) -> Result<Option<ReorgOverride>> {
-        self.actor.run_job(move |db| allowance::open_reorg_override(db, chain)).await
+        self.actor.run_job(move |db| reorg_override::open_reorg_override(db, chain)).await
     }
 
     /// Returns all permissions ever given, newest first, at most `limit`.
@@ -170,6 +172,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn list_reorg_overrides(&self, chain: ChainId, limit: u32) -> Result<Vec<ReorgOverride>> {
-        self.actor.run_job(move |db| allowance::list_reorg_overrides(db, chain, limit)).await
+        self.actor.run_job(move |db| reorg_override::list_reorg_overrides(db, chain, limit)).await
     }
 }

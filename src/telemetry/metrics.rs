@@ -8,20 +8,20 @@
 //! Names begin with `watchfire_` and end in their base unit, or in `_total` for counters. Series that are known at
 //! start exist from the start, at zero: otherwise an alert on the first increase would miss it.
 
+mod family;
 mod seen;
 mod series;
 mod told;
 mod underway;
-mod vector;
 
 use crate::model::{BlindnessKind, Severity};
+use family::MetricsRegistry;
 use prometheus_client::registry::Registry;
 use series::{Chain, Delivery, Endpoint, Incidents, Judging, Queue, Rpc, Services, Signs, Start, Stored};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use underway::Underway;
-use vector::MetricsRegistry;
 
 /// Phases of a chain's source; label values of `watchfire_chain_phase`.
 pub const PHASES: [&str; 7] = ["boot", "backfill", "catch-up", "live", "reconcile", "quarantine", "degraded"];
@@ -103,7 +103,7 @@ impl Metrics {
     /// Returns all metrics in the Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        vector::render_prometheus_text(&self.0.registry)
+        family::render_prometheus_text(&self.0.registry)
     }
 
     /// Creates the series whose labels are fixed words.

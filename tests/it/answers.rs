@@ -4,9 +4,9 @@ use crate::support::desk::{Desk, page, trigger};
 use crate::support::inbox::{Answer, Inbox};
 use std::time::Duration;
 use watchfire::deliver::{DESTINATIONS, Outgoing, SendError};
+use watchfire::heartbeat::{self, HEARTBEATS, HealthReport, HeartbeatTarget};
 use watchfire::model::incident::{Body, DeliveryKind};
 use watchfire::model::{DeliveryKey, Severity};
-use watchfire::pulse::{self, HEARTBEATS, HealthReport, HeartbeatTarget};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 
 /// A page that somebody else answers with: a captive portal, a parked domain, a sign-in page of a proxy.
@@ -66,7 +66,7 @@ fn heart(kind: &str, url: &str, dir: &std::path::Path) -> HeartbeatTarget {
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
     let all = document.root_table().table("heartbeat", &mut problems).unwrap();
     let entries = all.into_entries();
-    let heart = pulse::parse_heartbeat("switch", entries[0].1.table(&mut problems).unwrap(), &mut problems);
+    let heart = heartbeat::parse_heartbeat("switch", entries[0].1.table(&mut problems).unwrap(), &mut problems);
     assert!(problems.is_empty(), "{}", problems.render(false));
     heart.unwrap()
 }

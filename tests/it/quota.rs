@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use alloy_primitives::Address;
 use jiff::SignedDuration;
-use watchfire::queue::{self, Client, ServiceError};
 use watchfire::runtime::ManualClock;
+use watchfire::safe_service::{self, Client, ServiceError};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 use watchfire::store::Store;
 use watchfire::telemetry::Metrics;
@@ -37,7 +37,7 @@ async fn measured(service: &Service, settings: &str, clock: &ManualClock, dir: &
     let all = document.root_table().table("safe-service", &mut problems).expect("a service");
     let entries = all.into_entries();
     let (name, value) = &entries[0];
-    let parsed = queue::parse_service(name, value.table(&mut problems).expect("a table"), &mut problems);
+    let parsed = safe_service::parse_service(name, value.table(&mut problems).expect("a table"), &mut problems);
     assert!(problems.is_empty(), "{}", problems.render(false));
     let store = Store::open(&dir.join("store.db")).await.expect("a store");
     let (_, settings) = parsed.expect("a service");

@@ -21,13 +21,13 @@ pub(crate) const RANKS: &[(&str, u8)] = &[
     ("settings", 3),
     ("store", 4),
     ("source", 4),
-    ("post", 4),
+    ("http", 4),
     ("deliver", 5),
-    ("pulse", 5),
-    ("queue", 5),
+    ("heartbeat", 5),
+    ("safe_service", 5),
     ("watchlist", 6),
     ("pipeline", 7),
-    ("console", 7),
+    ("web", 7),
     ("cli", 8),
     ("main", 9),
 ];
@@ -51,10 +51,10 @@ const IMPURE: &[(&str, &str)] = &[
 
 /// What makes verdicts and plans out of blocks, and the files beside `pipeline.rs` that may call it.
 const ORDER: &[(&str, &[&str])] = &[
-    ("decode::decode", &[]),
+    ("decode::decode_block", &[]),
     // A watchlist's own tests judge an activity that no block holds.
-    ("classify::judge", &["watchlist/check/"]),
-    ("escalate::plan", &[]),
+    ("classify::judge_activities", &["watchlist/check/"]),
+    ("escalate::step_change_set", &[]),
 ];
 
 #[test]
@@ -309,8 +309,8 @@ mod tests {
         let expected =
             format!("src/decode/mod.rs:1: `crate::classify::judge` takes decode [2] to classify [2]; {ASIDE}");
         check("decode/mod.rs", "use crate::classify::judge;", &[&expected]);
-        let expected = format!("src/console/mod.rs:1: `crate::pipeline` takes console [7] to pipeline [7]; {ASIDE}");
-        check("console/mod.rs", "use crate::pipeline;", &[&expected]);
+        let expected = format!("src/web/mod.rs:1: `crate::pipeline` takes web [7] to pipeline [7]; {ASIDE}");
+        check("web/mod.rs", "use crate::pipeline;", &[&expected]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use syn::visit::Visit;
 use watchfire::cli::Cli;
 use watchfire::deliver::DESTINATIONS;
-use watchfire::pulse::HEARTBEATS;
+use watchfire::heartbeat::HEARTBEATS;
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{self, Memory};
 

@@ -6,7 +6,7 @@ use super::Evaluator;
 use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::finding::{abnormal_verdict, repeated_verdict};
 use crate::classify::rule::{Rule, WatchRules};
-use crate::classify::trial::RuleResult;
+use crate::classify::rule_result::RuleResult;
 use crate::model::{Activity, Fate, Severity, Verdict};
 use alloy_primitives::U256;
 use std::sync::{Arc, LazyLock};

@@ -6,7 +6,7 @@ use crate::classify::finding::{abnormal_verdict, repeated_verdict};
 use crate::classify::history::MET_MAX;
 use crate::classify::noise::{as_amount, lasting_window_name};
 use crate::classify::rule::WatchRules;
-use crate::classify::trial::Windows;
+use crate::classify::rule_result::Windows;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::{Address, U256};

@@ -11,7 +11,7 @@ use crate::classify::builtin;
 use crate::classify::finding::{abnormal_verdict, repeated_verdict, unjudged_verdict};
 use crate::classify::outward::{goes_out, is_self_destruct, is_token_act, issues_own_tokens, reaches_out};
 use crate::classify::rule::{CallMatch, Polarity, Rule, WatchRules};
-use crate::classify::trial;
+use crate::classify::rule_result;
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Evaluator<'_> {
         for moved in here.filter(own) {
             let mut normal =
                 rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.kind == ActivityKind::Move);
-            by = Some(normal.find(|rule| trial::is_rule_match(rule, moved, rules, &self.windows))?.name.clone());
+            by = Some(normal.find(|rule| rule_result::is_rule_match(rule, moved, rules, &self.windows))?.name.clone());
         }
         by
     }
@@ -194,7 +194,7 @@ impl Evaluator<'_> {
         let prefund = event.notes.contains(&Note::Prefund);
         let alone = if silent { reaches_out(event, rules) } else { !prefund && goes_out(event, rules) };
         let mut normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        alone && !normal.any(|rule| trial::is_rule_match(rule, event, rules, &self.windows))
+        alone && !normal.any(|rule| rule_result::is_rule_match(rule, event, rules, &self.windows))
     }
 
     /// Adds to an unexplained movement the act of the subject inside of which it happened, and the rule that vouched

@@ -6,7 +6,7 @@ use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::condition;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
-use crate::classify::trial;
+use crate::classify::rule_result;
 use crate::model::activity::{Note, Usual};
 use crate::model::amount::Unit;
 use crate::model::span::format_duration;
@@ -124,7 +124,8 @@ impl Evaluator<'_> {
         }
         let was = was.filter(|was| *was != is && activity.stage == Stage::Included)?;
         let asks = |rule: &&Rule| rule.polarity == Polarity::Normal && rule.asks_code();
-        if rules.rules.iter().filter(asks).any(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
+        if rules.rules.iter().filter(asks).any(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows))
+        {
             return None;
         }
         let shown =

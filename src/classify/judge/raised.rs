@@ -6,7 +6,7 @@
 
 use super::Evaluator;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
-use crate::classify::trial;
+use crate::classify::rule_result;
 use crate::model::{Abnormal, Activity, Severity, Verdict};
 
 /// What is normal but for an abnormal rule.
@@ -34,7 +34,7 @@ impl Evaluator<'_> {
     ) -> Verdict {
         let abnormal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Abnormal);
         let holding: Vec<&Rule> =
-            abnormal.filter(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)).collect();
+            abnormal.filter(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows)).collect();
         let loudest = |observe: bool| {
             let these = holding.iter().copied().filter(|rule| rule.observe == observe);
             these.rev().max_by_key(|rule| finding_severity(rule))

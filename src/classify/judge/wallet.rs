@@ -6,7 +6,7 @@ use crate::classify::builtin::{self, DefaultFinding};
 use crate::classify::finding::abnormal_verdict;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Rule, WatchRules};
-use crate::classify::trial;
+use crate::classify::rule_result;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict};
 use alloy_primitives::U256;
@@ -126,7 +126,7 @@ impl Evaluator<'_> {
             return None;
         }
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        if let Some(rule) = normal().find(|rule| trial::is_rule_match(rule, activity, rules, &self.windows)) {
+        if let Some(rule) = normal().find(|rule| rule_result::is_rule_match(rule, activity, rules, &self.windows)) {
             self.record_rule_usage(rule, activity, rules);
             return None;
         }
@@ -135,8 +135,8 @@ impl Evaluator<'_> {
             age => format!("submission {id} is {age} s old, too young for anybody to have read it"),
         };
         let cost = DefaultFinding { name: builtin::HASTY, severity: Severity::High, reason: Some(why) };
-        let trials: Vec<(&Rule, trial::RuleResult)> =
-            normal().map(|rule| (rule, trial::evaluate_rule(rule, activity, rules, &self.windows))).collect();
+        let trials: Vec<(&Rule, rule_result::RuleResult)> =
+            normal().map(|rule| (rule, rule_result::evaluate_rule(rule, activity, rules, &self.windows))).collect();
         Some(abnormal_verdict(&cost, &trials, rules))
     }
 

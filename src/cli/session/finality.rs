@@ -2,7 +2,7 @@
 //! stands, not that it still stands.
 
 use super::App;
-use super::keeper::Retry;
+use super::store_watchdog::Retry;
 use crate::model::incident::Contested;
 use crate::model::record::{FootingLine, Line};
 use crate::model::{BlockRef, Finality};

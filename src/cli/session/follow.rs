@@ -1,14 +1,14 @@
 //! Loop that follows one chain: where to begin, what to do with each step, and when to stop.
 
 use super::App;
+use super::capabilities::CapabilityReport;
+use super::coverage::Coverage;
 use super::finality::OverrideGate;
-use super::keeper::Retry;
-use super::lookout::{LOOK, Visibility};
 use super::progress::Progress;
-use super::reach::Coverage;
 use super::record;
-use super::roll::CapabilityReport;
+use super::store_watchdog::Retry;
 use super::supervisor::TaskName;
+use super::visibility::{LOOK, Visibility};
 use crate::decode;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, Link, Severity};

@@ -1,46 +1,46 @@
 //! Shared parts of all commands that judge and commit: the store, the worker, the detection of outages, and the summary
 //! counts.
 
+mod capabilities;
+mod clock_steps;
+mod coverage;
 mod exposure;
 mod finality;
 mod follow;
-mod keeper;
-mod lookout;
+mod mempool;
+mod observability;
 mod pace;
-mod pending;
 mod progress;
-mod queues;
-mod reach;
+mod proposals;
 mod record;
-mod roll;
-mod signs;
-mod steps;
+mod store_watchdog;
+mod summary;
 mod supervisor;
-mod tally;
+mod visibility;
 
 pub(crate) use exposure::find_exposures;
 pub(crate) use follow::{checks_of, pool_of, stored_window};
+pub(crate) use observability::Observability;
 pub(crate) use record::Recording;
-pub(crate) use signs::Observability;
 
 use super::{Outcome, Printer};
-use crate::console::Console;
 use crate::escalate;
+use crate::heartbeat;
 use crate::model::incident::{ChangeSet, Incident, OpenState};
 use crate::model::span::format_duration;
 use crate::model::{ChainId, Evidence, HealthIssue};
 use crate::pipeline::Committed;
-use crate::pulse;
 use crate::runtime::{self, Clock, Moment, Stop, monotonic_now};
 use crate::store::{EvidenceStore, Store, StoreError, StoreLock};
 use crate::watchlist::Config;
+use crate::web::Console;
 use anyhow::Context as _;
-use keeper::{Retry, StoreWatchdog};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use store_watchdog::{Retry, StoreWatchdog};
+use summary::RunSummary;
 use supervisor::{Supervisor, TaskName};
-use tally::RunSummary;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
@@ -214,7 +214,7 @@ impl App {
             let (checks, metrics) = (self.signs.checks.clone(), self.signs.metrics.clone());
             let (heart, clock) = (heart.clone(), self.clock.clone());
             supervisor.spawn(TaskName::Heartbeat(heart.name.as_str().into()), |stop| async move {
-                pulse::run(heart, checks, metrics, clock, stop).await;
+                heartbeat::run(heart, checks, metrics, clock, stop).await;
                 Ok(())
             });
         }
@@ -313,7 +313,7 @@ impl App {
     /// Notifies the next steps of paths when they are due, and pages again when an acknowledgement expires.
     async fn run_escalation_timers(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
         let (mut last, mut looked, mut fails) = (monotonic_now(), None, false);
-        let mut steps = steps::ClockSteps::default();
+        let mut steps = clock_steps::ClockSteps::default();
         let check = TaskName::EscalationClock.check();
         loop {
             tokio::select! {
@@ -325,7 +325,7 @@ impl App {
             let now = runtime::steady_millis(&*self.clock);
             let metrics = self.signs.metrics.clone();
             let engine = move |standing: &OpenState| {
-                signs::count_live_incidents(&metrics, &standing.incidents);
+                observability::count_live_incidents(&metrics, &standing.incidents);
                 escalate::advance_timers(standing, now)
             };
             let written = self.store.commit_change(now, engine).await;

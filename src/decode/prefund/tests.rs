@@ -5,7 +5,7 @@ use crate::model::read::Answers;
 use crate::model::{BlockRef, Status};
 use alloy_primitives::keccak256;
 
-const ENTRY: Address = ops::ENTRY_POINTS[1];
+const ENTRY: Address = erc4337::ENTRY_POINTS[1];
 const OWN: Address = Address::repeat_byte(0xaa);
 const OTHER: Address = Address::repeat_byte(0xbb);
 
@@ -21,7 +21,7 @@ fn log(by: Address, topic: B256, account: Address, numbers: &[u64]) -> Log {
 
 /// Builds the EntryPoint's log of an operation of `account` that cost so much, paid by the account or its paymaster.
 fn operation(account: Address, sponsor: Address, cost: u64) -> Log {
-    let topics = vec![ops::USER_OPERATION, B256::ZERO, account.into_word(), sponsor.into_word()];
+    let topics = vec![erc4337::USER_OPERATION, B256::ZERO, account.into_word(), sponsor.into_word()];
     let data = [0, 1, cost, 1].into_iter().flat_map(|n| wei(n).to_be_bytes::<32>()).collect::<Vec<u8>>();
     Log { address: ENTRY, topics, data: data.into(), ordinal: 0 }
 }

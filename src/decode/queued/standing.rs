@@ -10,7 +10,7 @@
 use super::call_read;
 use crate::decode::safe;
 use crate::model::ChainId;
-use crate::model::queue::{OWNERS_MAX, SafeState};
+use crate::model::proposals::{OWNERS_MAX, SafeState};
 use crate::model::read::{Answer, Answers, Read};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::HashSet;

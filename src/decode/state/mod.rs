@@ -10,17 +10,17 @@
 //! code can return any answer. A contract whose code is not of its kind can still return false values from its views.
 
 mod causes;
-mod drift;
 mod lines;
-mod posture;
+mod misconfiguration;
 mod reading;
+mod registry_drift;
 mod sums;
 
-pub use drift::{Expected, activity_of, registry_differences};
 pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
-pub use posture::WEAKNESSES;
+pub use misconfiguration::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
+pub use registry_drift::{Expected, activity_of, registry_differences};
 pub use sums::{TOKENS_AT_ONCE, Tolerance};
 
 use super::delegations::Delegation;
@@ -216,8 +216,8 @@ impl Look<'_> {
             let notes = fee.map(|(lacks, allowed)| Note::FeeBound { lacks, allowed }).into_iter().collect();
             found.push(self.change_activity(&place, change.item, args, role, notes));
         }
-        drift::append_registry_drift(self, took, &changes, found, deltas);
-        posture::append_misconfigurations(self, took, &changes, found, deltas);
+        registry_drift::append_registry_drift(self, took, &changes, found, deltas);
+        misconfiguration::append_misconfigurations(self, took, &changes, found, deltas);
         if self.known.last_reading(self.address) != Some(took.went) || self.known.is_due(self.address) {
             deltas.push(Fact::Reading.window_entry(self.address, took.went.to_word()));
         }

@@ -4,7 +4,7 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{Routing, StepJudged, proposal_change_set};
 use crate::model::activity::Note;
 use crate::model::incident::{ChangeSet, OpenState, State};
-use crate::model::queue::Progress;
+use crate::model::proposals::Progress;
 use crate::model::{BlockRef, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
 

@@ -9,8 +9,8 @@ mod bucket;
 mod health;
 mod read;
 
-use super::council::EndpointId;
 use super::node::Node;
+use super::quorum::EndpointId;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
 use crate::model::{ChainId, Link};

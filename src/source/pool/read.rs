@@ -8,10 +8,10 @@ use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
 use crate::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
 use crate::runtime::monotonic_now;
-use crate::source::council::EndpointId;
-use crate::source::grants;
 use crate::source::node::Node;
 use crate::source::proof;
+use crate::source::quorum::EndpointId;
+use crate::source::role_members;
 use crate::source::rpc::NodeError;
 use alloy_primitives::Address;
 use futures::StreamExt;
@@ -142,7 +142,7 @@ impl Pool {
             });
             let told: Vec<_> = told.collect();
             if !told.is_empty() {
-                return Answer::Data(grants::merge_role_members(&told));
+                return Answer::Data(role_members::merge_role_members(&told));
             }
             if !broken {
                 break;

@@ -31,15 +31,15 @@
 //! A recorder that crashed leaves a truncated tape. The tape is valid up to its last whole line, and reports the
 //! truncation ([`Tape::cut`]).
 
+mod compression;
 mod import;
-mod packing;
+mod inspect;
+mod open_blocks;
 mod read;
 mod record;
-mod reel;
+mod rotation;
 mod script;
 mod serve;
-mod standing;
-mod survey;
 mod truth;
 mod write;
 
@@ -47,16 +47,16 @@ use super::RawPair;
 use super::trace::RawTraces;
 use crate::model::read::{Answer, Read};
 use crate::model::{Block, BlockRef, ChainId, Finality};
+pub use compression::TapeCompression;
 pub use import::{Flaw, ImportError, Imported, import_files};
+pub use inspect::Inspection;
 use jiff::Timestamp;
-pub use packing::TapeCompression;
 pub use read::{Reader, open_tape};
 pub use record::{Backpressure, Recorder, Taken};
-pub use reel::Rotation;
+pub use rotation::Rotation;
 pub use script::{Pace, Scene, Script};
 pub use serve::{Fault, FaultKind, Playing, TapeServer};
 use std::path::Path;
-pub use survey::Inspection;
 pub use truth::{FalseBlock, REFUTED_MAX, is_provable};
 pub use write::Writer;
 

@@ -1,7 +1,7 @@
 //! Reader of a tape, line by line.
 
-use super::packing::{decompress_reader, unpack_ahead};
-use super::standing::OpenBlocks;
+use super::compression::{decompress_reader, unpack_ahead};
+use super::open_blocks::OpenBlocks;
 use super::{
     Entry, FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeBlock, TapeError, TapeEvent,
 };

@@ -1,7 +1,7 @@
 //! Writer of a tape, line by line.
 
-use super::packing::Compressor;
-use super::standing::OpenBlocks;
+use super::compression::Compressor;
+use super::open_blocks::OpenBlocks;
 use super::{
     FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeCompression, TapeError, TapeEvent, VERSION,
 };

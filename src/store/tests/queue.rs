@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::escalate::proposal_change_set;
-use crate::model::queue::{Progress, Remembered, Waits};
+use crate::model::proposals::{Progress, Remembered, Waits};
 use crate::model::value::Value;
 use crate::model::{ActivityKind, Decoding, Position, Severity};
 use crate::store::{QueueKept, QueueSeen};

@@ -1,6 +1,6 @@
 //! Definitions of all series: name, help text and labels. The methods of [`Metrics`](super::Metrics) update them.
 
-use super::vector::{self, Count, LevelGauge, MetricsRegistry, Seconds, SeriesFamily};
+use super::family::{self, Count, LevelGauge, MetricsRegistry, Seconds, SeriesFamily};
 use prometheus_client::metrics::histogram::Histogram;
 
 pub(super) struct Start {
@@ -158,7 +158,7 @@ impl Chain {
                 "chain_reorg_depth_blocks",
                 "Blocks undone by a reorg",
                 chain,
-                vector::block_count_histogram,
+                family::block_count_histogram,
             ),
             refused: book.counter_family(
                 "blocks_refused_total",
@@ -188,7 +188,7 @@ impl Rpc {
                 "rpc_request_duration_seconds",
                 "Time that a node took to answer, or until it was given up",
                 ["chain", "endpoint", "method"],
-                vector::short_duration_histogram,
+                family::short_duration_histogram,
             ),
             hedged: book.counter_family(
                 "rpc_hedged_total",
@@ -262,31 +262,31 @@ impl Judging {
                 "judge_duration_seconds",
                 "Time to decode and judge a block, questions to the node included",
                 chain,
-                vector::short_duration_histogram,
+                family::short_duration_histogram,
             ),
             detection: book.histogram_family(
                 "detection_latency_seconds",
                 "From a block's own time to its committed verdicts",
                 chain,
-                vector::long_duration_histogram,
+                family::long_duration_histogram,
             ),
             commit: book.histogram_family(
                 "commit_duration_seconds",
                 "Time to commit a step",
                 chain,
-                vector::short_duration_histogram,
+                family::short_duration_histogram,
             ),
             head_to_commit: book.histogram_family(
                 "head_to_commit_seconds",
                 "From the first word of a block to its committed verdicts, fetching included",
                 chain,
-                vector::fine_duration_histogram,
+                family::fine_duration_histogram,
             ),
             block_to_commit: book.histogram_family(
                 "block_to_commit_seconds",
                 "From a block at hand, fetched and checked, to its committed verdicts",
                 chain,
-                vector::fine_duration_histogram,
+                family::fine_duration_histogram,
             ),
         }
     }
@@ -313,13 +313,13 @@ impl Delivery {
                 "delivery_duration_seconds",
                 "Time of one attempt at a message",
                 destination,
-                vector::short_duration_histogram,
+                family::short_duration_histogram,
             ),
             page: book.histogram_family(
                 "page_latency_seconds",
                 "From a block's own time to the acceptance of a page about it",
                 destination,
-                vector::long_duration_histogram,
+                family::long_duration_histogram,
             ),
             failing: book.gauge_family(
                 "destination_failed_attempts",

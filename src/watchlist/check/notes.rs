@@ -3,7 +3,7 @@
 use crate::classify::rule::{Polarity, Rule, ValueRule};
 use crate::decode::TOKENS_AT_ONCE;
 use crate::model::{ActivityKind, Kind};
-use crate::queue::{monthly_requests, sustainable_interval};
+use crate::safe_service::{monthly_requests, sustainable_interval};
 use crate::settings::{Problem, show_duration};
 use crate::source::FinalityRule;
 use crate::watchlist::book::{ChainBook, ChainClock, Config, QueueBook};

@@ -2,7 +2,7 @@
 
 use super::address::{parse_address, try_parse_address};
 use super::chains::Chains;
-use crate::classify::familiar::KnownAddresses;
+use crate::classify::address_poisoning::KnownAddresses;
 use crate::classify::rule::AddressSet;
 use crate::classify::rule::Rules;
 use crate::decode::{KNOWN_LIBRARIES, Tolerance};

@@ -2,7 +2,7 @@
 
 use super::chains::Chains;
 use crate::model::{WatchId, WatchInfo};
-use crate::queue;
+use crate::safe_service;
 use crate::settings::{At, Problems};
 use crate::watchlist::book::QueueBook;
 use crate::watchlist::file::ServiceText;
@@ -17,7 +17,7 @@ pub(super) fn compile_safe_services(
 ) -> Vec<QueueBook> {
     let mut compiled: Vec<(QueueBook, At<&str>)> = Vec::new();
     for text in texts {
-        let Some((chain, service)) = queue::parse_service(&text.name, text.table, problems) else { continue };
+        let Some((chain, service)) = safe_service::parse_service(&text.name, text.table, problems) else { continue };
         let Some(info) = chains.find_chain(&chain, problems) else { continue };
         if let Some((_, first)) = compiled.iter().find(|(other, _)| other.chain.id == info.id) {
             let problem = chain.problem(format!("the queues of {} are kept by one service", info.name));

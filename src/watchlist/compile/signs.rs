@@ -1,6 +1,6 @@
 //! `[console]` and `[heartbeat.X]`: address of the metrics and readiness server, and heartbeat targets.
 
-use crate::pulse::{self, HeartbeatTarget};
+use crate::heartbeat::{self, HeartbeatTarget};
 use crate::settings::{At, Problems};
 use crate::watchlist::file::{ConsoleText, HeartbeatText};
 use std::net::SocketAddr;
@@ -20,5 +20,5 @@ pub(super) fn compile_console_address(text: Option<&ConsoleText<'_>>, problems: 
 
 /// Returns the targets of our heartbeat, in the order of the file.
 pub(super) fn compile_heartbeats(texts: Vec<HeartbeatText<'_>>, problems: &mut Problems) -> Vec<HeartbeatTarget> {
-    texts.into_iter().filter_map(|text| pulse::parse_heartbeat(text.name.value, text.table, problems)).collect()
+    texts.into_iter().filter_map(|text| heartbeat::parse_heartbeat(text.name.value, text.table, problems)).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::settings::SourceFile;
-use crate::{deliver, pulse, queue};
+use crate::{deliver, heartbeat, safe_service};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::sync::LazyLock;
@@ -183,7 +183,7 @@ contracts = ["0x253553366Da8546fC250F225fe3d25d0C782303b"]
 /// Valid configurations: a main file and a watchlist each.
 static VALID: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let kinds = deliver::DESTINATIONS.iter().map(|kind| kind.example());
-    let kinds = kinds.chain(pulse::HEARTBEATS.iter().map(|kind| kind.example())).chain([queue::EXAMPLE]);
+    let kinds = kinds.chain(heartbeat::HEARTBEATS.iter().map(|kind| kind.example())).chain([safe_service::EXAMPLE]);
     let shipped = [
         include_str!("../../../watchlists/status.toml"),
         include_str!("../../../watchlists/safe-template.toml"),

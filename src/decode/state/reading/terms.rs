@@ -1,7 +1,7 @@
 //! Items that depend on the time of the block: the expiry of a name, and the amount released beyond the vested amount.
 
 use super::{Reader, Told, call_read, sums};
-use crate::decode::names::eth_node;
+use crate::decode::ens::eth_node;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
 use alloy_primitives::{Address, B256, U256};

@@ -4,15 +4,15 @@
 //! newest head are not visible. It answers from the tape and refuses every other request. It never invents an answer,
 //! unless a [`Fault`] asks for that.
 
+mod block_index;
 mod faults;
-mod shelf;
 mod wire;
 
 use super::{Pace, Script, Stretch};
 use crate::model::ChainId;
+use block_index::Shelf;
 use faults::Faults;
 pub use faults::{Fault, FaultKind};
-use shelf::Shelf;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;

@@ -1,8 +1,8 @@
 //! Connections of a played tape: WebSocket and HTTP on one port, distinguished by the first byte.
 
 use super::Stage;
+use super::block_index::to_raw_json;
 use super::faults::Conduct;
-use super::shelf::to_raw_json;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};

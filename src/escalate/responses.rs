@@ -1,0 +1,236 @@
+//! Changes that do not come from the chain: time passes, and people respond.
+
+use super::headline::clean_line;
+use super::lifecycle::{
+    close_incident, end_contest, forget_ack, format_more_count, next_escalation_at, notify_destinations,
+    paged_destinations, start_escalation,
+};
+use super::lines::incident_line;
+use super::news::{IncidentNews, Pager};
+use super::outage::is_awaiting_recurrence;
+use super::storm::{Claim, WINDOW_MS};
+use super::system_incident::is_occasion;
+use super::{page, storm};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
+use std::cmp::Reverse;
+
+/// Reason that a response changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseError {
+    /// Already acknowledged by another responder; the escalation is paused.
+    #[error("already acknowledged by {0}")]
+    Acknowledged(String),
+    /// Already closed.
+    #[error("already closed as {}", .0.as_str())]
+    Closed(State),
+}
+
+/// Returns what the passing of time makes due: next steps of paths, and acknowledgements that have expired.
+///
+/// An outage that ended closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS). A page for
+/// which a path has no room within its minute waits for the next minute, listed in the path's storm.
+///
+/// After a pause, for example while the program was down, each incident advances by one step and not by all missed
+/// steps, so that the people of that step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
+#[must_use]
+pub fn advance_timers(standing: &OpenState, now_ms: u64) -> ChangeSet {
+    let mut plan = ChangeSet::default();
+    let mut pager = Pager::new(&standing.paged, now_ms);
+    let mut incidents: Vec<&Incident> = standing.incidents.iter().collect();
+    // The highest severity comes first, in case there is no room for all.
+    incidents.sort_by_key(|incident| Reverse(incident.severity));
+    for incident in incidents {
+        if is_awaiting_recurrence(incident, now_ms, &mut plan)
+            || storm::advance_storm(incident, now_ms, &mut plan)
+            || end_contest(incident, &standing.contested, now_ms, &mut plan)
+        {
+            continue;
+        }
+        let past = |at: Option<u64>| at.is_some_and(|at| at <= now_ms);
+        let escalates = incident.state == State::Open && incident.paging && past(incident.next_escalation);
+        let expires = incident.state == State::Acknowledged && past(incident.ack_expires);
+        if !escalates && !expires {
+            continue;
+        }
+        let mut next = incident.clone();
+        if (escalates || incident.paging) && !has_room(incident, &mut pager) {
+            let at = Some(now_ms.saturating_add(WINDOW_MS));
+            if escalates {
+                next.next_escalation = at;
+            } else {
+                next.ack_expires = at;
+            }
+        } else if escalates {
+            escalate_incident(&mut next, now_ms, &mut plan.deliveries);
+        } else {
+            expire_acknowledgement(&mut next, now_ms, &mut plan.deliveries);
+        }
+        push_changed_incident(next, &mut plan);
+    }
+    storm::gather_storms(pager, &standing.incidents, &mut plan);
+    plan
+}
+
+/// Checks whether the incident's path may page once more; if not, the storm takes that into account.
+fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
+    // A storm always escalates, and incidents about the program itself are not caused from outside.
+    if incident.storm.is_some() {
+        return true;
+    }
+    let severity = incident.heard.unwrap_or(incident.severity);
+    let room = {
+        let claim = if is_occasion(incident) { Claim::Exempt } else { Claim::Ordinary };
+        pager.limit.admit(&incident.path.name, severity, claim)
+    };
+    if !room {
+        let news = IncidentNews { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
+        pager.hold_page(incident, &news, 0);
+    }
+    room
+}
+
+/// Acknowledges the incident: escalation pauses until the acknowledgement expires, and everybody who was notified is
+/// informed.
+///
+/// # Errors
+/// [`ResponseError`] when it is taken or over.
+pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+    match (incident.state, &incident.acked_by) {
+        (State::Open, _) => {}
+        (State::Acknowledged, by) => return Err(ResponseError::Acknowledged(by.clone().unwrap_or_default())),
+        (closed, _) => return Err(ResponseError::Closed(closed)),
+    }
+    let mut next = incident.clone();
+    next.state = State::Acknowledged;
+    let who = clean_line(who);
+    next.acked_by = Some(who.clone());
+    next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
+    next.next_escalation = None;
+    let mut plan = ChangeSet::default();
+    let told = next.told.clone();
+    let change = Some(format!("Acknowledged by {who}"));
+    notify_destinations(&mut next, DeliveryKind::Acknowledge, &told, change, &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
+    Ok(plan)
+}
+
+/// Resolves the incident.
+///
+/// # Errors
+/// [`ResponseError::Closed`] when it is over already.
+pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+    close_by_responder(incident, State::Resolved, who, "Resolved by", now_ms)
+}
+
+/// Closes the incident as a false alarm.
+///
+/// # Errors
+/// [`ResponseError::Closed`] when it is over already.
+pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
+    close_by_responder(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
+}
+
+fn close_by_responder(
+    incident: &Incident,
+    state: State,
+    who: &str,
+    how: &str,
+    now_ms: u64,
+) -> Result<ChangeSet, ResponseError> {
+    if !incident.state.is_live() {
+        return Err(ResponseError::Closed(incident.state));
+    }
+    let mut next = incident.clone();
+    let who = clean_line(who);
+    let change = format!("{how} {who}");
+    next.closed_by = Some(who);
+    let mut plan = ChangeSet::default();
+    close_incident(&mut next, state, change, now_ms, &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
+    Ok(plan)
+}
+
+/// Keeps the incident open after a response while pages wait that were not delivered: everybody who was notified is
+/// informed who responded and what waits. `answer` is the incident as the response would have made it; `headline` is
+/// the first of `n` findings that were not delivered.
+#[must_use]
+pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> ChangeSet {
+    let mut next = incident.clone();
+    let who = answer.closed_by.as_ref().or(answer.acked_by.as_ref()).map_or("somebody", String::as_str);
+    let rest = if n > 1 { format!(", and {}", format_more_count(n - 1, "more finding")) } else { String::new() };
+    let said = format!("{who} answered, and it stays open: no page was delivered that says: {headline}{rest}");
+    if next.state != State::Open {
+        reopen_round(&mut next, now_ms);
+    }
+    let mut plan = ChangeSet::default();
+    let told = next.told.clone();
+    notify_destinations(&mut next, DeliveryKind::Update, &told, Some(clean_line(&said)), &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
+    plan
+}
+
+/// Pages again for an incident that was answered while its only page with some finding failed.
+#[must_use]
+pub fn open_again(incident: &Incident, now_ms: u64) -> ChangeSet {
+    let mut next = incident.clone();
+    reopen_round(&mut next, now_ms);
+    let mut plan = ChangeSet::default();
+    let said = "Opened again: a page failed that says what no other page said".to_owned();
+    start_escalation(&mut next, now_ms, Some(said), &mut plan.deliveries);
+    push_changed_incident(next, &mut plan);
+    plan
+}
+
+/// Undoes an acknowledgement or a closing.
+fn reopen_round(incident: &mut Incident, now_ms: u64) {
+    incident.state = State::Open;
+    forget_ack(incident);
+    (incident.closed_at, incident.closed_by, incident.close_reason) = (None, None, None);
+    incident.cycle += 1;
+    incident.step = 0;
+    incident.paging = true;
+    incident.next_escalation = next_escalation_at(incident, now_ms);
+}
+
+/// Notifies the next step, or the last one again.
+///
+/// Destinations of earlier steps are not notified again, so a step that consists only of those is skipped: waiting for
+/// it would wake no one new.
+fn escalate_incident(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+    let Some(last) = incident.path.steps.len().checked_sub(1) else { return };
+    let mut told = paged_destinations(incident);
+    let mut to = Vec::new();
+    while to.is_empty() && (incident.step as usize) < last {
+        incident.step += 1;
+        for name in &incident.path.steps[incident.step as usize].to {
+            if !told.contains(name) {
+                told.push(name.clone());
+                to.push(name.clone());
+            }
+        }
+    }
+    let again = to.is_empty();
+    if again {
+        to.clone_from(&incident.path.steps[last].to);
+    }
+    incident.next_escalation = next_escalation_at(incident, now_ms);
+    let change = if again { "Nobody has acknowledged yet" } else { "Escalated: nobody acknowledged in time" };
+    notify_destinations(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
+}
+
+/// Reopens an incident whose acknowledgement expired before the incident was closed, and pages again.
+fn expire_acknowledgement(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+    let who = incident.acked_by.clone().unwrap_or_default();
+    incident.state = State::Open;
+    forget_ack(incident);
+    if incident.paging {
+        incident.cycle += 1;
+        start_escalation(incident, now_ms, Some(format!("The acknowledgement by {who} expired")), out);
+    }
+}
+
+pub(super) fn push_changed_incident(mut incident: Incident, plan: &mut ChangeSet) {
+    page::refresh_page(&mut incident);
+    plan.lines.push(incident_line(&incident, &[]));
+    plan.incidents.push(incident);
+}
