@@ -1,0 +1,57 @@
+# The project's commands; `just` alone lists them. `tests/run` calls the checks below one after another.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Lists the commands.
+default:
+    @just --list --unsorted
+
+# Runs every check there is, as a build machine does; installs what is missing.
+check:
+    tests/run
+
+# Runs the tests of the inner loop: everything but what kills, freezes and waits.
+test *filter:
+    cargo nextest run --locked --all-features {{ filter }}
+
+# Runs all tests: unit, case, property, end-to-end, faults.
+test-all:
+    cargo nextest run --locked --all-features --ignore-default-filter
+
+# Runs the examples in the documentation comments.
+test-docs:
+    cargo test --locked --all-features --doc
+
+# Checks the formatting.
+format:
+    cargo fmt --check
+
+# Lints every target, the long runs included, and refuses what the oldest supported compiler does not have.
+lint:
+    cargo clippy --locked --all-targets --test soak --test schedules --all-features -- -D warnings
+
+# Checks the spelling of everything a person reads.
+spelling:
+    typos
+
+# Builds the examples.
+examples:
+    cargo build --locked --all-features --examples
+
+# Builds the documentation of every item, the private ones included; a broken link is an error.
+api-docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
+
+# Compiles the contracts that tests run against, on the node that the lock file names.
+world:
+    npm ci --prefix tests/world
+    node tests/world/build.mjs
+
+# Compares the benchmarks with the last run on this machine.
+bench *filter:
+    cargo bench --locked {{ filter }}
+
+# Measures the size of the stripped release binary.
+size:
+    cargo build --locked --release
+    ls -l target/release/watchfire
