@@ -149,7 +149,7 @@ async fn ask_through(
         let wanted = std::mem::take(&mut decoded.wanted);
         let n = wanted.len();
         let told = if round < READ_ROUNDS_MAX && may_ask(n) {
-            debug!(block = at.number, questions = n, "asked the node {n} questions at block {}", at.number);
+            debug!(block = at.number, questions = n, "read {n} answers from the node at block {}", at.number);
             reader.read(at, &wanted).await
         } else {
             Vec::new()
@@ -429,7 +429,7 @@ impl Watcher {
         self.history.prune(oldest);
         let sent_before = now_ms.saturating_sub(SENT_KEPT_MS);
         if let Err(error) = self.store.prune_expired(self.chain.info.id, oldest, sent_before).await {
-            warn!("old entries could not be cleaned up: {error}");
+            warn!("failed to prune old entries: {error}");
         }
     }
 }

@@ -160,7 +160,7 @@ struct Evaluator<'a> {
     upgrades: HashMap<(u32, B256), usize>,
     /// True if an abnormal rule raises the activity being judged.
     is_raised: bool,
-    /// What was judged last, where an abnormal rule alone makes it a finding.
+    /// Last verdict, where an abnormal rule alone makes it a finding.
     unraised: Option<Unraised>,
     /// By activity: the same of all that were judged.
     plain: HashMap<usize, Unraised>,
@@ -402,8 +402,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether nothing but its place speaks for a log: whoever vouches for the call by a rule vouches for that, as long as no normal rule is
-    /// about the log itself, and it tells of no change of control.
+    /// Returns whether a log is normal only because of the call that wrote it: a rule that vouches for the call vouches for such a log, unless
+    /// a normal rule is about the log itself or the log is a change of control.
     fn is_only_logged(&self, event: &Activity, of: usize, rules: &WatchRules) -> bool {
         let by_rule = matches!(self.plain(of), Some(Verdict::Normal { by: Voucher::Rule(_) }));
         let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);

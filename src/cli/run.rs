@@ -109,7 +109,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let outcome = session.follow_chains(console, &stop, from, until).await;
     if !answers.finish_within(super::FAREWELL) || answers.dropped_lines() > 0 {
         warn!(
-            "nobody read all of the answers; {} lines were dropped, the store has what they said",
+            "dropped {} lines of stdout: the reader stopped reading; the store holds their content",
             answers.dropped_lines()
         );
     }

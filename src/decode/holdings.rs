@@ -312,7 +312,7 @@ fn inner_act(activities: &[Activity], moved: &Activity) -> Option<usize> {
     activities.get(of).filter(|act| is_inner(activities, act)).map(|_| of)
 }
 
-/// Whether the subject acts inside of a call that somebody made to it.
+/// Returns whether the subject acts inside a call that another account made to it.
 fn is_inner(activities: &[Activity], act: &Activity) -> bool {
     let Role::Effect { of } = act.role else { return false };
     let ran = act.fate == Fate::Executed && act.stage == Stage::Included;

@@ -50,7 +50,7 @@ impl Verb {
 
 /// Call that a proposal would make.
 pub(crate) enum MultisigPayload {
-    /// This call.
+    /// Call to another contract, executed.
     Is { to: Address, value: U256, data: Bytes },
     /// The node is being asked.
     Asked,

@@ -251,7 +251,7 @@ fn block_doubt_lines(evidence: &Evidence) -> Vec<String> {
     doubts
 }
 
-/// What else there is. A headline shortens addresses without a name, so each of them stands below it in full, once on the page.
+/// Returns the lines about further evidence. A headline shortens addresses without a name, so each of them stands below it in full, once on the page.
 fn other_evidence_lines(page: &Page) -> Vec<String> {
     let first = page.evidence.first().into_iter().flat_map(|evidence| &evidence.parties);
     let mut shown: HashSet<Address> = first.map(|party| party.address).collect();

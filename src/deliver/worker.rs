@@ -161,7 +161,7 @@ impl Worker {
                     self.checks.mark_failing(WORKER, &format!("messages are held up: {}", error_chain(&error)));
                     let pause = STORE_BACKOFF.jittered_delay(failures, &mut self.rng);
                     failures = failures.saturating_add(1);
-                    error!("messages are held up, next try in {pause:?}: {}", error_chain(&error));
+                    error!("failed to lease messages, retrying in {pause:?}: {}", error_chain(&error));
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
                 }
             }
@@ -394,7 +394,7 @@ impl Worker {
         self.store.schedule_retry(key, now_ms, next_ms, why).await.context("failed to record a failed attempt")?;
         warn!(
             delivery.key = %key, destination = %name, attempt,
-            "failed to deliver {key} to {name}, next try in {pause:?}: {why}"
+            "failed to deliver {key} to {name}, retrying in {pause:?}: {why}"
         );
         self.report_attempt(leased, "retry", Some(why));
         Ok(())
@@ -483,7 +483,7 @@ impl Worker {
             ),
         };
         if !gap.told {
-            error!(delivery.key = %key, destination = %name, "left out lines of the feed: {why}");
+            error!(delivery.key = %key, destination = %name, "dropped lines of the feed: {why}");
             let (roster, reason) = (Arc::clone(&self.roster), why.clone());
             let engine =
                 move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
@@ -514,7 +514,7 @@ impl Worker {
 
     fn report_attempt(&self, leased: &Leased, outcome: &str, error: Option<&str>) {
         let delivery = &leased.delivery;
-        debug!(delivery.key = %delivery.key, outcome, "attempt {} at {}", leased.attempt, delivery.key);
+        debug!(delivery.key = %delivery.key, outcome, "delivery attempt {} at {}", leased.attempt, delivery.key);
         (self.listener)(&Line::Delivery(DeliveryLine {
             key: delivery.key.to_string(),
             destination: delivery.destination.clone(),

@@ -120,7 +120,7 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Routing, pager: &
     push_changed_incident(incident, plan);
 }
 
-/// One more message that failed for the same cause, or at a destination that is known to fail, with the path that it was on.
+/// Further message that failed for the same cause, or at a destination that is known to fail, with its path.
 fn join_dead_letter(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Routing, pager: &mut Pager) {
     incident.findings += 1;
     incident.standing += 1;
@@ -161,8 +161,8 @@ fn join_dead_letter(incident: &mut Incident, letter: &Letter<'_>, path: &Path, r
     notify_destinations(incident, DeliveryKind::Trigger, &to, Some(said), &mut pager.out);
 }
 
-/// Whether a message was the page of another incident that nobody acknowledged, everybody whom that paged so far is among those that
-/// cannot be told, and no page of `incident` names it. What is written in a store of an earlier version is named by its first page.
+/// Returns whether `letter` is the page of another, unacknowledged incident that reached none of the destinations paged for it so far, and
+/// that no page of `incident` names. A store of an earlier version names it by its first page.
 fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
     let Some(failed) = &incident.undelivered else { return false };
     let in_vain = || paged_destinations(about).iter().all(|to| failed.destinations.contains(to));

@@ -81,7 +81,7 @@ impl BeatLoop {
         self.metrics.record_heartbeat(name, outcome, self.clock.now().as_millisecond() as f64 / 1_000.0);
         debug!(heartbeat = %name, outcome, "heartbeat {name}: {outcome}, answered {answer}");
         if self.rhythm.record_success(turn, now, vitals.is_healthy()) {
-            info!(heartbeat = %name, "the heartbeat {name} is heard again");
+            info!(heartbeat = %name, "heartbeat {name} is accepted again");
         }
     }
 
@@ -96,7 +96,7 @@ impl BeatLoop {
             SendError::Refused(_) => self.heart.every,
         };
         if self.rhythm.record_failure(now, pause) {
-            warn!(heartbeat = %name, "the heartbeat {name} is not heard: {error}");
+            warn!(heartbeat = %name, "failed to send the heartbeat {name}: {error}");
         }
     }
 

@@ -261,7 +261,7 @@ impl DecodedCall {
         }
     }
 
-    /// Whether it is one of [`BY_ITSELF`].
+    /// Returns whether the note is one of [`BY_ITSELF`].
     #[must_use]
     pub fn is_by_itself(&self) -> bool {
         self.selector.is_none() && self.topic0.is_none() && BY_ITSELF.contains(&&*self.name)

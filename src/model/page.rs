@@ -201,7 +201,7 @@ pub struct Page {
     /// Change since the last message, for updates and retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
-    /// Whether the message begins with what is new of an incident that people were told of before.
+    /// True if the message begins with the news of an incident that was announced before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
 }

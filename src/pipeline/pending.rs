@@ -101,7 +101,7 @@ impl PendingWatcher {
         let kept = store.pending_transactions(chain.info.id).await.context("failed to read what is pending")?;
         let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
         let (nonces, history, looked) = (Arc::default(), None, None);
-        let pendings = Self {
+        let watcher = Self {
             book,
             chain,
             store,
@@ -116,8 +116,8 @@ impl PendingWatcher {
             vouched: HashMap::new(),
             order: VecDeque::new(),
         };
-        pendings.note_nonces();
-        Ok(pendings)
+        watcher.note_nonces();
+        Ok(watcher)
     }
 
     /// Returns a filter for relevant transactions: those that may touch a watch, and those that may replace a waiting
@@ -164,7 +164,7 @@ impl PendingWatcher {
                 continue;
             }
             let mut judged = self.judge_transaction(tx, tip, &rivals, reader).await?;
-            debug!(tx = %tx.hash, "judged the pending transaction {}", tx.hash);
+            debug!(tx = %tx.hash, "judged pending transaction {}", tx.hash);
             if let Some((late, bid, found)) = self.detect_displacement(tx, tip, &mut judged, now_ms) {
                 self.bids.extend(bid.map(|bid| (late.hash, bid)));
                 heard.changed.push(late);

@@ -93,7 +93,7 @@ impl Client {
         budget.resume_month(spent.requests, spent.last.map(|(left, at_ms)| (left, ago(at_ms))), now);
         metrics.register_service(&chain, &service.name);
         let (left, whole) = (budget.of_month(), service.requests_per_month);
-        info!("{} may be asked {left} times more this month, of {whole}", service.name);
+        info!("quota of {}: {left} of {whole} requests left this month", service.name);
         let client = Self { service, chain, clock, metrics, store, month: month.name, budget };
         client.record_quota();
         Ok(client)

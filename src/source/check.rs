@@ -144,7 +144,7 @@ impl Node {
             let name = self.name();
             warn!(
                 endpoint = name,
-                "receipts of {name} do not say {part}: fees are bounded by what was signed, and ether within the bounds is not missed"
+                "receipts of {name} lack {part}: fees are bounded by the signed maximum, and a difference of ether within that bound is not reported"
             );
         }
         Ok(Fetched { block, sight: Provenance { proof, ..Provenance::default() }, gaps, raw })

@@ -97,7 +97,7 @@ impl Node {
             }
             Some(Err(error)) if error.is_of_this_question() => {
                 self.lapses().record_lapse(BulkMethod::Receipts, hash);
-                debug!(endpoint = self.name(), "asking for the receipts of block {hash} one by one: {error}");
+                debug!(endpoint = self.name(), "fetching the receipts of block {hash} one by one: {error}");
                 (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) => {
@@ -166,7 +166,7 @@ impl Node {
             match self.ask_for(asking, self.deadlines().block).await {
                 Err(error) if error.is_of_this_question() => {
                     self.lapses().record_lapse(BulkMethod::Txs, hash);
-                    debug!(endpoint = self.name(), "asking for the transactions of block {hash} one by one: {error}");
+                    debug!(endpoint = self.name(), "fetching the transactions of block {hash} one by one: {error}");
                 }
                 text => return self.read_block_body(require_result(text?, what)?, keep_raw),
             }

@@ -218,11 +218,11 @@ async fn listen_to_node(voice: EndpointId, node: Node, backlog: Arc<Backlog>, st
             (true, Some(next)) => (way, wait) = (next, Duration::ZERO),
             (true, None) => {
                 if !told {
-                    warn!(endpoint = name, "{name} does not announce pending transactions: {error}");
+                    warn!(endpoint = name, "failed to subscribe to pending transactions of {name}: {error}");
                 }
                 (way, wait, told) = (best, REFUSED_FOR, true);
             }
-            (false, _) => debug!(endpoint = name, ?wait, "pending transactions of {name} are not heard: {error}"),
+            (false, _) => debug!(endpoint = name, ?wait, "failed to listen to pending transactions of {name}: {error}"),
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -257,7 +257,7 @@ async fn listen_by_subscription(
 ) -> Result<(), NodeError> {
     let mut announcements = node.subscribe_to_pending(whole).await?;
     *heard = true;
-    info!(endpoint = node.name(), whole, "hears what is pending from {}", node.name());
+    info!(endpoint = node.name(), whole, "listening to pending transactions of {}", node.name());
     loop {
         match announcements.next().await {
             Ok(announcement) => backlog.push_announcement(voice, &announcement)?,
@@ -276,7 +276,7 @@ async fn listen_by_filter(
     let after = node.deadlines().call;
     let filter = node.send_request("eth_newPendingTransactionFilter", [(); 0], after).await?;
     *heard = true;
-    info!(endpoint = node.name(), "asks {} every {POLL:?} for what is pending", node.name());
+    info!(endpoint = node.name(), "polling {} every {POLL:?} for pending transactions", node.name());
     loop {
         let answer = node.send_request("eth_getFilterChanges", [&*filter], after).await?;
         let announced: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| NodeError::Another)?;
@@ -309,7 +309,7 @@ async fn look_through(pool: Pool, backlog: Arc<Backlog>, interest: Interest, tel
                     }
                 }
                 Ok(None) => {}
-                Err((hash, why)) => debug!("the pending transaction {hash} is not believed: {why}"),
+                Err((hash, why)) => debug!("rejected pending transaction {hash}: {why}"),
             }
         }
     };

@@ -28,7 +28,7 @@ impl Node {
         let told = self.state_at(&json!({ "blockHash": of.hash, "requireCanonical": false }), read).await;
         match told {
             Err(NodeError::Refused { code, message, data }) if refuses_hashes(code, &message, data) => {
-                debug!(endpoint = self.name(), "asking for state by number: {message}");
+                debug!(endpoint = self.name(), "reading state by block number instead of hash: {message}");
                 let told = self.state_by_number(of, read).await;
                 // If the node refuses this too, the form of the request was not the cause.
                 if told.is_ok() {

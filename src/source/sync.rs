@@ -279,7 +279,7 @@ impl Sync {
         };
         let (lead, better) = (self.council.lead_endpoint(), self.council.elect_leader(&self.follower, since, fit));
         if better != lead {
-            info!("{} leads instead of {}", self.pool.name(better), self.pool.name(lead));
+            info!("switched the leading endpoint to {} from {}", self.pool.name(better), self.pool.name(lead));
             self.council.follow_lead(better);
             self.ears.poll_soon(better, now);
         }
@@ -405,7 +405,7 @@ impl Sync {
                 }
             }
             Err(error) => {
-                debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
+                debug!(endpoint = %self.pool.name(voice), "request to {} failed: {error}", self.pool.name(voice));
                 self.council.mark_unreachable(voice);
                 if matches!(error, NodeError::Lie { .. }) {
                     // The endpoint answers, so it is not down; its answer is just not a valid head.
@@ -424,7 +424,7 @@ impl Sync {
         self.fetching.remove(&want);
         self.blocks_work();
         if self.follower.size().saturating_add(body.size()) > BODIES_BYTES_MAX && !self.is_next(want) {
-            debug!("block {} is asked for again later: those before it fill the room", body.block.at);
+            debug!("deferred block {}: earlier blocks use all the memory for waiting blocks", body.block.at);
             return;
         }
         self.track_verification(&body);
@@ -448,7 +448,7 @@ impl Sync {
 
     fn not_had(&mut self, want: Want, error: &NodeError) {
         let now = monotonic_now();
-        debug!("{want:?} cannot be had: {error}");
+        debug!("failed to fetch {want:?}: {error}");
         if matches!(error, NodeError::Missing(_)) {
             // The block left the chain or has not arrived yet. In both cases the newest heads show where to continue.
             self.follower.mark_unavailable(want);
@@ -480,9 +480,9 @@ impl Sync {
             if error.is_wrong() {
                 let (name, now) = (self.pool.name(*voice), monotonic_now());
                 if self.pool.health_matches(*voice, |health| health.quarantined_until(now).is_some()) {
-                    debug!(endpoint = %name, "{name} gave another answer that cannot be right: {error}");
+                    debug!(endpoint = %name, "rejected another invalid response of {name}: {error}");
                 } else {
-                    warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
+                    warn!(endpoint = %name, "rejected an invalid response of {name}: {error}");
                 }
                 // A malformed answer may come from a node that does not have a block yet; an answer that contradicts
                 // its own hash is false at once.

@@ -62,9 +62,9 @@ pub(super) async fn watch_heads(
         };
         // Logged once for each interruption; polling continues meanwhile, so this alone is not an outage.
         if attempt <= 1 && !quiet {
-            warn!(endpoint = name, ?wait, "lost the subscription of {name} ({why}), next try in {wait:?}");
+            warn!(endpoint = name, ?wait, "lost the subscription of {name} ({why}), retrying in {wait:?}");
         } else {
-            debug!(endpoint = name, attempt, ?wait, "no subscription of {name} ({why}), next try in {wait:?}");
+            debug!(endpoint = name, attempt, ?wait, "failed to subscribe to {name} ({why}), retrying in {wait:?}");
         }
         tokio::select! {
             () = stop.cancelled() => return,

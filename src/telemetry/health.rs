@@ -29,7 +29,7 @@ struct Inner {
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// What was last reported of a check.
+/// Last report on a check.
 #[derive(Debug, Default)]
 struct Check {
     /// The failure that was reported; `None` while the check holds.

@@ -163,8 +163,8 @@ async fn serve_connection(stream: TcpStream, signs: WebState, patience: Connecti
         () = stop.cancelled() => {}
         ended = tokio::time::timeout(patience.connection, connection) => match ended {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!("a client of the console was cut off: {error}"),
-            Err(_) => debug!("a client of the console was cut off: it took too long"),
+            Ok(Err(error)) => debug!("closed a connection to the console: {error}"),
+            Err(_) => debug!("closed a connection to the console: it took too long"),
         }
     }
 }

@@ -170,5 +170,5 @@ async fn a_port_that_is_taken_is_a_clear_error() {
     let address = taken.local_addr().unwrap();
     let error = Console::bind(address, Metrics::default(), Checks::default()).await.unwrap_err();
     let error = format!("{error:#}");
-    assert!(error.starts_with(&format!("listen on {address} as `[console]` says: ")), "{error}");
+    assert!(error.starts_with(&format!("failed to listen on {address} as `[console]` says: ")), "{error}");
 }

@@ -69,7 +69,7 @@ async fn no_theft_hides_behind_a_fee_that_is_not_said_or_not_true() {
         assert_eq!(quiet.findings(), [""; 0], "{name}: {:#?}", quiet.lines);
     }
     let unsaid = paid(ether(7), bends[1].1).await;
-    assert!(unsaid.stderr.contains("do not say effectiveGasPrice"), "{}", unsaid.stderr);
+    assert!(unsaid.stderr.contains("lack effectiveGasPrice"), "{}", unsaid.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

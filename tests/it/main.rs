@@ -19,6 +19,7 @@ mod deliver;
 mod demo;
 mod deny;
 mod drift;
+mod english;
 mod exits;
 mod exposure;
 mod false_tapes;

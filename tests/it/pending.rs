@@ -94,7 +94,7 @@ path = "treasury"
     }
 
     fn listens(&self) -> usize {
-        self.watch.log().matches("hears what is pending from").count()
+        self.watch.log().matches("listening to pending transactions of").count()
     }
 
     pub(crate) async fn until(&self, what: &str, enough: impl Fn() -> bool) {
@@ -309,8 +309,8 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     let pool: Pool = Node::new(&endpoint, ChainId(31_337), Deadlines::default()).expect("an address").into();
     let (book, shared) = (Arc::new(book), Arc::new(clock.clone()));
     let opened = PendingWatcher::resume_from_store(book, chain, store.clone(), shared, Arc::default()).await;
-    let (mut pendings, stop) = (opened.expect("it opens"), Stop::new());
-    let mut mempool = Mempool::spawn_listeners(&pool, &pendings.mempool_interest(), &stop);
+    let (mut watcher, stop) = (opened.expect("it opens"), Stop::new());
+    let mut mempool = Mempool::spawn_listeners(&pool, &watcher.mempool_interest(), &stop);
     // Whatever is sent before it listens is not heard of.
     let mut nonce = 0;
     let heard = loop {
@@ -320,21 +320,21 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
             break heard;
         }
     };
-    pendings.judge_announced(&heard, &pool).await.expect("it is committed");
-    assert_eq!(pendings.pending_count(), 1);
+    watcher.judge_announced(&heard, &pool).await.expect("it is committed");
+    assert_eq!(watcher.pending_count(), 1);
     stage.anvil.rpc("anvil_dropTransaction", json!([heard[0].hash])).await;
     clock.advance(SignedDuration::from_millis(EXPIRES_MS as i64 - 1));
-    assert!(pendings.update_pending(&pool).await.expect("it looks").lines.is_empty());
+    assert!(watcher.update_pending(&pool).await.expect("it looks").lines.is_empty());
     clock.advance(SignedDuration::from_millis(1));
-    let plan = pendings.update_pending(&pool).await.expect("it looks");
+    let plan = watcher.update_pending(&pool).await.expect("it looks");
     let told: Vec<&str> = plan.deliveries.iter().map(|delivery| delivery.kind.as_str()).collect();
-    assert_eq!((told, pendings.pending_count()), (vec!["retract", "resolve"], 0));
+    assert_eq!((told, watcher.pending_count()), (vec!["retract", "resolve"], 0));
     let incidents = store.list_incidents(Filter::default()).await.expect("the store is read");
     assert_eq!(incidents.len(), 1);
     assert_eq!((incidents[0].state, incidents[0].close_reason.as_deref()), (State::Resolved, Some("expired")));
     // Announced once more, it is the same that ended.
-    let again = pendings.judge_announced(&heard, &pool).await.expect("it is committed");
-    assert!(again.lines.is_empty() && pendings.pending_count() == 0);
+    let again = watcher.judge_announced(&heard, &pool).await.expect("it is committed");
+    assert!(again.lines.is_empty() && watcher.pending_count() == 0);
 }
 
 /// Announced by one account for one nonce, each offering more than the one before: a payment, the same once more, and something else.
@@ -383,10 +383,10 @@ async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
             let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
             let opened =
                 PendingWatcher::resume_from_store(book.clone(), chain.clone(), store, clock, Arc::default()).await;
-            let mut pendings = opened.expect("it opens");
+            let mut watcher = opened.expect("it opens");
             let mut found = BTreeSet::new();
             for at in order {
-                let plan = pendings.judge_announced(&bids[at..=at], &pool).await.expect("it is committed");
+                let plan = watcher.judge_announced(&bids[at..=at], &pool).await.expect("it is committed");
                 found.extend(plan.findings.iter().map(|finding| (finding.tx, finding.severity.to_string())));
             }
             let highest = (bids[2].hash, "high".to_owned());

@@ -81,8 +81,8 @@ async fn a_month_that_is_used_up_is_told_and_a_kill_does_not_make_it_forgotten()
     process.kill();
     let process = stage.watch.start(&["run", "--log", "info"]);
     let log = |text: &str| stage.watch.log().contains(text);
-    stage.until("the second process looks at queues", || log("own may be asked ")).await;
-    assert!(log("own may be asked 1 times more this month, of 10"), "{}", stage.watch.log());
+    stage.until("the second process looks at queues", || log("quota of own: ")).await;
+    assert!(log("quota of own: 1 of 10 requests left this month"), "{}", stage.watch.log());
     // The chain is judged all the same.
     stage.execute(&stage.treasury.grants, &stage.theft(), stage.nonce(&stage.treasury.grants).await).await;
     stage.finds("Grants Safe high builtin/unvouched included").await;

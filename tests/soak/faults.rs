@@ -484,7 +484,7 @@ impl Storm<'_> {
 
     /// Lines of the log in which the program says of an endpoint that it gave what cannot be right.
     fn seen_through(&self, wire: &Wire) -> Vec<String> {
-        let words = ["an", "another"].map(|one| format!("{} gave {one} answer that cannot be right", wire.name()));
+        let words = ["an", "another"].map(|one| format!("rejected {one} invalid response of {}", wire.name()));
         let log = self.stage.watch.log();
         log.lines().filter(|line| words.iter().any(|words| line.contains(words))).map(str::to_owned).collect()
     }

@@ -232,8 +232,8 @@ pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: 
         && name_stem(&event.deed.name) != name_stem(&act.deed.name)
 }
 
-/// What `activity` is, where no rule about `*` vouches for it and a rule has to name it: a change of who or what rules, and whatever hands over
-/// the subject itself. Whoever writes `*` means what an address does, and not who it is from then on.
+/// Returns the description of `activity` if a rule has to name it, so that no rule about `*` vouches for it: a change of control, or
+/// handing over the subject itself. A `*` means the ordinary acts of an address, not a change of who controls it.
 pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<String> {
     let loud = |(severity, what): table::Found| (severity >= Severity::High).then_some(what);
     match activity.kind {
@@ -250,7 +250,7 @@ pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<St
     }
 }
 
-/// Whether something of this name changes who or what rules, on a contract of whichever kind.
+/// Returns whether something of this name is a change of control, on a contract of any kind.
 pub(crate) fn may_change_control(name: &str) -> bool {
     table::is_anywhere(name)
 }
@@ -323,8 +323,8 @@ fn act_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> 
     costs
 }
 
-/// Whether what a contract of this kind lets somebody call off is kept for a set of accounts: the holders of a role, an administrator, owners.
-/// Whoever proposes something to a governor may take it back himself, so that it tells nothing of any role there.
+/// Returns whether only a set of accounts may cancel at a contract of this kind: the holders of a role, an administrator, owners.
+/// A governor also lets proposers cancel their own proposals, so that a cancellation says nothing about roles there.
 ///
 /// Source: TimelockController.sol 5.x, `CANCELLER_ROLE`; Timelock.sol of Compound, `admin`; Wallet.sol of EthDev, `onlyowner`.
 const fn has_holders(kind: Kind) -> bool {

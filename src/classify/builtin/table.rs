@@ -98,7 +98,7 @@ pub(crate) fn assess_function(activity: &Activity, rules: &WatchRules) -> Option
 /// Kinds whose functions mean the same wherever the subject calls them, watched or not.
 static ELSEWHERE: &[&Table] = &[&ownable::TABLE, &access::TABLE, &proxy::TABLE, &timelock::TABLE, &governor::TABLE];
 
-/// Whether any table has a function or an event of this name, or weighs it by its arguments.
+/// Returns whether any table has a function or an event of this name, or assesses it by its arguments.
 pub(crate) fn is_anywhere(name: &str) -> bool {
     let of_kinds = TABLES.iter().flat_map(|table| [table.functions, table.events]);
     let by_arguments = ["grantRole", "revokeRole", "renounceRole", "RoleGranted", "RoleRevoked"].contains(&name);

@@ -229,7 +229,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// Whether the rule is about `*`, and `event` is something that a rule has to name.
+/// Returns whether the rule is about `*`, and `event` is one that a rule has to name.
 fn is_unnamed(rule: &Rule, event: &Activity, rules: &WatchRules) -> bool {
     rule.deed == CallMatch::Any && builtin::needs_a_name(event, rules).is_some()
 }

@@ -9,17 +9,17 @@ use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::rule_result;
 use crate::model::{Abnormal, Activity, Severity, Verdict};
 
-/// What is normal but for an abnormal rule.
+/// Activity that is normal but for an abnormal rule.
 pub(super) struct Unraised {
-    /// What is said of it without that rule.
+    /// Verdict without that rule.
     pub(super) verdict: Verdict,
-    /// Whether the rule is on trial.
+    /// True if the rule is on trial.
     pub(super) on_trial: bool,
 }
 
 impl Evaluator<'_> {
-    /// What is said of an activity where no abnormal rule is asked: what it explains is judged by that, so that a rule which raises it makes
-    /// nothing quieter that leaves by it.
+    /// Returns the verdict on an activity without abnormal rules. Its effects are judged by that verdict, so that a rule which raises the
+    /// activity makes no outflow quieter.
     pub(super) fn plain(&self, at: usize) -> Option<&Verdict> {
         let settled = self.verdicts.get(at)?.as_ref();
         self.plain.get(&at).map(|unraised| &unraised.verdict).or(settled)

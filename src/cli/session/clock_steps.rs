@@ -50,7 +50,7 @@ impl App {
             self.store.commit_visibility(ChainId(0), now_ms, engine).await?
         };
         if before.is_some() && apart.abs() < STEP_MIN {
-            info!("the wall clock agrees with steady time again");
+            info!("wall clock agrees with the monotonic clock again");
         }
         steps.0 = Some(apart);
         self.report_change_set(&plan);

@@ -73,7 +73,7 @@ impl App {
             }
             Ok(None) => {}
             // The next promotion covers these blocks too.
-            Err(error) => warn!("cannot write down that {name} is {} up to block {at}: {error}", level.as_str()),
+            Err(error) => warn!("failed to record that {name} is {} up to block {at}: {error}", level.as_str()),
         }
     }
 
@@ -85,7 +85,7 @@ impl App {
                 self.told_footing(chain, at, None, Some(sources), &gained);
             }
             Ok(_) => {}
-            Err(error) => warn!("cannot write down who confirms block {at} of {}: {error}", chain.info.name),
+            Err(error) => warn!("failed to record the confirmations of block {at} of {}: {error}", chain.info.name),
         }
     }
 
@@ -124,15 +124,18 @@ impl App {
         let name = &chain.info.name;
         let open = match self.store.open_reorg_override(chain.info.id).await {
             Ok(open) => open,
-            Err(error) => return warn!("cannot read whether a reorg of {name} is allowed: {error}"),
+            Err(error) => return warn!("failed to read the reorg override of {name}: {error}"),
         };
         let block = open.as_ref().map(|allowance| allowance.block);
         if block == gate.passed {
             return;
         }
         match &open {
-            Some(open) => warn!("{} allows to undo final blocks of {name} for the branch with {}", open.by, open.block),
-            None => warn!("to undo final blocks of {name} is no longer allowed"),
+            Some(open) => warn!(
+                "reorg override by {}: final blocks of {name} may be undone for the branch with {}",
+                open.by, open.block
+            ),
+            None => warn!("reorg override of {name} ended: final blocks stay"),
         }
         gate.passed = block;
         // No block has the hash zero, so that it allows nothing.

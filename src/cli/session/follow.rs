@@ -101,7 +101,7 @@ impl App {
                     Ok(None) => "the chain has no block yet".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                warn!("cannot ask {} where the chain stands: {why}", pool.endpoint_names());
+                warn!("failed to fetch the newest block from {}: {why}", pool.endpoint_names());
                 self.signs.checks.renew(&TaskName::Chain(chain.info.name.clone()).check());
                 // The exit code changes at once; people are notified only when it lasts.
                 self.tally.set_outage(id, true);
@@ -117,7 +117,7 @@ impl App {
         self.tally.set_outage(id, false);
         lookout.clear_issue(BlindnessKind::Unreachable, None, self.clock.now()).await?;
         self.store.begin_chain(id, first).await.context("failed to write down where watching begins")?;
-        info!("watching {} from block {first} on", chain.info.name);
+        info!("watching {} from block {first}", chain.info.name);
         Ok(Some(Window { first, links: Vec::new() }))
     }
 

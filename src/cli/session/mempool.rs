@@ -32,7 +32,7 @@ impl App {
         let metrics = &self.signs.metrics;
         let pool = pool_of(&chain, metrics)?;
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
-        let mut pendings = PendingWatcher::resume_from_store(book, chain.clone(), store, clock, nudge.clone()).await?;
+        let mut watcher = PendingWatcher::resume_from_store(book, chain.clone(), store, clock, nudge.clone()).await?;
         let task = TaskName::Mempool(chain.info.name.clone());
         let check = task.check();
         // Rules are applied at the newest block, so nothing can be judged before there is one.
@@ -43,7 +43,7 @@ impl App {
                 () = tokio::time::sleep(TICK) => self.signs.checks.renew(&check),
             }
         }
-        let mut mempool = Mempool::spawn_listeners(&pool, &pendings.mempool_interest(), &stop);
+        let mut mempool = Mempool::spawn_listeners(&pool, &watcher.mempool_interest(), &stop);
         let name = &chain.info.name;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -62,8 +62,8 @@ impl App {
             let mut patience = self.retry_for((chain.info.id, &task), &nudge, &stop);
             let plan = loop {
                 let done = match &heard {
-                    Some(txs) => pendings.judge_announced(txs, &pool).await,
-                    None => pendings.update_pending(&pool).await,
+                    Some(txs) => watcher.judge_announced(txs, &pool).await,
+                    None => watcher.update_pending(&pool).await,
                 };
                 match done {
                     Ok(plan) => break plan,
@@ -76,7 +76,7 @@ impl App {
             };
             self.report_change_set(&plan);
             metrics.record_queue_depth(name, "announced", mempool.queue_depth().0, BACKLOG_MAX);
-            metrics.record_queue_depth(name, "pending", pendings.pending_count(), crate::pipeline::WAITING_MAX);
+            metrics.record_queue_depth(name, "pending", watcher.pending_count(), crate::pipeline::WAITING_MAX);
             metrics.record_dropped(name, "announced", mempool.dropped_count());
         }
     }

@@ -94,7 +94,7 @@ impl App {
             if !error.is_refusal() {
                 return Err(error).with_context(|| format!("failed to open the store {}", book.store.display()));
             }
-            warn!("the store {} cannot be opened, next try in {OPEN_RETRY:?}: {error}", book.store.display());
+            warn!("failed to open the store {}, retrying in {OPEN_RETRY:?}: {error}", book.store.display());
             keeper.cannot_open(began, &error).await;
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
@@ -152,7 +152,7 @@ impl App {
         match tokio::task::spawn_blocking(keep).await.map_err(std::io::Error::other).flatten() {
             Ok(path) => Some(path.display().to_string()),
             Err(error) => {
-                warn!("what the endpoint gave could not be kept: {error}");
+                warn!("failed to keep evidence of an endpoint: {error}");
                 None
             }
         }
@@ -353,7 +353,7 @@ impl App {
             if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
                 looked = Some(last);
                 if let Err(error) = self.signs.measure_store(&self.store, &self.book).await {
-                    warn!("what waits could not be counted: {error}");
+                    warn!("failed to count waiting messages: {error}");
                 }
             }
         }
@@ -371,7 +371,7 @@ async fn open_store(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock)
     if let Some(moved_ms) = store.rebase_deadlines(Moment::now()).await? {
         let way = if moved_ms < 0 { "back" } else { "forward" };
         let moved = format_duration(moved_ms.unsigned_abs() / 1_000);
-        warn!("the wall clock was set {way} by {moved} since the last start: deadlines were moved with it");
+        warn!("wall clock was set {way} by {moved} since the last start: moved all deadlines with it");
     }
     store.end_leases(runtime::steady_millis(clock)).await?;
     Ok((store, lock))

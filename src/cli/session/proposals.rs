@@ -121,7 +121,7 @@ impl ProposalRounds<'_> {
         if self.schedule.idle_interval() > book.service.cold {
             let (name, cold) = (&book.service.name, self.schedule.idle_interval());
             warn!(
-                "the quota of {name} lets each quiet queue be looked at every {cold:?}, not every {:?}",
+                "quota of {name} allows one poll of each quiet Safe every {cold:?}, instead of every {:?}",
                 book.service.cold
             );
         }
@@ -134,11 +134,11 @@ impl ProposalRounds<'_> {
             }
             self.session.signs.checks.renew(&check);
             if let Err(error) = self.client.roll_over_month().await {
-                warn!("cannot see whether the month's quota begins anew: {error}");
+                warn!("failed to read the month's quota: {error}");
             }
             match self.session.store.touched_since(self.chain.info.id, addresses.clone()).await {
                 Ok(stirred) => self.schedule.mark_touched(&stirred, monotonic_now()),
-                Err(error) => warn!("cannot see which Safes did something: {error}"),
+                Err(error) => warn!("failed to read which Safes were active: {error}"),
             }
             // Each queue is read at most once before the clock is checked again, however short its period is.
             for _ in 0..self.safes.len() {
@@ -282,7 +282,7 @@ impl ProposalRounds<'_> {
                 return;
             }
             Err(RoundError::Service(ServiceError::Unkept(why))) => {
-                warn!("the queue of {safe} is not asked for: {why}");
+                warn!("skipped the proposals of {safe}: {why}");
                 return self.schedule.record_failure(safe, monotonic_now(), rng);
             }
             Err(RoundError::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
@@ -293,11 +293,11 @@ impl ProposalRounds<'_> {
             ),
             Err(RoundError::Store(error)) => {
                 // The store watchdog reports a store that rejects writes.
-                warn!("failed to write down what is queued for {safe}: {}", error_chain(&error));
+                warn!("failed to record the proposals of {safe}: {}", error_chain(&error));
                 return self.schedule.record_failure(safe, monotonic_now(), rng);
             }
         };
-        info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
+        info!("failed to fetch the proposals of {safe} from {}: {why}", self.sight.service);
         if from_service {
             self.schedule.record_service_failure(safe, monotonic_now(), rng);
         } else {
@@ -337,7 +337,7 @@ impl ProposalRounds<'_> {
                 Some(ReportedOutage::Troubled(trouble)) => {
                     warn!(
                         kind = kind.name(),
-                        "blind for queues on {} through {}: {}", info.name, self.sight.service, trouble.why
+                        "proposals outage on {} through {}: {}", info.name, self.sight.service, trouble.why
                     );
                     self.session.signs.record_issue(&info.name, kind, trouble.severity, &trouble.why);
                     let (info, roster) = (info.clone(), roster.clone());
@@ -347,7 +347,10 @@ impl ProposalRounds<'_> {
                     .await?;
                 }
                 Some(ReportedOutage::Over) => {
-                    info!(kind = kind.name(), "queues on {} are seen again through {}", info.name, self.sight.service);
+                    info!(
+                        kind = kind.name(),
+                        "proposals outage on {} through {} is over", info.name, self.sight.service
+                    );
                     self.session.signs.clear_issue(&info.name, kind);
                     let (info, service) = (info.clone(), self.sight.service.clone());
                     self.write_outage_changes(move |known, now_ms| {

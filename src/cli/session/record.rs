@@ -35,7 +35,7 @@ impl App {
             Ok(reel) => reel,
             // A full disk is no reason to stop the watch; an invalid file name is one.
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                error!("{} cannot be written ({error}); watching goes on without it", file.display());
+                error!("failed to write the recording {} ({error}); watching continues without it", file.display());
                 return Ok(None);
             }
             Err(error) => return Err(error).with_context(|| format!("failed to record to {}", file.display())),
@@ -53,7 +53,7 @@ impl App {
 pub(super) async fn finish_recording(recorder: Option<Recorder>) {
     let Some(recorder) = recorder else { return };
     if let Err(failure) = recorder.finish().await {
-        error!("the tape is not whole: {failure}");
+        error!("recording is incomplete: {failure}");
     }
 }
 

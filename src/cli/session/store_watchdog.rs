@@ -149,7 +149,7 @@ impl StoreWatchdog {
         let now_ms = runtime::steady_millis(&*self.clock);
         if !told.refusing {
             let since = now.checked_sub(lasts).unwrap_or(now);
-            error!("the store refuses since {since}: {}", refusal.why);
+            error!("store rejects writes since {since}: {}", refusal.why);
             if let Some(store) = store.filter(|store| store.is_gone()) {
                 self.rescue_unlinked_store(store).await;
             }
@@ -201,7 +201,7 @@ impl StoreWatchdog {
             let written = self.write_incident(&mut told, store, nudge).await.is_ok();
             // The incident ends when all delayed steps are committed, not when the first one is.
             if written && self.held_chains().is_empty() && self.end_outage(store, nudge).await {
-                info!("the store takes writes again");
+                info!("store accepts writes again");
                 self.tally.set_outage(ChainId(0), false);
                 *told = ReportedFailure::default();
             }
@@ -248,7 +248,7 @@ impl StoreWatchdog {
                 true
             }
             Err(error) => {
-                warn!("cannot write down that the store works: {error}");
+                warn!("failed to record that the store accepts writes: {error}");
                 false
             }
         }
@@ -316,18 +316,18 @@ impl StoreWatchdog {
             let name = &message.destination;
             match sent {
                 Ok(()) => {
-                    info!(destination = %name, "told {name} directly that the store refuses");
+                    info!(destination = %name, "delivered the store failure to {name}, past the store");
                     is_told = true;
                 }
                 Err(SendError::Refused(why)) => {
-                    error!(destination = %name, "{name} cannot be told directly: {why}");
+                    error!(destination = %name, "failed to deliver the store failure to {name}, past the store: {why}");
                     if !told.refused.contains(name) {
                         told.refused.push(name.clone());
                     }
                     refused = Some(message);
                 }
                 Err(why) => {
-                    warn!(destination = %name, "{name} was not told directly, next try in {RETRY:?}: {why}");
+                    warn!(destination = %name, "failed to deliver the store failure to {name}, past the store, retrying in {RETRY:?}: {why}");
                     left.push(message);
                 }
             }
@@ -397,7 +397,7 @@ impl<'a> Retry<'a> {
             self.failures
         };
         let pause = BACKOFF.jittered_delay(attempt, &mut self.rng);
-        warn!("{}; trying again in {pause:?}", error_chain(&error));
+        warn!("store operation failed, retrying in {pause:?}: {}", error_chain(&error));
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(false),

@@ -211,7 +211,7 @@ impl<'a> Visibility<'a> {
         }
         self.session.keeper.release_chain(self.chain.info.id);
         if self.dark.take().is_some() {
-            info!("sighted again on {}", self.chain.info.name);
+            info!("outage of {} is over", self.chain.info.name);
             let info = self.chain.info.clone();
             self.write_outage_changes("failed to write down that the chain is seen again", move |known, now_ms| {
                 escalate::complete_catch_up(Some(&info), now, known, now_ms)
@@ -290,7 +290,7 @@ impl<'a> Visibility<'a> {
         let through = trouble.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" through {endpoint}"));
         warn!(
             kind = trouble.kind.name(),
-            "blind on {}{through}: {}: {}", self.chain.info.name, trouble.kind, trouble.why
+            "outage of {}{through}: {}: {}", self.chain.info.name, trouble.kind, trouble.why
         );
         self.standing.insert(key, trouble.severity);
         self.session.signs.record_issue(&self.chain.info.name, trouble.kind, trouble.severity, &trouble.why);

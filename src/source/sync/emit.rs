@@ -111,7 +111,7 @@ impl Sync {
         if self.phase == phase {
             return Ok(());
         }
-        debug!("from {} to {}", self.phase.name(), phase.name());
+        debug!("phase changed from {} to {}", self.phase.name(), phase.name());
         self.phase = phase;
         self.meter.metrics.record_phase(&self.meter.chain, phase.name());
         self.send_unheld(Ok(Event::Phase(phase))).await

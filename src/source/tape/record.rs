@@ -210,7 +210,7 @@ impl TapeWriter {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), TapeError> {
         let written = self.write_all(&mut jobs);
         if let Err(failure) = &written {
-            error!("{} cannot be written any more ({failure}); it is good up to here", self.reel.path().display());
+            error!("failed to write the tape {} ({failure}); it is complete up to here", self.reel.path().display());
             let _ = self.state.failed.set(failure.to_string());
             return written;
         }
@@ -289,7 +289,7 @@ impl TapeWriter {
         }
         let traces = tracer.fetch_traces(of);
         if tracer.nodes.is_empty() {
-            warn!("{}: no node has a way of tracing a block, so the tape has no traces", self.reel.path().display());
+            warn!("tape {} has no traces: no node can trace a block", self.reel.path().display());
             self.tracer = None;
         }
         traces.map(Some)
@@ -305,7 +305,7 @@ impl TapeWriter {
             return Ok(());
         }
         let steps = if missed == 1 { "1 step".to_owned() } else { format!("{missed} steps") };
-        warn!("{}: {steps} could not be recorded, the tape was slower than the chain", self.reel.path().display());
+        warn!("tape {} lacks {steps}: writing was slower than the chain", self.reel.path().display());
         self.write_mark(
             seen,
             TapeEvent::Note(format!("{steps} could not be recorded: the tape was slower than the chain")),

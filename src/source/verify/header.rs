@@ -34,7 +34,7 @@ pub(super) fn verify_header(link: Link, header: &Header, gaps: &mut Vec<Gap>) ->
 
 /// Encoded fields of a header.
 struct Fields {
-    /// Those that every header has.
+    /// Fields that every header has.
     front: Vec<u8>,
     /// `mixHash` and `nonce`, which the headers of chains without proof of work may lack.
     work: Vec<u8>,

@@ -21,7 +21,7 @@ pub struct Raw {
 /// Raw bytes that would help to prove a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// These transactions, by place and hash; at most [`RAW_TXS_MAX`].
+    /// Transactions to ask for, by index and hash; at most [`RAW_TXS_MAX`].
     pub txs: Vec<(u32, B256)>,
     /// All receipts.
     pub receipts: bool,

@@ -74,7 +74,7 @@ fn idle_rules(book: &Config) -> Vec<Note> {
     notes
 }
 
-/// Whether the rule says anything that could refuse one act and not another.
+/// Returns whether the rule has a condition that could refuse one act and accept another.
 fn holds_back(rule: &Rule) -> bool {
     let bounded = matches!(&rule.value, ValueRule::Within { min, max } if min.is_some() || max.is_some());
     bounded || !(rule.conditions.is_empty() && rule.limits.is_empty() && rule.habits.is_empty())

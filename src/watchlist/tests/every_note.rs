@@ -26,7 +26,7 @@ fn many_tokens() -> String {
     tokens
 }
 
-/// What a note says, and the main file and the watchlist that it is about.
+/// Text of a note, and the main file and the watchlist that it is about.
 fn cases() -> Vec<(&'static str, String, String)> {
     let on = |chain: &str| MAIN.replacen("[chain.mainnet]\nendpoint = \"ws://127.0.0.1:8546\"", chain, 1);
     let main = || MAIN.to_owned();
@@ -68,7 +68,7 @@ fn places() -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/watchlist");
     let compiled = std::fs::read_dir(root.join("compile")).expect("a directory");
     let texts = compiled.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default());
-    let written: usize = texts.map(|text| text.matches("problems.note(").count()).sum();
+    let written: usize = texts.map(|text| text.matches("problems.push_note(").count()).sum();
     let seen = include_str!("../check/notes.rs");
     let texts = seen.matches("let text = format!(").count() + seen.matches("note(format!(").count();
     let of_chain = seen.split("].into_iter().flatten()").next().and_then(|before| before.rsplit('[').next());

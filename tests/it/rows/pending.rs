@@ -51,7 +51,7 @@ async fn a_pending_payment_is_displaced() {
         // A node tells of what it holds: what is displaced before it was asked for is not known to anybody.
         for (to, gwei) in [(GRANTEE.address, 10), (GRANTEE.address, 20), (own, 40)] {
             let hash = stage.pays(to, 0, gwei).await;
-            let judged = format!("judged the pending transaction {hash}");
+            let judged = format!("judged pending transaction {hash}");
             stage.until("it is judged", || stage.watch.log().contains(&judged)).await;
         }
         // What is found behind it says that all of these were heard.

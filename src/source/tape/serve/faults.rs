@@ -261,7 +261,7 @@ impl Running {
             return false;
         }
         let since = *self.since.get_or_insert_with(|| {
-            warn!("fault {} holds from now on", self.fault);
+            warn!("fault {} is active", self.fault);
             now
         });
         lasts.is_none_or(|lasts| now < since + lasts)
