@@ -392,6 +392,7 @@ async fn a_safe_is_set_up_at_a_watched_address() {
     let safe = Safe::create(&stage.anvil, DEPLOYER.address, kit, &[STRANGER.address], 1, 1).await;
     let own = format!(
         "[[watch.normal]]\nname = \"our-own\"\nevent = \"SafeSetup\"\nargs = {{ \"owners[*]\" = {{ eq = \"{0}\" }} }}\n\
+         [[watch.normal]]\nname = \"our-creation\"\ncall = \"creation\"\n\
          [[watch.normal]]\nname = \"our-setup\"\ncall = \"setup\"\nargs = {{ \"owners[*]\" = {{ eq = \"{0}\" }} }}\n",
         OWNER_A.address
     );

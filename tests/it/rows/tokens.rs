@@ -217,9 +217,9 @@ async fn the_controller_destroys_tokens() {
 
 const N5_CLAIM: Row = Row {
     id: "N5-claim",
-    finds: "the controller takes what lies in the token contract",
-    by: "builtin/control",
-    severity: High,
+    finds: "the controller takes what lies in the token contract, all of it",
+    by: "builtin/outflow",
+    severity: Critical,
     incidents: 1,
     beside: "tokens that were sent there by mistake, by a rule that names their contract; the log of it is explained",
 };
