@@ -12,10 +12,10 @@
 //! use watchfire::abi::{Budget, Function, bundled};
 //!
 //! let abi = bundled::erc20();
-//! let transfer = abi.function([0xa9, 0x05, 0x9c, 0xbb]).expect("ERC-20 has transfer");
+//! let transfer = abi.function_by_selector([0xa9, 0x05, 0x9c, 0xbb]).expect("ERC-20 has transfer");
 //! let mut calldata = vec![0; 64];
 //! calldata[63] = 7;
-//! let decoded = transfer.decode(&calldata.into(), &mut Budget::default()).expect("64 bytes are enough");
+//! let decoded = transfer.decode_arguments(&calldata.into(), &mut Budget::default()).expect("64 bytes are enough");
 //! assert_eq!(decoded.args[1].to_string(), "amount: 7");
 //! assert!(decoded.flaws.is_empty());
 //! assert_eq!(transfer.selector, Function::parse("transfer(address,uint256)").expect("parses").selector);

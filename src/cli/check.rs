@@ -1,9 +1,9 @@
 //! `watchfire check`: all problems of a configuration, the watchlists' own tests, and the verdict for each function.
 
-use super::printer::format_count;
 use super::{Global, Outcome, Printer, load_config};
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{Due, Rules};
+use crate::model::text::format_count;
 use crate::model::{Severity, Verdict, WatchId};
 use crate::safe_service::monthly_requests;
 use crate::settings::{Secrets, show_duration};

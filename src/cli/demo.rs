@@ -1,9 +1,9 @@
 //! `watchfire demo`: a recorded treasury on a normal day and during an attack, read through the ordinary source from
 //! the program's own JSON-RPC server on loopback.
 
-use super::session::App;
 use super::tape::play_through;
 use super::{Outcome, Printer};
+use crate::app::App;
 use crate::settings::Secrets;
 use crate::source::tape::{Pace, Reader, Tape};
 use crate::store::Store;
@@ -46,7 +46,7 @@ pub(crate) async fn run_demo(args: &Demo, printer: &Printer) -> anyhow::Result<O
         .context("failed to read the bundled tape")?;
     let chain = book.chains.first().cloned().map(Arc::new).context("the bundled configuration has no chain")?;
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
-    let session = App::new(book, store, printer.clone());
+    let session = App::new(book, store, Arc::new(printer.clone()));
     let worker = session.delivery_worker();
     let pace = if args.fast { Pace::AtOnce } else { Pace::Every(PACE) };
     let heading = AnsiColor::Cyan.on_default().bold();

@@ -2,8 +2,8 @@
 //! about them that still apply.
 
 use super::explain::select_chain;
-use super::session::{find_exposures, pool_of};
 use super::{Global, Outcome, Printer, load_config};
+use crate::app::{find_exposures, pool_of};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Incident;

@@ -1,8 +1,8 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and the result of every rule.
 
-use super::session::{checks_of, pool_of, stored_window};
 use super::tape::{load_tape, refuse_false};
 use super::{Global, Outcome, Printer, load_config};
+use crate::app::{checks_of, pool_of, stored_window};
 use crate::classify::{self, History};
 use crate::escalate::{self, StepJudged};
 use crate::model::record::Line;

@@ -1,13 +1,13 @@
 //! `watchfire incidents`: list, show, acknowledge, resolve. All changes are made in the store, so a running `watchfire
 //! run` sees them at once and notifies everyone who was paged.
 
-use super::printer::format_count;
 use super::{Global, Outcome, Printer, drift, load_config_and_store};
 use crate::deliver::{render_page_in, screen_columns};
 use crate::escalate;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::escape_unprintable;
+use crate::model::text::format_count;
 use crate::model::{Confidence, DeliveryKey, FindingId};
 use crate::runtime::{self, SystemClock, command_line, quoted_word};
 use crate::store::{Filter, Pages, Store, StoreError};

@@ -3,7 +3,6 @@
 //! Answers go to stdout, progress and logs to stderr; `--format json` prints one object a line. Never here: a judgment;
 //! every command uses the same modules as `run`.
 
-mod abilities;
 mod chain;
 mod check;
 mod demo;
@@ -14,11 +13,11 @@ mod printer;
 mod probe;
 mod queue;
 mod run;
-mod session;
 mod store;
 mod tape;
 mod test_page;
 
+pub use crate::app::Outcome;
 use crate::runtime::command_line;
 use crate::settings::{Problems, Secrets};
 use crate::store::Store;
@@ -122,27 +121,6 @@ enum Command {
     Probe(probe::Probe),
     /// Send a page marked TEST to a path.
     TestPage(test_page::TestPage),
-}
-
-/// Result of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done, and no findings are active.
-    Calm,
-    /// There are findings.
-    Findings,
-    /// Undetermined.
-    Unknown,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        Self::from(match outcome {
-            Outcome::Calm => 0,
-            Outcome::Findings => 1,
-            Outcome::Unknown => 2,
-        })
-    }
 }
 
 /// Parses the arguments of this process and runs the command.

@@ -1,13 +1,14 @@
 //! Output of all commands: answers on stdout, everything else on stderr. The text keeps its meaning without color.
 
 use super::{Color, Format};
+use crate::app::Reporter;
 use crate::model::record::{Line, SummaryLine, VerdictLine};
+use crate::model::text::format_count;
 use crate::runtime::{command_line, error_chain};
 use crate::settings::{Problem, Problems};
 use crate::store::StoreError;
 use crate::telemetry::Outlet;
 use anstyle::{AnsiColor, Style};
-use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -196,6 +197,24 @@ impl Printer {
     }
 }
 
+impl Reporter for Printer {
+    fn is_json(&self) -> bool {
+        self.is_json()
+    }
+
+    fn line(&self, line: &Line) {
+        self.line(line);
+    }
+
+    fn record(&self, record: &serde_json::Value) {
+        self.json(record);
+    }
+
+    fn progress(&self, text: &str) {
+        self.progress(text);
+    }
+}
+
 /// Writes a line to stderr. An unread or closed stderr ends nothing.
 fn write_stderr_line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -236,12 +255,6 @@ pub(crate) fn severity_style(severity: &str) -> Style {
         "warning" => AnsiColor::Yellow.on_default().bold(),
         _ => AnsiColor::Blue.on_default(),
     }
-}
-
-/// Formats a count with its noun: `1 rule`, `2 rules`.
-pub(crate) fn format_count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
-    let word = if n == N::from(1) { one } else { many };
-    format!("{n} {word}")
 }
 
 /// Formats an RFC 3339 time as `2026-11-02 10:00:24`.

@@ -1,9 +1,9 @@
 //! `watchfire probe`: capabilities of endpoints, and what stays unseen with them.
 
-use super::abilities::{Found, Gap, by_tags, capability_gaps, probe_endpoint, probe_nodes};
 use super::explain::select_chain;
-use super::session::pool_of;
 use super::{Global, Outcome, Printer, drift, load_config};
+use crate::app::endpoint_gaps::{Found, Gap, by_tags, capability_gaps, probe_endpoint, probe_nodes};
+use crate::app::pool_of;
 use crate::model::state::{DECIMALS, KIND};
 use crate::settings::Secrets;
 use crate::source::{Capabilities, Deadlines, Endpoint, Node, Support};

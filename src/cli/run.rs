@@ -1,9 +1,9 @@
 //! `watchfire run`: runs the whole pipeline for every chain of the configuration.
 
-use super::printer::format_count;
-use super::session::{App, Recording};
 use super::store::timestamp_suffix;
 use super::{Global, Outcome, Printer, load_config};
+use crate::app::{App, Recording};
+use crate::model::text::format_count;
 use crate::runtime::Stop;
 use crate::settings::Secrets;
 use crate::store::Store;
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     {
         printer.progress(&format!("the earlier store was moved to {}", before.display()));
     }
-    let Some(session) = App::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
+    let Some(session) = App::open(book.clone(), Arc::new(aside), &stop).await? else { return Ok(Outcome::Unknown) };
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
     let session = session.with_recording(recording);
     session.signs.register_outlet("answers", answers.clone());

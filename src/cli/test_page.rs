@@ -1,10 +1,10 @@
 //! `watchfire test-page PATH`: sends a page marked TEST to a path, through the ordinary delivery.
 
-use super::printer::format_count;
-use super::session::App;
 use super::{Global, Outcome, Printer, load_config};
+use crate::app::App;
 use crate::escalate;
 use crate::model::DeliveryKey;
+use crate::model::text::format_count;
 use crate::runtime;
 use crate::settings::Secrets;
 use crate::store::{Store, Unsent};
@@ -38,7 +38,7 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
     if let Some(noted) = store.last_moment().await.context("failed to read the clock of the store")? {
         runtime::carry_on(&noted);
     }
-    let session = App::new(book, store, printer.clone());
+    let session = App::new(book, store, Arc::new(printer.clone()));
     let now = runtime::steady_millis(&*session.clock);
     let (roster, path) = (session.book.roster.clone(), args.path.clone());
     let plan = session

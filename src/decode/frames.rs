@@ -1,6 +1,6 @@
 //! Opens a transaction's call: the tree of calls that its bytes claim, wrapper by wrapper.
 //!
-//! The content read here is a claim. [`super::fate`] decides afterwards from the logs whether it came true.
+//! The content read here is a claim. [`super::outcome`] decides afterwards from the logs whether it came true.
 
 use super::announced_calls::{self, Announcement};
 use super::decoded_call;

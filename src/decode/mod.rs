@@ -84,12 +84,12 @@ pub struct Decoded {
 /// at most [`READS_MAX`] for a block. Unanswered questions are noted on the activities that depend on them.
 ///
 /// ```
-/// use watchfire::decode::{Subjects, decode};
+/// use watchfire::decode::{Subjects, decode_block};
 /// use watchfire::model::{Block, BlockRef, ChainId};
 ///
 /// let at = BlockRef { number: 1, hash: Default::default() };
 /// let empty = Block { at, parent: Default::default(), time: 0, txs: vec![], withdrawals: vec![] };
-/// assert!(decode(&empty, &Subjects::new(ChainId(1)), &Default::default(), &Default::default()).activities.is_empty());
+/// assert!(decode_block(&empty, &Subjects::new(ChainId(1)), &Default::default(), &Default::default()).activities.is_empty());
 /// ```
 #[must_use]
 pub fn decode_block(block: &Block, subjects: &Subjects, known: &Known, answers: &Answers) -> Decoded {

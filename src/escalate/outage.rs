@@ -3,7 +3,7 @@
 //!
 //! One outage pages once. During a complete outage of a chain, its consequences are recorded without notification. An
 //! outage that returns soon after its end continues the same incident and is never louder than one that lasted. Blocks
-//! seen late because of it are listed at its end; see [`super::bridge`].
+//! seen late because of it are listed at its end; see [`super::catch_up_report`].
 
 use super::catch_up_report;
 use super::headline::clean_line;

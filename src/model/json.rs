@@ -13,8 +13,8 @@ use std::io::{self, Write};
 /// are escaped as `\u` and four hex digits.
 ///
 /// ```
-/// use watchfire::model::json::line;
-/// let told = line(&"a\u{202e}b\u{9b}").unwrap();
+/// use watchfire::model::json::to_json_line;
+/// let told = to_json_line(&"a\u{202e}b\u{9b}").unwrap();
 /// assert_eq!(told, r#""a\u202eb\u009b""#);
 /// assert_eq!(serde_json::from_str::<String>(&told).unwrap(), "a\u{202e}b\u{9b}");
 /// ```

@@ -15,10 +15,10 @@ pub fn lookalike_key(address: &Address) -> u32 {
 ///
 /// ```
 /// use alloy_primitives::address;
-/// use watchfire::model::likeness::marked;
+/// use watchfire::model::likeness::mark_matching_digits;
 /// let known = address!("7099797051812dC3A010C7D01b50e0d17dC779c8");
 /// let twin = address!("709fffffffffffffffffffffffffffffffff79c8");
-/// assert_eq!(marked(&twin, &known).to_lowercase(), "0x[709]fffffffffffffffffffffffffffffffff[79c8]");
+/// assert_eq!(mark_matching_digits(&twin, &known).to_lowercase(), "0x[709]fffffffffffffffffffffffffffffffff[79c8]");
 /// ```
 #[must_use]
 pub fn mark_matching_digits(address: &Address, known: &Address) -> String {

@@ -4,7 +4,14 @@
 //! page or a chat message shows as it is. Characters that move a cursor, change the reading direction or are invisible
 //! never pass.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
+
+/// Returns a count with its noun: `1 rule`, `2 rules`.
+#[must_use]
+pub fn format_count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+    let word = if n == N::from(1) { one } else { many };
+    format!("{n} {word}")
+}
 
 /// Returns `text` on one line: control characters and invisible characters are written as `\u{..}`, bytes that are not
 /// UTF-8 as `\x..`. The result has at most `chars_max` characters, the last of them `…` when the text was cut off.
@@ -12,10 +19,10 @@ use std::fmt::Write as _;
 /// An escape is never cut in half. Letters of every script stay as they are.
 ///
 /// ```
-/// use watchfire::model::text::printable;
-/// assert_eq!(printable("grant\n\u{1b}[2J", 80), r"grant\u{a}\u{1b}[2J");
-/// assert_eq!(printable(b"a\xff", 80), r"a\xff");
-/// assert_eq!(printable("Freitag", 4), "Fre…");
+/// use watchfire::model::text::escape_unprintable;
+/// assert_eq!(escape_unprintable("grant\n\u{1b}[2J", 80), r"grant\u{a}\u{1b}[2J");
+/// assert_eq!(escape_unprintable(b"a\xff", 80), r"a\xff");
+/// assert_eq!(escape_unprintable("Freitag", 4), "Fre…");
 /// ```
 pub fn escape_unprintable(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     let mut line = Line::new(chars_max);

@@ -92,9 +92,9 @@ pub type Step = follow::Step<Fetched>;
 /// let endpoint = Endpoint { name: "primary".into(), url: "wss://node.example/key".to_owned().into() };
 /// let node = Node::new(&endpoint, chain, Deadlines::default())?;
 /// // The first block of interest is written down before anything is fetched; a restart gives the stored window instead.
-/// let first = node.head().await?.map_or(0, |head| head.at.number);
+/// let first = node.fetch_head().await?.map_or(0, |head| head.at.number);
 /// let window = Window { first, links: Vec::new() };
-/// let mut source = Source::follow(node.into(), window, Options::for_chain(chain), SystemClock, &Stop::new());
+/// let mut source = Source::follow_chain(node.into(), window, Options::for_chain(chain), SystemClock, &Stop::new());
 /// while let Ok(event) = source.next().await {
 ///     if let Event::Step(step) = event {
 ///         println!("{} blocks leave, {} join", step.retract.len(), step.append.len());

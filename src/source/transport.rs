@@ -44,8 +44,8 @@ pub type RawHeads = BoxStream<'static, Box<RawValue>>;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), NodeError> {
-/// let node = Node::through("newborn", ChainId(1), Deadlines::default(), Arc::new(Newborn));
-/// assert_eq!(node.head().await?, None);
+/// let node = Node::with_transport("newborn", ChainId(1), Deadlines::default(), Arc::new(Newborn));
+/// assert_eq!(node.fetch_head().await?, None);
 /// # Ok(())
 /// # }
 /// ```

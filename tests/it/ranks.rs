@@ -28,8 +28,9 @@ pub(crate) const RANKS: &[(&str, u8)] = &[
     ("watchlist", 6),
     ("pipeline", 7),
     ("web", 7),
-    ("cli", 8),
-    ("main", 9),
+    ("app", 8),
+    ("cli", 9),
+    ("main", 10),
 ];
 
 /// Rooms up to this rank compute and do nothing else.

@@ -1,8 +1,8 @@
 //! `tape import`: makes a tape of blocks recorded by other tools.
 
-use crate::cli::printer::format_count;
 use crate::cli::{Outcome, Printer};
 use crate::model::ChainId;
+use crate::model::text::format_count;
 use crate::source::tape::{self, Head, ImportError, TapeCompression, Writer};
 use anyhow::{Context as _, bail};
 use clap::Args;

@@ -1,7 +1,7 @@
 //! `tape info`: contents of a tape, and whether it is complete.
 
-use crate::cli::printer::format_count;
 use crate::cli::{Outcome, Printer};
+use crate::model::text::format_count;
 use crate::settings::show_duration;
 use crate::source::tape::{self, Inspection};
 use anyhow::Context as _;

@@ -1,11 +1,11 @@
 //! `tape play`: judges a tape through the ordinary pipeline, or serves it as a node.
 
-use crate::cli::printer::format_count;
+use crate::app::{App, checks_of};
 use crate::cli::run::{ignore_hangup, stop_on_signal};
-use crate::cli::session::{App, checks_of};
 use crate::cli::{Global, Outcome, Printer, load_config};
 use crate::deliver::Worker;
 use crate::model::BlockRef;
+use crate::model::text::format_count;
 use crate::pipeline::Watcher;
 use crate::runtime::{Stop, SystemClock, command_line};
 use crate::settings::{Secrets, parse_duration};
@@ -127,7 +127,7 @@ pub(super) async fn run_play(args: &Play, global: &Global, printer: &Printer) ->
         }
         None => Store::in_memory().await.context("failed to make room for what is seen")?,
     };
-    let session = App::new(book, store, printer.clone());
+    let session = App::new(book, store, Arc::new(printer.clone()));
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
     // A tape notifies no one, neither now nor by a later run on the store that is kept.
     session.store.silence_outbox().await.context("failed to drop the messages of the tape")?;

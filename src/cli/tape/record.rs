@@ -1,7 +1,7 @@
 //! `tape record`: records a part of a chain while it happens.
 
+use crate::app::{App, pool_of};
 use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal};
-use crate::cli::session::{App, pool_of};
 use crate::cli::{Global, Outcome, Printer, explain, load_config};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
@@ -71,7 +71,7 @@ pub(super) async fn run_record(args: &Record, global: &Global, printer: &Printer
     // Blocks are judged like in `run`, so that every question of the decoder is on the tape with its answer.
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
-    let session = App::new(book.clone(), store, printer.clone());
+    let session = App::new(book.clone(), store, Arc::new(printer.clone()));
     let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
     let source = Source::follow_chain(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());

@@ -7,7 +7,7 @@ use crate::support::contracts::deploy;
 use crate::support::tokens::{Token, approve};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
-use watchfire::model::Severity::{Critical, High, Warning};
+use watchfire::model::Severity::{Critical, Warning};
 
 pub(super) const ROWS: &[&Row] =
     &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &T6_ISSUE, &T6_REDEEM, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];

@@ -1,4 +1,4 @@
-//! Abilities of endpoints as text: for `probe`, and at the start of `run`.
+//! Capabilities of endpoints as text: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
 use crate::source::capabilities::{Support, blind_to, mempool_gap};

@@ -1,7 +1,7 @@
 //! Abilities of a chain's endpoints, for the terminal: printed once each endpoint has been probed, and again when they
 //! change.
 
-use crate::cli::abilities::{Found, capability_gaps, capability_summary};
+use super::endpoint_gaps::{Found, capability_gaps, capability_summary};
 use crate::source::Capabilities;
 use crate::watchlist::{ChainBook, Config};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl CapabilityReport {
         // A gap is something that no endpoint can show, so all endpoints have to be probed first.
         if changed || (!self.told && self.found.len() == chain.endpoints.len()) {
             self.told = true;
-            lines.extend(capability_gaps(book, chain, &self.found).iter().flat_map(crate::cli::abilities::Gap::lines));
+            lines.extend(capability_gaps(book, chain, &self.found).iter().flat_map(super::endpoint_gaps::Gap::lines));
         }
         lines
     }

@@ -1,6 +1,6 @@
 //! Catch-up progress of a chain that was missed for a while, for the terminal.
 
-use crate::cli::printer::format_count;
+use crate::model::text::format_count;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -3,7 +3,7 @@
 //! A run that ends by its time limit or by a stop request has seen a chain if it was at the newest head shortly before
 //! the end. A run up to a block has seen it once that block is committed.
 
-use crate::cli::printer::format_count;
+use crate::model::text::format_count;
 use crate::source::Phase;
 use std::time::Duration;
 use tokio::time::Instant;

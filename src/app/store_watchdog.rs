@@ -7,9 +7,9 @@
 //! space on the disk is reported as a warning through the outbox.
 
 use super::observability::Observability;
+use super::reporter::Reporter;
 use super::summary::RunSummary;
 use super::supervisor::TaskName;
-use crate::cli::Printer;
 use crate::deliver::{SendError, send_directly};
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Delivery, Incident};
@@ -48,7 +48,7 @@ pub(crate) struct StoreWatchdog {
     book: Arc<Config>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) signs: Observability,
-    pub(super) printer: Printer,
+    pub(super) printer: Arc<dyn Reporter>,
     pub(super) tally: RunSummary,
     told: tokio::sync::Mutex<ReportedFailure>,
     /// Chains with steps that the store rejected, or that have not caught up since.
@@ -79,7 +79,7 @@ struct ReportedFailure {
 
 impl StoreWatchdog {
     /// Creates a watchdog that uses the machine's clock.
-    pub(super) fn new(book: Arc<Config>, printer: Printer) -> Self {
+    pub(super) fn new(book: Arc<Config>, printer: Arc<dyn Reporter>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let signs = Observability::new(clock.clone());
         let (tally, told, held) = Default::default();

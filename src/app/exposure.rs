@@ -139,7 +139,7 @@ impl App {
         let (found, unlisted) = find_exposures(&self.book, chain, used, pool).await;
         for exposure in &found {
             if self.printer.is_json() {
-                self.printer.json(&exposure.json_record(&self.book));
+                self.printer.record(&exposure.json_record(&self.book));
             } else {
                 self.printer.progress(&format!("exposure: {}", exposure.sentence(&self.book)));
             }

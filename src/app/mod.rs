@@ -1,18 +1,23 @@
-//! Shared parts of all commands that judge and commit: the store, the worker, the detection of outages, and the summary
-//! counts.
+//! The running application: the store, the chains, delivery, the detection of outages, and the summary of a run.
+//!
+//! Input: a compiled configuration, a store, and a [`Reporter`] that takes what is reported. Output: committed blocks, delivered
+//! messages, an [`Outcome`]. Never here: an argument of the command line, or a line on stdout.
 
 mod capabilities;
 mod clock_steps;
 mod coverage;
+pub(crate) mod endpoint_gaps;
 mod exposure;
 mod finality;
 mod follow;
 mod mempool;
 mod observability;
+mod outcome;
 mod pace;
 mod progress;
 mod proposals;
 mod record;
+mod reporter;
 mod store_watchdog;
 mod summary;
 mod supervisor;
@@ -21,9 +26,10 @@ mod visibility;
 pub(crate) use exposure::find_exposures;
 pub(crate) use follow::{checks_of, pool_of, stored_window};
 pub(crate) use observability::Observability;
+pub use outcome::Outcome;
 pub(crate) use record::Recording;
+pub(crate) use reporter::Reporter;
 
-use super::{Outcome, Printer};
 use crate::escalate;
 use crate::heartbeat;
 use crate::model::incident::{ChangeSet, Incident, OpenState};
@@ -59,7 +65,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signs: Observability,
-    printer: Printer,
+    printer: Arc<dyn Reporter>,
     tally: RunSummary,
     keeper: StoreWatchdog,
     /// Storage for evidence; absent for a store that is not kept.
@@ -70,7 +76,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(book: Arc<Config>, store: Store, printer: Printer) -> Self {
+    pub(crate) fn new(book: Arc<Config>, store: Store, printer: Arc<dyn Reporter>) -> Self {
         Self::with_store(book.clone(), store, StoreWatchdog::new(book, printer), None)
     }
 
@@ -83,7 +89,11 @@ impl App {
 
     /// Opens a session on the configuration's own store as its only sender, waiting for the disk as long as needed.
     /// Returns `None` if a stop was requested before the store could be opened.
-    pub(crate) async fn open(book: Arc<Config>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
+    pub(crate) async fn open(
+        book: Arc<Config>,
+        printer: Arc<dyn Reporter>,
+        stop: &Stop,
+    ) -> anyhow::Result<Option<Self>> {
         let keeper = StoreWatchdog::new(book.clone(), printer);
         let began = monotonic_now();
         let (store, lock) = loop {
