@@ -307,7 +307,7 @@ async fn no_secret_reaches_a_log_a_line_or_the_store() {
     assert_eq!(letters.len(), 3);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let everything = format!("{}\n{letters:?}\n{log}", desk.heard());
-    assert!(log.contains("to room, next try") && everything.contains("answered 500"), "{everything}");
+    assert!(log.contains("to room, retrying") && everything.contains("answered 500"), "{everything}");
     assert!(!everything.contains("PLANTED"), "{everything}");
 }
 

@@ -45,9 +45,9 @@ async fn a_disk_that_is_full_for_a_moment_silences_nobody() {
     let stage = Stage::new().await;
     let process = in_trouble(&stage).await;
     process.limit_files(full(&stage));
-    stage.until("the worker cannot write", said(&stage, "messages are held up")).await;
+    stage.until("the worker cannot write", said(&stage, "failed to lease messages")).await;
     stage.theft(2).await;
-    stage.until("the chain cannot be committed", said(&stage, "trying again")).await;
+    stage.until("the chain cannot be committed", said(&stage, "store operation failed, retrying")).await;
     stage.pager.otherwise(Answer::Ok);
     process.limit_files(None);
     stage.settle().await;
