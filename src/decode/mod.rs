@@ -4,11 +4,11 @@
 //! answers so far ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a
 //! verdict, a socket, a clock, or trust in any byte of the chain.
 //!
-//! Each transaction passes these steps: `frames` opens the call and the calls that it wraps into a tree; `inside` joins
-//! to it the calls that a trace shows, where the node has one, and `told` joins the calls that watched wallets announce
+//! Each transaction passes these steps: `frames` opens the call and the calls that it wraps into a tree; `traces` joins
+//! to it the calls that a trace shows, where the node has one, and `announced_calls` joins the calls that watched wallets announce
 //! in their own logs; `versions` decodes calls to proxies by the ABI of the code that ran; `own` decides which code
 //! belongs to a subject; `stillness` finds the calls that changed nothing; `named` finds the addresses in calldata that
-//! cannot be decoded; `fate` reads from the logs which of those claims came true; `activities` finds the watched
+//! cannot be decoded; `outcome` reads from the logs which of those claims came true; `activities` finds the watched
 //! addresses that each frame touches; `logs` adds the events and `effects` decides which act explains each of them.
 //! After all transactions, `allowances` joins a remaining allowance to the transfer that used it, and `state` adds the
 //! changes that no transaction accounts for.

@@ -1,7 +1,7 @@
 //! Kinds of outages: reasons why the program cannot see a part of what it watches.
 //!
 //! An outage is announced to responders, so each kind has a fixed name ([`BlindnessKind::name`]) and a severity that
-//! decides whether it pages. [`HealthIssue`] is the report of a source or a lookout; [`Blindness`] is the record in an
+//! decides whether it pages. [`HealthIssue`] is the report of a source or of the visibility checks; [`Blindness`] is the record in an
 //! incident.
 
 use super::page::Way;

@@ -2,7 +2,7 @@
 //!
 //! Comes in: a `[safe-service.X]` table, and the Safe to query. Goes out: the service's list, converted to the model's
 //! types without further processing, and the time of the next query, within a quota that outlives the process. Never
-//! here: trust in the service. `decode::queued` and `classify::queue` decide whether a hash, a signature or a sender is
+//! here: trust in the service. `decode::queued` and `classify::proposals` decide whether a hash, a signature or a sender is
 //! what the service claims, and a response about something else is an error here.
 //!
 //! The service is the Safe Transaction Service or any service with the same interface: `/api/v1/safes/{safe}/`,

@@ -51,7 +51,7 @@ pub enum Otherwise {
 }
 
 /// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and
-/// the sources named in `decode::told`.
+/// the sources named in `decode::announced_calls`.
 const ENVELOPES: [(Kind, &[&str]); 5] = [
     (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
     (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
