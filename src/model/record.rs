@@ -1,5 +1,5 @@
-//! JSON lines: one object a line, `type` first. The format is a compatibility promise to other programs; see the
-//! README's "Output" section.
+//! JSON lines: one object a line, `type` first. The format is a compatibility promise to other programs; see
+//! docs/output.md.
 //!
 //! Addresses are in EIP-55, hashes in lower case, amounts as decimal strings in the smallest unit beside a
 //! human-readable string, times in RFC 3339 UTC, block numbers as numbers; absent values are omitted.

@@ -170,7 +170,7 @@ async fn ether_that_comes_in_the_same_block_does_not_hide_ether_that_leaves() {
     assert!(!surplus.is_empty(), "tips are more than was seen to come: {:#?}", seen.lines);
     assert!(surplus.iter().all(|by| by == "builtin/inbound"), "{:#?}", seen.lines);
 
-    // Where nobody traces there is but the sum, and it hides what leaves behind what comes: the README says so.
+    // Where nobody traces there is but the sum, and it hides what leaves behind what comes: the documentation says so.
     let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
     blind.watch.write("purse.json", abi);
     assert_eq!(blind.judged().await.findings(), [""; 0]);

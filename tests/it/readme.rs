@@ -1,5 +1,5 @@
-//! Keeps README.md true where a machine can tell: what it shows of the demo is printed, its configurations compile and pass their
-//! own tests, and its tables name every command, key, destination and field there is.
+//! Keeps README.md and the pages of reference true where a machine can tell: what they show of the demo is printed, their configurations compile and pass their
+//! own tests, and their tables name every command, key, destination and field there is.
 
 use clap::CommandFactory;
 use std::path::Path;
@@ -11,9 +11,66 @@ use watchfire::heartbeat::HEARTBEATS;
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{self, Memory};
 
+/// Pages of reference, in `docs/`.
+const PAGES: [&str; 10] = [
+    "commands",
+    "configuration",
+    "watchlists",
+    "proposals",
+    "destinations",
+    "output",
+    "outages",
+    "tapes",
+    "monitoring",
+    "state",
+];
+
+/// Most lines of the README: more is reference, and belongs in a page of its own.
+const README_LINES_MAX: usize = 200;
+
+#[test]
+fn the_readme_is_short_and_no_link_of_the_documents_is_broken() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= README_LINES_MAX, "README.md has {lines} lines: move reference to docs/");
+    let mut broken = Vec::new();
+    let mut files = vec![root().join("README.md"), root().join("ARCHITECTURE.md"), root().join("CONTRIBUTING.md")];
+    for folder in ["docs", "docs/runbooks", "docs/decisions"] {
+        let entries =
+            std::fs::read_dir(root().join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
+        files.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a page");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { file.clone() } else { file.with_file_name(path) };
+            let is_there =
+                target.exists() && (anchor.is_empty() || anchors(&target).iter().any(|known| known == anchor));
+            if !is_there {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken links\n{}", broken.join("\n"));
+}
+
+/// Anchors of a page's headings, as the usual renderers make them.
+fn anchors(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap_or_default();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: char| c.is_alphanumeric() || c == ' ' || c == '-' || c == '_';
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().chars().filter(|c| kept(*c)).collect::<String>())
+        .map(|heading| heading.replace(' ', "-"))
+        .collect()
+}
+
 #[test]
 fn every_configuration_in_the_readme_compiles_and_passes_its_tests() {
-    let readme = read("README.md");
+    let readme = manual();
     let (lists, setup): (Vec<&str>, Vec<&str>) = blocks(&readme, "toml").partition(|block| block.contains("[[watch]]"));
     let files = [("watchfire.toml", setup.join("\n")), ("watchlists/all.toml", lists.join("\n"))];
     let book = watchlist::compile_config(Path::new("watchfire.toml"), &Memory::new(files), Secrets::NamesOnly);
@@ -27,7 +84,7 @@ fn every_configuration_in_the_readme_compiles_and_passes_its_tests() {
 
 #[test]
 fn what_the_readme_shows_of_the_demo_is_what_it_prints() {
-    let readme = read("README.md");
+    let readme = manual();
     let shown = blocks(&readme, "text").next().expect("the README shows a page");
     let demo = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("it runs");
     let printed = [demo.stdout, demo.stderr].concat();
@@ -40,7 +97,7 @@ fn what_the_readme_shows_of_the_demo_is_what_it_prints() {
 
 #[test]
 fn every_kind_of_destination_is_shown_as_its_example() {
-    let readme = read("README.md");
+    let readme = manual();
     for kind in DESTINATIONS {
         assert!(readme.contains(kind.example()), "{}: the README does not show\n{}", kind.name(), kind.example());
     }
@@ -48,7 +105,7 @@ fn every_kind_of_destination_is_shown_as_its_example() {
 
 #[test]
 fn every_kind_of_heartbeat_is_shown_as_its_example_and_every_metric_is_named() {
-    let readme = read("README.md");
+    let readme = manual();
     for kind in HEARTBEATS {
         assert!(readme.contains(kind.example()), "{}: the README does not show\n{}", kind.name(), kind.example());
     }
@@ -84,7 +141,7 @@ fn is_metric(text: &str) -> bool {
 
 #[test]
 fn every_command_and_every_flag_is_named() {
-    let readme = read("README.md");
+    let readme = manual();
     let commands = section(&readme, "## Commands");
     let mut missing = Vec::new();
     name_all(&Cli::command(), "", commands, &mut missing);
@@ -110,7 +167,7 @@ fn name_all(command: &clap::Command, path: &str, readme: &str, missing: &mut Vec
 
 #[test]
 fn every_field_of_the_record_is_in_its_row() {
-    let readme = read("README.md");
+    let readme = manual();
     let output = section(&readme, "## Output");
     let source = syn::parse_file(&read("src/model/record.rs")).expect("it compiles");
     let structs = source.items.iter().filter_map(|item| match item {
@@ -133,9 +190,9 @@ fn every_field_of_the_record_is_in_its_row() {
 /// Lines that commands put together by hand, besides those of `src/model/record.rs`.
 #[test]
 fn every_line_of_a_command_is_in_the_readme_with_its_fields() {
-    let readme = read("README.md");
+    let readme = manual();
     let (mut told, mut missing) = (0, Vec::new());
-    for source in sources(&root().join("src/cli")) {
+    for source in ["src/app", "src/cli"].iter().flat_map(|room| sources(&root().join(room))) {
         for object in source.split("json!({").skip(1).filter(|object| object.trim_start().starts_with("\"type\":")) {
             let object = object.split("})").next().unwrap_or_default();
             let kind = object.split('"').nth(3).expect("a word");
@@ -171,7 +228,7 @@ fn sources(folder: &Path) -> Vec<String> {
 
 #[test]
 fn every_key_of_a_configuration_is_named() {
-    let readme = read("README.md");
+    let readme = manual();
     let named: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
     let mut keys = Keys::default();
     for file in crate::ranks::files(&root().join("src/watchlist/file")) {
@@ -222,6 +279,13 @@ fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let start = text.find(heading).unwrap_or_else(|| panic!("no {heading}"));
     let rest = &text[start + heading.len()..];
     &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+/// The README and the pages of reference that it leads to, each a section of one text.
+fn manual() -> String {
+    let pages =
+        PAGES.iter().map(|page| read(&format!("docs/{page}.md")).replace("\n## ", "\n### ").replacen("# ", "\n## ", 1));
+    std::iter::once(read("README.md")).chain(pages).collect()
 }
 
 fn read(file: &str) -> String {

@@ -76,7 +76,7 @@ const SIGHTS: &[Sight] = &[
 const OUR_SIGHT: &str = "
 ## Our own sight
 
-No finding, but an incident on the path `self`; README.md says how loud each is. These cases stand with those of the follower.
+No finding, but an incident on the path `self`; docs/outages.md says how loud each is. These cases stand with those of the follower.
 
 | row | what is told | beside it | case |
 |---|---|---|---|
