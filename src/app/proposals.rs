@@ -29,7 +29,8 @@ use tracing::{info, warn};
 
 /// Interval at which the task checks whether a queue is due, and whether its Safe did anything.
 const TICK: Duration = Duration::from_millis(500);
-/// Maximum number of hashes of executions and approvals that are looked up at one look; the rest follows at the next.
+/// Maximum number of hashes of executions and approvals that are looked up at one look, and of proposals that are not
+/// listed any more; the rest follows at the next.
 const LOOKUPS_MAX: usize = 16;
 /// Multiple of the silent patience after which an outage wakes somebody.
 const LOUD: i32 = 10;
@@ -184,7 +185,14 @@ impl ProposalRounds<'_> {
                 break;
             }
         }
-        let answered = Answered { queued: listing.queued, nonce, lookups };
+        let vanished = prepared.vanished_hashes(&listing.queued);
+        let mut held: BTreeSet<B256> = vanished.iter().copied().collect();
+        for hash in vanished.into_iter().take(LOOKUPS_MAX) {
+            if self.client.fetch_proposal(safe, hash).await?.is_none() {
+                held.remove(&hash);
+            }
+        }
+        let answered = Answered { queued: listing.queued, nonce, lookups, held };
         let concluded =
             self.queues.judge_and_commit(watch, &prepared, &answered, &self.pool).await.map_err(RoundError::Store)?;
         self.waiting.insert(safe, concluded.waiting);

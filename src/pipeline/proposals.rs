@@ -71,6 +71,9 @@ pub struct Answered {
     pub nonce: U256,
     /// Answers about hashes that the Safe logged, see [`Prepared::unlisted_hashes`].
     pub lookups: HashMap<B256, Lookup>,
+    /// Proposals that it does not list any more and that it is not known to have deleted, see
+    /// [`Prepared::vanished_hashes`]. They stay pending until the Safe's own nonce says what became of them.
+    pub held: BTreeSet<B256>,
 }
 
 /// Result of a poll.
@@ -94,6 +97,17 @@ impl Prepared {
         known.extend(listed.iter().map(|one| decode::queued::hash(one, &self.state)));
         let logged = self.kept.traces.iter().map(|trace| trace.hash);
         logged.filter(|hash| known.insert(*hash)).collect()
+    }
+
+    /// Returns the pending proposals that the service does not list any more although the Safe has not used their
+    /// nonces: each was deleted, or the service has followed the chain further than this program has, and the nonce is
+    /// used there. It must be asked which of the two.
+    #[must_use]
+    pub fn vanished_hashes(&self, listed: &[Queued]) -> Vec<B256> {
+        let listed: HashSet<B256> = listed.iter().map(|one| decode::queued::hash(one, &self.state)).collect();
+        let pending = |one: &&Remembered| one.waits == Waits::Queued && one.nonce >= self.state.nonce;
+        let vanished = self.kept.remembered.iter().filter(pending).filter(|one| !listed.contains(&one.hash));
+        vanished.map(|one| one.hash).collect()
     }
 }
 
@@ -150,7 +164,9 @@ impl Queues {
             }
         };
         // Read after the tip, so that it includes all logs of the Safe up to the tip.
-        let kept = self.store.load_proposals(id, watch.address).await.context("failed to read what is queued")?;
+        let mut kept = self.store.load_proposals(id, watch.address).await.context("failed to read what is queued")?;
+        // A block may have been committed in between.
+        kept.retain_up_to(tip.at.number);
         Ok(Some(Prepared { tip, state, kept }))
     }
 
@@ -191,7 +207,7 @@ impl Queues {
         let mut blocks = self.judge_new_proposals(&fresh, watch, rules, tip.at, reader).await?;
         let (accounted, of_chain, open) = reconcile_safe_logs(prepared, answered, watch, rules);
         blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.synthetic_block(at, time, vec![judged])));
-        let (remembered, news) = proposal_outcomes(&seen, kept, state);
+        let (remembered, news) = proposal_outcomes(&seen, kept, &answered.held, state);
         let stirs =
             waiting > seen.len() || !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
         self.count_verdicts(&blocks);
@@ -421,8 +437,13 @@ fn reconcile_safe_logs(
 
 /// Returns the proposals whose stored state changes, and the outcomes of proposals for the recipients who were notified
 /// of them.
-fn proposal_outcomes(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remembered>, Vec<(B256, String)>) {
-    let listed: BTreeSet<B256> = seen.iter().map(|one| one.row.hash).collect();
+fn proposal_outcomes(
+    seen: &[Seen<'_>],
+    kept: &QueueKept,
+    held: &BTreeSet<B256>,
+    state: &SafeState,
+) -> (Vec<Remembered>, Vec<(B256, String)>) {
+    let listed: BTreeSet<B256> = seen.iter().map(|one| one.row.hash).chain(held.iter().copied()).collect();
     let executed = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
     let settled = proposals::resolve_remembered(&kept.remembered, &listed, &executed, state);
     let news = settled.iter().filter_map(|one| Some((one.hash, outcome_sentence(one)?))).collect();

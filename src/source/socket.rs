@@ -167,6 +167,7 @@ impl<L: Link> RequestTable<L> {
         for question in std::mem::take(&mut self.open).into_values() {
             // The request with the largest limit is the one whose answer exceeded it.
             let is_it = exceeded && Some(question.limit) == longest;
+            let why = if exceeded { "the socket was closed over an answer that is larger than its limit" } else { why };
             let _ = question.reply.send(Err(if is_it { Failure::TooLarge } else { Failure::Broken(why) }));
         }
         self.announced.mark_ended();

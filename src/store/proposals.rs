@@ -36,6 +36,17 @@ pub struct QueueKept {
     pub looked_at: Option<u64>,
 }
 
+impl QueueKept {
+    /// Leaves the logs above block `number` to the next poll. The state of the Safe that they are compared with was read
+    /// at that block: an execution above it would be compared with a nonce that it had not used yet.
+    pub fn retain_up_to(&mut self, number: u64) {
+        if let Some(first) = self.traces.iter().position(|trace| trace.at.number > number) {
+            self.until = self.traces[first].seq - 1;
+            self.traces.truncate(first);
+        }
+    }
+}
+
 /// Results of a look at one Safe's queue, to be committed as a whole.
 #[derive(Clone, Debug)]
 pub struct QueueSeen {

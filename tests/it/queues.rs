@@ -221,6 +221,23 @@ async fn confirmations_over_another_hash_are_found_while_the_transaction_is_queu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_ahead_of_the_chain_as_we_have_it_hides_no_displacement() {
+    let stage = Stage::new().await;
+    let process = stage.start().await;
+    let grants = &stage.treasury.grants;
+    let nonce = stage.nonce(grants).await;
+    let hash = stage.service.propose(grants, &stage.theft(), nonce, OWNER_A.address).list();
+    stage.finds("Grants Safe high builtin/unvouched proposed").await;
+    // It has seen the block already in which another transaction uses the nonce.
+    stage.service.unlist(hash);
+    stage.looked(3).await;
+    stage.execute(grants, &stage.grant(), nonce).await;
+    stage.follow().await;
+    stage.finds("Grants Safe critical builtin/queue-unproposed included").await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_the_rules_vouch_for_is_silent_to_its_execution() {
     let stage = Stage::new().await;
     let process = stage.start().await;

@@ -125,6 +125,27 @@ async fn what_the_safe_logs_waits_to_be_accounted_for_from_the_first_look_on() {
 }
 
 #[tokio::test]
+async fn logs_above_the_block_at_which_the_safe_was_read_wait_for_the_next_look() {
+    let kit = Kit::new().await;
+    commit(&kit, QueueSeen { step: kit.owned(&[], vec![]), ..seen(&kit, vec![], 0) }, T).await.unwrap();
+    kit.block(1, vec![executed(1, numbered_tx_hash(11))]).await;
+    kit.block(2, vec![executed(2, numbered_tx_hash(12))]).await;
+    let all = kept(&kit).await;
+    let read_at = |number| {
+        let mut kept = all.clone();
+        kept.retain_up_to(number);
+        (kept.traces.iter().map(|trace| trace.at.number).collect::<Vec<_>>(), kept.until)
+    };
+    assert_eq!(read_at(2), (vec![1, 2], all.until));
+    assert_eq!(read_at(1), (vec![1], all.traces[1].seq - 1));
+    let (none, until) = read_at(0);
+    assert!(none.is_empty(), "{none:?}");
+    // Accounted for so, both are open at the next look.
+    commit(&kit, QueueSeen { step: kit.owned(&[], vec![]), ..seen(&kit, vec![], until) }, T).await.unwrap();
+    assert_eq!(kept(&kit).await.traces, all.traces);
+}
+
+#[tokio::test]
 async fn what_ended_long_ago_is_forgotten_and_what_waits_is_not() {
     let kit = Kit::new().await;
     let rows =

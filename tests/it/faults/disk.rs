@@ -69,13 +69,16 @@ async fn a_disk_that_stays_full_is_told_by_another_road_and_ends_nothing() {
     let headline = page["data"]["headline"].as_str().expect("a headline");
     assert!(headline.starts_with("Nothing can be written down since "), "{headline}");
     assert!(process.lives(), "{}", stage.watch.log());
+    stage.until("the chain cannot be committed", said(&stage, "store operation failed, retrying")).await;
     stage.pager.otherwise(Answer::Ok);
     process.limit_files(None);
     let heard = stage.keeper.wait_until("its end", |all| all.iter().any(|page| kind(&page.json()) == "resolve")).await;
     let end = heard.last().expect("a page").json();
     assert_eq!(end["subject"], page["subject"], "the incident that was told is the one that ends");
     let report = end["data"]["report"].to_string();
-    assert!(report.contains("2 blocks seen late") && report.contains("1 finding in them"), "{report}");
+    // The second block is one of them where it was read before the disk had room again.
+    let late = ["1 block seen late", "2 blocks seen late"].iter().any(|late| report.contains(late));
+    assert!(late && report.contains("1 finding in them"), "{report}");
     assert_eq!(heard.iter().filter(|page| kind(&page.json()) == "trigger").count(), 1, "one outage, one page");
     stage.settle().await;
     let abnormal = stage.reckon().await;

@@ -1,7 +1,7 @@
 //! Nodes that send far more than they were asked for: what is taken of it, and what the process holds.
 
 use super::chain::Chain;
-use super::faulty::{FakeNode, deadlines};
+use super::faulty::{FakeNode, patient};
 use super::watcher::{Follow, at};
 use alloy_primitives::B256;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use watchfire::model::{BlindnessKind, ChainId};
 use watchfire::runtime::{Stop, SystemClock};
-use watchfire::source::{Deadlines, Endpoint, Event, Node, NodeError, Options, Pool, Source, Window};
+use watchfire::source::{Endpoint, Event, Node, NodeError, Options, Pool, Source, Window};
 
 /// What the liar sends for one question, if it is let.
 const ENDLESS: usize = 500 << 20;
@@ -23,7 +23,11 @@ const CEILING: usize = 64 << 20;
 fn in_transit() -> usize {
     let largest = |setting: &str| {
         let sizes = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{setting}")).expect("Linux says it");
-        sizes.split_whitespace().last().and_then(|size| size.parse::<usize>().ok()).expect("least, usual and most bytes")
+        sizes
+            .split_whitespace()
+            .last()
+            .and_then(|size| size.parse::<usize>().ok())
+            .expect("least, usual and most bytes")
     };
     largest("tcp_rmem") + largest("tcp_wmem") + (1 << 20)
 }
@@ -194,12 +198,6 @@ async fn flood(socket: &mut impl Stream, way: Way, id: &str, sent: &AtomicUsize)
         sent.fetch_add(piece.len(), Ordering::Relaxed);
     }
     Ok(())
-}
-
-/// Long enough for a slow machine to take 64 MB.
-fn patient() -> Deadlines {
-    let long = Duration::from_secs(60);
-    Deadlines { head: long, block: long, call: long, trace: long, ..deadlines() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

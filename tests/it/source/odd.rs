@@ -1,7 +1,7 @@
 //! Nodes that write what is true in ways of their own, and blocks that break one method for good: over real sockets.
 
 use super::chain::{Chain, Odd};
-use super::faulty::{FakeNode, Fault, deadlines};
+use super::faulty::{FakeNode, Fault, patient};
 use super::watcher::{Follow, at};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -172,7 +172,7 @@ async fn whatever_a_node_leaves_out_or_writes_otherwise_is_read_where_the_hash_s
             Ok(())
         });
         let checks = Checks::for_chain(ChainId(1)).with_senders(Senders::Everybody);
-        let mut follow = Follow::on(at(&node.serve().await.url("http"), deadlines()).with_checks(checks).into(), 1);
+        let mut follow = Follow::on(at(&node.serve().await.url("http"), patient()).with_checks(checks).into(), 1);
         let head = node.tree.with(|chain| chain.head().link.at.hash);
         while follow.links.last().is_none_or(|tip| tip.at.hash != head) {
             let event = follow.next().await.expect("the source goes on");
@@ -192,7 +192,7 @@ async fn whatever_a_node_leaves_out_or_writes_otherwise_is_read_where_the_hash_s
 async fn a_lapse_that_nothing_settles_is_refused() {
     for (checks, odd) in [(Checks::NONE, false), (Checks::for_chain(ChainId(1)), true)] {
         let node = FakeNode::of(Chain::new(3));
-        let mut follow = Follow::on(at(&node.serve().await.url("http"), deadlines()).with_checks(checks).into(), 1);
+        let mut follow = Follow::on(at(&node.serve().await.url("http"), patient()).with_checks(checks).into(), 1);
         follow.expect_all_of(&node.tree).await;
         node.fault(Fault::LacksRaw);
         node.bend(|method, _, answer| {
@@ -301,7 +301,7 @@ async fn one_transaction_that_no_tracer_gets_through_hides_no_other() {
         "debug_traceTransaction" if params[0] == json!(first) => Err((-32000, "tracer failed".to_owned())),
         _ => Ok(()),
     });
-    let traced = at(&node.serve().await.url("http"), deadlines()).call_traces(at_block).await;
+    let traced = at(&node.serve().await.url("http"), patient()).call_traces(at_block).await;
     let traced = traced.expect("an answer").expect("traces");
     assert_eq!(traced.iter().filter_map(|trace| trace.tx).collect::<Vec<_>>(), txs[1..]);
 }
@@ -326,7 +326,7 @@ async fn a_chain_with_hashes_of_its_own_is_told_with_the_way_out_and_is_watchabl
     let trouble = follow.until_told(BlindnessKind::RefusedBlock).await;
     assert!(trouble.why.contains("`verify = false`") && !trouble.why.contains("a false block"), "{}", trouble.why);
     follow.end();
-    let mut follow = Follow::on(at(&url, deadlines()).with_checks(Checks::NONE).into(), 1);
+    let mut follow = Follow::on(at(&url, patient()).with_checks(Checks::NONE).into(), 1);
     follow.expect_all_of(&node.tree).await;
     assert!(follow.told.is_empty(), "{:?}", follow.told);
 }

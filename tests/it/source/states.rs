@@ -2,6 +2,7 @@
 //! are changed on their way.
 
 use super::twisted::Twisted;
+use super::watcher::PATIENCE;
 use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
@@ -11,8 +12,10 @@ use alloy_sol_types::SolValue;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, ChainId};
+use watchfire::runtime::monotonic_now;
 use watchfire::source::{Deadlines, Endpoint, Node, Pool};
 
 const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
@@ -315,10 +318,21 @@ async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_n
     stage.anvil.rpc("anvil_setStorageAt", json!([proxy, IMPLEMENTATION, other.into_word()])).await;
     stage.anvil.mine(60).await;
     let from = begun.to_string();
-    let seen = tokio::task::block_in_place(|| watch.run(&["run", "--from-block", &from, "--for", "5s"]));
-    assert_eq!(seen.findings(), ["Proxy critical builtin/state implementation"], "{}", seen.stderr);
-    let blind: Vec<_> = seen.of("blindness").filter(|line| line["kind"] == "refused-block").collect();
-    assert_eq!(blind.len(), 1, "{}", seen.stderr);
+    let process = watch.start(&["run", "--from-block", &from]);
+    let of = |kind: &str| watch.answers().into_iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    let lies = || of("blindness").into_iter().filter(|line| line["kind"] == "refused-block").collect::<Vec<_>>();
+    let found = || of("verdict").into_iter().filter(|line| line["finding_id"].is_string()).collect::<Vec<_>>();
+    let deadline = monotonic_now() + PATIENCE;
+    while found().is_empty() || lies().is_empty() {
+        assert!(monotonic_now() < deadline, "{:?} {:?}\n{}", found(), lies(), watch.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    process.end().await;
+    let (found, blind) = (found(), lies());
+    let said: Vec<_> = ["watch", "severity", "by"].iter().map(|key| found[0][key].as_str().unwrap_or("-")).collect();
+    assert_eq!((said.join(" ").as_str(), found.len()), ("Proxy critical builtin/state", 1), "{}", watch.log());
+    assert_eq!(found[0]["function"], "implementation");
+    assert_eq!(blind.len(), 1, "{}", watch.log());
     assert_eq!(blind[0]["endpoint"], "glass");
     let why = blind[0]["why"].as_str().expect("it says why");
     assert!(why.starts_with("a false state of 0x") && why.contains("stateRoot"), "{why}");

@@ -159,6 +159,12 @@ impl Service {
         }
     }
 
+    /// Lists this transaction no more, and knows it still: as it does once it has seen its nonce used.
+    pub(crate) fn unlist(&self, hash: B256) {
+        let mut items = self.shared.items.lock().unwrap();
+        items.iter_mut().filter(|item| item.hash == hash).for_each(|item| item.executed = true);
+    }
+
     /// Forgets a transaction, as an owner may ask it to.
     pub(crate) fn withdraw(&self, hash: B256) {
         self.shared.items.lock().unwrap().retain(|item| item.hash != hash);

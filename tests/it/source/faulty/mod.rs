@@ -362,3 +362,9 @@ pub(crate) fn deadlines() -> watchfire::source::Deadlines {
         blind: ms(300),
     }
 }
+
+/// Those of [`deadlines`] with time for answers that a busy machine gives late, or that are 64 MB.
+pub(crate) fn patient() -> watchfire::source::Deadlines {
+    let long = Duration::from_secs(60);
+    watchfire::source::Deadlines { connect: long, head: long, block: long, call: long, trace: long, ..deadlines() }
+}
