@@ -7,10 +7,10 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::hint::black_box;
 use watchfire::model::ChainId;
-use watchfire::model::parse;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{Head, Reader, TapeCompression, Writer};
 use watchfire::source::verify::{self, Raw};
+use watchfire::tape::{Head, Reader, TapeCompression, Writer};
+use watchfire::wire;
 
 mod support;
 
@@ -26,15 +26,15 @@ fn bench(c: &mut Criterion) {
         });
     });
     group.bench_function("parse", |b| {
-        b.iter(|| parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| wire::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
     group.bench_function("parse, with what the hashes cover", |b| {
-        b.iter(|| parse::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| wire::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
-    group.bench_function("header", |b| b.iter(|| parse::parse_header(black_box(&block)).expect("a good header")));
+    group.bench_function("header", |b| b.iter(|| wire::parse_header(black_box(&block)).expect("a good header")));
     group.finish();
 
-    let sealed = parse::parse_sealed_block(&block, &receipts).expect("a good block");
+    let sealed = wire::parse_sealed_block(&block, &receipts).expect("a good block");
     let mut group = c.benchmark_group("proof");
     group.bench_function("header", |b| {
         b.iter(|| {
@@ -56,7 +56,7 @@ fn bench(c: &mut Criterion) {
         block: RawValue::from_string(block).expect("JSON"),
         receipts: RawValue::from_string(receipts).expect("JSON"),
     };
-    let link = parse::parse_header(raw.block.get()).expect("a good header");
+    let link = wire::parse_header(raw.block.get()).expect("a good header");
     let mut group = c.benchmark_group("tape");
     for packing in [TapeCompression::Plain, TapeCompression::Gzip, TapeCompression::Zstd] {
         let packed = || {

@@ -17,14 +17,13 @@ use watchfire::classify::{History, Moment, judge_activities};
 use watchfire::decode::{Subject, Subjects, decode_block};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::value::Value;
-use watchfire::model::{
-    Block, BlockRef, ChainId, Judged, Kind, Known, Log, Status, Tx, Verdict, Voucher, WatchId, parse,
-};
+use watchfire::model::{Block, BlockRef, ChainId, Judged, Kind, Known, Log, Status, Tx, Verdict, Voucher, WatchId};
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{self, Entry, Head, Reader, TapeCompression, Writer};
 use watchfire::source::verify::{Raw, verify_block};
+use watchfire::tape::{self, Entry, Head, Reader, TapeCompression, Writer};
 use watchfire::watchlist::{Memory, compile_config};
+use watchfire::wire;
 
 criterion_group!(benches, blocks, one_safe, tapes);
 criterion_main!(benches);
@@ -41,20 +40,20 @@ fn blocks(c: &mut Criterion) {
         });
     });
     group.bench_function("JSON to block", |b| {
-        b.iter(|| parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
+        b.iter(|| wire::parse_block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
-    let parsed = parse::parse_block(&block, &receipts).expect("a good block");
+    let parsed = wire::parse_block(&block, &receipts).expect("a good block");
     for n_watches in [10, 100_000] {
         let (subjects, rules) = watches(n_watches);
         group.bench_function(format!("JSON to verdicts, {n_watches} watches"), |b| {
             b.iter(|| {
-                let parsed = parse::parse_block(black_box(&block), black_box(&receipts)).expect("a good block");
+                let parsed = wire::parse_block(black_box(&block), black_box(&receipts)).expect("a good block");
                 verdicts(&parsed, &subjects, &rules, &Answers::new())
             });
         });
         group.bench_function(format!("JSON to proof to verdicts, {n_watches} watches"), |b| {
             b.iter(|| {
-                let sealed = parse::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block");
+                let sealed = wire::parse_sealed_block(black_box(&block), black_box(&receipts)).expect("a good block");
                 assert_eq!(verify_block(&sealed, &Raw::default()), Ok(vec![]));
                 verdicts(&sealed.block, &subjects, &rules, &Answers::new())
             });
@@ -100,7 +99,7 @@ fn tapes(c: &mut Criterion) {
         // Each block is another, as on a chain; a packer that remembers the last one must not gain by it.
         for seed in 0..N_BLOCKS {
             let (block, receipts) = support::block_and_receipts_by(seed);
-            let link = parse::parse_header(&block).expect("a good header");
+            let link = wire::parse_header(&block).expect("a good header");
             let json = |text| RawValue::from_string(text).expect("JSON");
             let raw = RawPair { block: json(block), receipts: json(receipts) };
             writer.write_block(link, &raw, &[]).expect("memory");
@@ -137,7 +136,7 @@ fn tapes(c: &mut Criterion) {
 
 /// What a played tape goes through: its blocks come as a node's do.
 fn proven(raw: &RawPair, subjects: &Subjects, rules: &Rules) -> usize {
-    let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a good block");
+    let sealed = wire::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a good block");
     assert_eq!(verify_block(&sealed, &Raw::default()), Ok(vec![]));
     verdicts(&sealed.block, subjects, rules, &Answers::new()).len()
 }

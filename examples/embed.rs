@@ -19,10 +19,11 @@ use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, step_change_set};
 use watchfire::model::incident::OpenState;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{BlockRef, json, parse};
+use watchfire::model::{BlockRef, json};
 use watchfire::pipeline::{Reader, examine_block};
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{Memory, compile_config};
+use watchfire::wire;
 
 /// Chains and paths stand in the main file. The endpoint is asked for and never used here.
 const MAIN: &str = r#"
@@ -117,7 +118,7 @@ async fn main() -> anyhow::Result<()> {
         None => BLOCK.to_owned(),
     };
     let pair: Pair<'_> = serde_json::from_str(&text).context("read a block and its receipts")?;
-    let block = parse::parse_block(pair.block.get(), pair.receipts.get())?;
+    let block = wire::parse_block(pair.block.get(), pair.receipts.get())?;
 
     // Limits over days need the days before: whoever keeps the deltas of each block puts them into the history.
     let judged = examine_block(&block, chain, &book, &History::default(), &Nobody).await.judged;

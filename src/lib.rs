@@ -25,6 +25,8 @@ pub mod safe_service;
 pub mod settings;
 pub mod source;
 pub mod store;
+pub mod tape;
 pub mod telemetry;
 pub mod watchlist;
 pub mod web;
+pub mod wire;

@@ -14,11 +14,11 @@ use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, Link, Severity};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, monotonic_now};
-use crate::source::tape::{Recorder, Taken};
 use crate::source::{
     Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Senders, Source, SourceMetrics, Step, Window,
 };
 use crate::store::{Store, StoreError};
+use crate::tape::{Recorder, Taken};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};

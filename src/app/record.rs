@@ -2,7 +2,7 @@
 
 use super::{App, pool_of};
 use crate::pipeline::Committed;
-use crate::source::tape::{Backpressure, Head, Recorder, Rotation, Taken};
+use crate::tape::{Backpressure, Head, Recorder, Rotation, Taken};
 use crate::watchlist::{ChainBook, Config};
 use anyhow::Context as _;
 use std::io::ErrorKind;

@@ -8,9 +8,11 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
 use super::{Fetched, RawPair};
-use crate::model::parse::{BlockWire, ReceiptsWire};
-use crate::model::seal::Header;
-use crate::model::{Block, ChainId, Evidence, Link, Provenance, Sealed, Verification, parse};
+use crate::model::{Block, ChainId, Evidence, Link, Provenance, Verification};
+use crate::wire;
+use crate::wire::Sealed;
+use crate::wire::seal::Header;
+use crate::wire::{BlockWire, ReceiptsWire};
 use alloy_primitives::{B256, Bytes};
 use futures::StreamExt;
 use serde_json::value::RawValue;
@@ -134,7 +136,7 @@ impl Node {
         let (block, proof, gaps) = if self.checks().verify {
             self.held_against_its_hash(hash, body, receipts).await?
         } else {
-            let block = parse::join_receipts(body.wire, receipts.wire)?;
+            let block = wire::join_receipts(body.wire, receipts.wire)?;
             expect_hash(hash, block.at.hash)?;
             (block, Verification::NotAsked, Vec::new())
         };
@@ -157,10 +159,10 @@ impl Node {
         text: BoundedText,
         keep_raw: bool,
     ) -> Result<Unverified<BlockWire>, NodeError> {
-        let (wire, is_large) = (parse::read_block(text.get())?, text.is_large());
+        let (wire, is_large) = (wire::read_block(text.get())?, text.is_large());
         let body = Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw };
         if is_large && self.checks().verify {
-            let sealed = parse::seal_alone(&body.wire)?;
+            let sealed = wire::seal_alone(&body.wire)?;
             let answers = [("eth_getBlockByHash", body.text.get())];
             let lie = |flaw| invalid_response(format!("block {}", sealed.block.at.hash), flaw, &answers);
             verify::prove_body(&sealed).map_err(lie)?;
@@ -174,7 +176,7 @@ impl Node {
         body: Unverified<BlockWire>,
         receipts: Unverified<ReceiptsWire>,
     ) -> Result<(Block, Verification, Vec<Gap>), NodeError> {
-        let mut sealed = parse::seal_block(body.wire, receipts.wire)?;
+        let mut sealed = wire::seal_block(body.wire, receipts.wire)?;
         expect_hash(hash, sealed.block.at.hash)?;
         let missing = verify::fill_in(&mut sealed, self.chain_id().0);
         let answers = [("eth_getBlockByHash", body.text.get()), ("eth_getBlockReceipts", receipts.text.get())];
@@ -214,9 +216,9 @@ impl Node {
     /// in its proof is not reported: every evaluated block has its own proof.
     pub(super) fn head_let_through(&self, answer: &RawValue) -> Result<Link, NodeError> {
         if !self.checks().verify {
-            return Ok(parse::parse_header(answer.get())?);
+            return Ok(wire::parse_header(answer.get())?);
         }
-        let (link, header) = parse::sealed_header(answer.get())?;
+        let (link, header) = wire::sealed_header(answer.get())?;
         let lie = |flaw| invalid_response(format!("block {}", link.at.hash), flaw, &[("header", answer.get())]);
         let gaps = verify::prove_header(link, &header).map_err(lie)?;
         self.root_of(link, &header, &gaps);
@@ -238,7 +240,7 @@ impl Node {
                 return None;
             }
             let answer = self.send_request("debug_getRawReceipts", [hash], self.deadlines().block).await.ok()?;
-            parse::byte_strings(answer.get(), n_txs).ok()
+            wire::byte_strings(answer.get(), n_txs).ok()
         };
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
         let asked: Vec<_> = wanted.txs.iter().map(|(index, tx)| self.raw_tx(*index, *tx)).collect();
@@ -251,7 +253,7 @@ impl Node {
         // Some nodes support only one of these methods.
         for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
             if let Ok(answer) = self.send_request(method, [tx], self.deadlines().block).await
-                && let Ok(bytes) = parse::return_data(answer.get())
+                && let Ok(bytes) = wire::return_data(answer.get())
             {
                 return Some((index, bytes));
             }

@@ -6,9 +6,10 @@ use super::check::{Accepted, Unverified};
 use super::intake::{ANSWER_BYTES_MAX, BoundedText, block_bytes, header_bytes};
 use super::node::Node;
 use super::rpc::{NodeError, RpcRequest};
-use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read};
-use crate::model::{BlockRef, Link, parse};
+use crate::model::{BlockRef, Link};
+use crate::wire;
+use crate::wire::{BlockWire, ReceiptsWire};
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
@@ -122,14 +123,14 @@ impl Node {
     /// The block that includes this transaction; `None` when the node knows of none.
     pub async fn block_of(&self, tx: B256) -> Result<Option<B256>, NodeError> {
         let answer = self.send_request("eth_getTransactionReceipt", [tx], self.deadlines().head).await?;
-        if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
+        if is_null(&answer) { Ok(None) } else { Ok(Some(wire::block_hash(answer.get())?)) }
     }
 
     /// Returns whether this block is still on the node's chain.
     pub async fn is_canonical(&self, at: BlockRef) -> Result<bool, NodeError> {
         let height = format!("{:#x}", at.number);
         let answer = self.send_request("eth_getBlockByNumber", (height, false), self.deadlines().head).await?;
-        if is_null(&answer) { Ok(false) } else { Ok(parse::parse_header(answer.get())?.at == at) }
+        if is_null(&answer) { Ok(false) } else { Ok(wire::parse_header(answer.get())?.at == at) }
     }
 
     /// Returns the answer to one read, requested only by the hash of the block: data, traces, or the revert of a
@@ -184,7 +185,7 @@ impl Node {
         let asking = RpcRequest { method: "eth_getBlockReceipts", params: [hash], limit };
         let text = self.ask_for(asking, self.deadlines().block).await?;
         let text = require_result(text, || format!("receipts of block {hash}"))?;
-        let wire = parse::read_receipts(text.get())?;
+        let wire = wire::read_receipts(text.get())?;
         Ok(Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw })
     }
 
@@ -200,7 +201,7 @@ impl Node {
         let asked = body.wire.tx_hashes().map(|tx| async move {
             let text = self.send_request("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
             let text = require_result(text, || format!("receipt of {tx}"))?;
-            Ok::<_, NodeError>((parse::read_receipt(text.get())?, keep_raw.then(|| text.into_raw())))
+            Ok::<_, NodeError>((wire::read_receipt(text.get())?, keep_raw.then(|| text.into_raw())))
         });
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
         let asked: Vec<_> = asked.collect();
@@ -217,7 +218,7 @@ impl Node {
 
     /// Returns a block with whole transactions, built from one with their hashes.
     async fn with_txs_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
-        let txs = self.each_of("eth_getTransactionByHash", parse::tx_hashes(block.get())?).await?;
+        let txs = self.each_of("eth_getTransactionByHash", wire::tx_hashes(block.get())?).await?;
         let unwritable = |error: serde_json::Error| NodeError::Unreachable(error.to_string());
         let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(block.get()).map_err(unwritable)?;
         fields.insert("transactions".to_owned(), serde_json::value::to_raw_value(&txs).map_err(unwritable)?);

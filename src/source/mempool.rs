@@ -13,8 +13,9 @@ use super::pool::Pool;
 use super::quorum::EndpointId;
 use super::rpc::NodeError;
 use super::verify;
-use crate::model::{Tx, parse};
+use crate::model::Tx;
 use crate::runtime::Stop;
+use crate::wire;
 use alloy_primitives::B256;
 use futures::StreamExt as _;
 use serde_json::value::RawValue;
@@ -116,8 +117,8 @@ impl Mempool {
 
 impl Backlog {
     /// Queues an announcement, unless it was announced before; when there are too many, the oldest are dropped.
-    fn push_announcement(&self, by: EndpointId, announcement: &RawValue) -> Result<(), parse::ParseError> {
-        let hash = parse::parse_announced_hash(announcement.get())?;
+    fn push_announcement(&self, by: EndpointId, announcement: &RawValue) -> Result<(), wire::ParseError> {
+        let hash = wire::parse_announced_hash(announcement.get())?;
         // A hash in quotes has 68 characters.
         let whole = (announcement.get().len() > 68).then(|| announcement.to_owned());
         self.lock_waiting().push(Announced { by, hash, whole });
@@ -326,7 +327,7 @@ async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Re
         Some(whole) => whole,
         None => pool.fetch_transaction(by, hash).await?,
     };
-    let Some((tx, mut seal)) = parse::parse_pending_transaction(text.get())? else { return Ok(None) };
+    let Some((tx, mut seal)) = wire::parse_pending_transaction(text.get())? else { return Ok(None) };
     if tx.hash != hash {
         return Err(NodeError::Another);
     }

@@ -34,7 +34,6 @@ mod role_members;
 pub mod rpc;
 mod socket;
 mod sync;
-pub mod tape;
 pub mod trace;
 mod trace_prefetch;
 mod transport;

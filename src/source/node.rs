@@ -12,8 +12,9 @@ use super::proof::StateRoots;
 use super::rpc::{Connection, Heads, NodeError, Params, Route, RpcRequest};
 use super::trace::TraceMethod;
 use super::transport::Transport;
-use crate::model::{ChainId, parse};
+use crate::model::ChainId;
 use crate::runtime::{Backoff, install_tls, monotonic_now};
+use crate::wire;
 use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -247,7 +248,7 @@ impl Node {
         let asked = wire.send_request(1, asking);
         let answer = tokio::time::timeout(deadlines.head, asked).await;
         let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
-        let chain = ChainId(parse::parse_number(answer.get())?);
+        let chain = ChainId(wire::parse_number(answer.get())?);
         Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
@@ -436,7 +437,7 @@ impl Node {
     pub(super) async fn open_connection(&self) -> Result<Connection, NodeError> {
         let wire = Connection::open_connection(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
         let answer = self.send_request_within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
-        let (found, expected) = (parse::parse_number(answer.get())?, self.0.identity.chain.0);
+        let (found, expected) = (wire::parse_number(answer.get())?, self.0.identity.chain.0);
         if found != expected {
             return Err(NodeError::WrongChain { expected, found });
         }
@@ -452,7 +453,7 @@ impl Node {
         match self.send_request_within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
             Ok(answer) if answer.get() == "null" => Ok(()),
             Ok(answer) => {
-                let found = parse::parse_header(answer.get())?.at.hash;
+                let found = wire::parse_header(answer.get())?.at.hash;
                 if found == expected { Ok(()) } else { Err(NodeError::WrongGenesis { expected, found }) }
             }
             Err(NodeError::Refused { .. }) => Ok(()),

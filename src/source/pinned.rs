@@ -4,8 +4,9 @@ use super::fetch::is_revert;
 use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
+use crate::model::BlockRef;
 use crate::model::read::Read;
-use crate::model::{BlockRef, parse};
+use crate::wire;
 use alloy_primitives::{B256, Bytes};
 use serde_json::{Value, json};
 use tracing::debug;
@@ -54,22 +55,22 @@ impl Node {
     async fn state_at(&self, pinned: &Value, read: &Read) -> Result<Bytes, NodeError> {
         let after = self.deadlines().call;
         let quantity = |answer: BoundedText| -> Result<Bytes, NodeError> {
-            Ok(parse::parse_quantity(answer.get())?.to_be_bytes_vec().into())
+            Ok(wire::parse_quantity(answer.get())?.to_be_bytes_vec().into())
         };
         match read {
             Read::Call { to, data } | Read::Before { to, data, .. } => {
                 let call = json!({ "to": to, "data": data });
-                Ok(parse::return_data(self.send_request("eth_call", (&call, pinned), after).await?.get())?)
+                Ok(wire::return_data(self.send_request("eth_call", (&call, pinned), after).await?.get())?)
             }
             Read::Storage { of, slot } => {
                 let answer = self.send_request("eth_getStorageAt", (of, slot, pinned), after).await?;
-                let word = parse::return_data(answer.get())?;
+                let word = wire::return_data(answer.get())?;
                 // Some nodes omit leading zeros.
                 let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
                 Ok(B256::left_padding_from(word).into())
             }
             Read::Code(of) => {
-                Ok(parse::return_data(self.send_request("eth_getCode", (of, pinned), after).await?.get())?)
+                Ok(wire::return_data(self.send_request("eth_getCode", (of, pinned), after).await?.get())?)
             }
             Read::Nonce(of) => quantity(self.send_request("eth_getTransactionCount", (of, pinned), after).await?),
             Read::Balance(of) => quantity(self.send_request("eth_getBalance", (of, pinned), after).await?),

@@ -9,10 +9,10 @@ use super::capabilities::{Capabilities, Capability, Support};
 use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::{Connection, NodeError};
-use crate::model::parse::{self, WHY_MAX};
 use crate::model::text::escape_unprintable;
 use crate::model::{BlockRef, Link};
 use crate::runtime::monotonic_now;
+use crate::wire::{self, WHY_MAX};
 use alloy_primitives::{Address, B256, Bytes, address, b256, keccak256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -137,7 +137,7 @@ struct RootWire {
 impl Probe<'_> {
     async fn fetch_head(&mut self) -> Result<Link, NodeError> {
         let answer = self.request_raw("eth_getBlockByNumber", json!(["latest", false])).await?;
-        Ok(parse::parse_header(answer.get())?)
+        Ok(wire::parse_header(answer.get())?)
     }
 
     async fn client_version(&mut self) -> Option<String> {
@@ -147,7 +147,7 @@ impl Probe<'_> {
 
     async fn genesis_hash(&mut self) -> Option<B256> {
         let answer = self.request_raw("eth_getBlockByNumber", json!(["0x0", false])).await.ok()?;
-        Some(parse::parse_header(answer.get()).ok()?.at.hash)
+        Some(wire::parse_header(answer.get()).ok()?.at.hash)
     }
 
     /// Returns the newest block with a transaction, searched from `head` back.
@@ -156,8 +156,8 @@ impl Probe<'_> {
         for _ in 0..SEARCHED_BLOCKS_MAX {
             let answer =
                 self.request_raw("eth_getBlockByHash", json!([hash, false])).await.map_err(capability_from_error)?;
-            let block = parse::parse_header(answer.get()).map_err(|error| capability_from_error(error.into()))?;
-            let txs = parse::tx_hashes(answer.get()).map_err(|error| capability_from_error(error.into()))?;
+            let block = wire::parse_header(answer.get()).map_err(|error| capability_from_error(error.into()))?;
+            let txs = wire::tx_hashes(answer.get()).map_err(|error| capability_from_error(error.into()))?;
             // The last one, since the first of a rollup's block is the rollup's own.
             if let Some(tx) = txs.last() {
                 return Ok(Sample { at: block.at, n_txs: txs.len(), tx: *tx });
@@ -250,7 +250,7 @@ impl Probe<'_> {
     /// Requests the logs of one block, with any content: every node that can search logs has those.
     async fn check_logs(&mut self, at: BlockRef) -> Tried {
         let answer = self.request_present("eth_getLogs", json!([{ "blockHash": at.hash }])).await?;
-        let logs = parse::parse_logs(answer.get()).map_err(|error| capability_from_error(error.into()))?;
+        let logs = wire::parse_logs(answer.get()).map_err(|error| capability_from_error(error.into()))?;
         let ours = logs.iter().all(|log| log.block_number == at.number);
         if ours { Ok(()) } else { Err(unavailable_because("the logs are of another block")) }
     }
@@ -278,7 +278,7 @@ impl Probe<'_> {
 
     async fn check_tag(&mut self, tag: &str) -> Tried {
         let answer = self.request_present("eth_getBlockByNumber", json!([tag, false])).await?;
-        parse::parse_header(answer.get()).map(|_| ()).map_err(|error| capability_from_error(error.into()))
+        wire::parse_header(answer.get()).map(|_| ()).map_err(|error| capability_from_error(error.into()))
     }
 
     async fn check_subscription(&mut self) -> Tried {

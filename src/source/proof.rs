@@ -8,9 +8,9 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::{check, verify};
 use crate::model::BlockRef;
-use crate::model::parse::{self, AccountProof};
 use crate::model::read::{Answer, Read};
-use crate::model::seal::Header;
+use crate::wire::seal::Header;
+use crate::wire::{self, AccountProof};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -113,7 +113,7 @@ impl Node {
             if let NodeError::Refused { message, .. } = error { NodeError::Missing(message) } else { error }
         })?;
         // A node that never sent a valid proof counts as one without proofs.
-        let proof = parse::account_proof(answer.get());
+        let proof = wire::account_proof(answer.get());
         let proof = proof.map_err(|error| if self.has_proven() { error.into() } else { none() })?;
         if !verify::is_of(root, &proof) {
             // The headers of a local fork, and of some chains, have roots of another kind. A node whose proofs never

@@ -7,9 +7,9 @@
 
 use super::node::Node;
 use super::rpc::NodeError;
-use crate::model::parse;
 use crate::model::read::{ROLE_GRANTED, ROLE_REVOKED, holder_bytes, parse_role_members};
 use crate::runtime::monotonic_now;
+use crate::wire;
 use alloy_primitives::{Address, B256, Bytes};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,7 @@ impl Node {
             let after = self.deadlines().block.min(until.saturating_duration_since(monotonic_now()));
             match self.send_request("eth_getLogs", filter, after).await {
                 Ok(answer) => {
-                    for log in parse::parse_logs(answer.get())? {
+                    for log in wire::parse_logs(answer.get())? {
                         let (&[kind, role, who, ..], true) = (&log.topics[..], log.address == by) else { continue };
                         let given = kind == ROLE_GRANTED;
                         if (given || kind == ROLE_REVOKED) && (from..=to).contains(&log.block_number) {

@@ -8,8 +8,9 @@ use super::bulk_failures::BulkMethod;
 use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
-use crate::model::parse::ParseError;
-use crate::model::{Block, BlockRef, TxTrace, parse};
+use crate::model::{Block, BlockRef, TxTrace};
+use crate::wire;
+use crate::wire::ParseError;
 use alloy_primitives::B256;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -134,15 +135,15 @@ impl Node {
     async fn traced_by(&self, at: BlockRef, method: TraceMethod) -> Result<Vec<TxTrace>, NodeError> {
         let answer = self.ask_for_traces(at, method).await?;
         Ok(match method {
-            TraceMethod::CallTracer => parse::call_trees(answer.get())?,
-            TraceMethod::TraceBlock => parse::flat_traces(answer.get(), at.hash)?,
+            TraceMethod::CallTracer => wire::call_trees(answer.get())?,
+            TraceMethod::TraceBlock => wire::flat_traces(answer.get(), at.hash)?,
         })
     }
 
     /// The traces of those transactions of a block that can be traced by themselves.
     async fn traces_one_by_one(&self, at: BlockRef) -> Result<Vec<TxTrace>, NodeError> {
         let block = self.send_request("eth_getBlockByHash", (at.hash, false), self.deadlines().block).await?;
-        let txs = parse::tx_hashes(block.get())?;
+        let txs = wire::tx_hashes(block.get())?;
         let asked = txs.into_iter().take(TRACED_ALONE_MAX).map(|tx| self.call_trace(tx));
         let traced: Vec<_> = futures::stream::iter(asked).buffered(TRACED_AT_ONCE).collect().await;
         let mut failed = None;
@@ -161,7 +162,7 @@ impl Node {
     pub async fn call_trace(&self, tx: B256) -> Result<TxTrace, NodeError> {
         let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
         let answer = self.send_request("debug_traceTransaction", (tx, tracer), self.deadlines().trace).await?;
-        Ok(parse::call_tree(tx, answer.get())?)
+        Ok(wire::call_tree(tx, answer.get())?)
     }
 
     async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<BoundedText, NodeError> {

@@ -9,7 +9,7 @@ use super::intake::BoundedText;
 use super::node::Node;
 use super::role_members::{TOO_MUCH, is_said};
 use super::rpc::NodeError;
-use crate::model::parse;
+use crate::wire;
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -69,7 +69,7 @@ impl Node {
                 .chain(hashes.iter().take(hashes.len().saturating_sub(TXS_MAX).min(TXS_MAX)));
             for hash in ends {
                 let answer = self.send_request("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
-                let parties = parse::parse_sender_and_recipient(answer.get())?;
+                let parties = wire::parse_sender_and_recipient(answer.get())?;
                 if parties.is_some_and(|(from, to)| from == by || to == Some(by)) {
                     return Ok(bool_word(true));
                 }
@@ -88,7 +88,7 @@ impl Node {
         let mut ends: BTreeMap<Address, [B256; 2]> = BTreeMap::new();
         for topics in filters(by.into_word()) {
             let (answer, _) = self.logs_of(&json!(tokens), &topics, until).await?;
-            for (token, hash) in parse::log_writers(answer.get())? {
+            for (token, hash) in wire::log_writers(answer.get())? {
                 ends.entry(token).or_insert([hash; 2])[1] = hash;
             }
         }
@@ -104,7 +104,7 @@ impl Node {
                 Some(is_own) => *is_own,
                 None => {
                     let answer = self.send_request("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
-                    let parties = parse::parse_sender_and_recipient(answer.get())?;
+                    let parties = wire::parse_sender_and_recipient(answer.get())?;
                     let is_own = parties.is_some_and(|(from, to)| from == by || to == Some(by));
                     known.insert(hash, is_own);
                     is_own
@@ -133,7 +133,7 @@ impl Node {
         if !whole {
             return Err(NodeError::Missing("logs of older blocks".to_owned()));
         }
-        let logs = parse::parse_logs(answer.get())?.into_iter();
+        let logs = wire::parse_logs(answer.get())?.into_iter();
         let given = logs.filter(|log| tokens.contains(&log.address) && log.topics.get(1) == Some(&owner.into_word()));
         Ok(given.filter_map(|log| Some((log.address, Address::from_word(*log.topics.get(2)?)))).collect())
     }
@@ -146,7 +146,7 @@ impl Node {
         until: u64,
     ) -> Result<(Vec<B256>, bool), NodeError> {
         let (answer, whole) = self.logs_of(&json!(token), topics, until).await?;
-        Ok((parse::log_transactions(answer.get())?, whole))
+        Ok((wire::log_transactions(answer.get())?, whole))
     }
 
     /// Returns logs of one or several tokens with these topics, from as many of the newest blocks as the node searches,

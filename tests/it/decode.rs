@@ -15,7 +15,8 @@ use watchfire::abi::{Abi, bundled};
 use watchfire::decode::{Library, Subject, Subjects, decode_block};
 use watchfire::model::activity::Note;
 use watchfire::model::read::{Answer, Answers, Read};
-use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId, parse};
+use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId};
+use watchfire::wire;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_the_story_is_decoded_to_its_leaves() {
@@ -158,5 +159,5 @@ async fn block_of(anvil: &Anvil, tx: B256) -> Block {
     let hash = anvil.receipt(tx).await.block_hash;
     let block = anvil.rpc("eth_getBlockByHash", json!([hash, true])).await;
     let receipts = anvil.rpc("eth_getBlockReceipts", json!([hash])).await;
-    parse::parse_block(&block.to_string(), &receipts.to_string()).expect("a real node's block parses")
+    wire::parse_block(&block.to_string(), &receipts.to_string()).expect("a real node's block parses")
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use watchfire::model::ChainId;
-use watchfire::source::tape::{Head, Tape, Writer};
+use watchfire::tape::{Head, Tape, Writer};
 
 /// What the watcher of the demo is told before the block of each step.
 const CAPTIONS: &[(&str, &str)] = &[
@@ -93,13 +93,13 @@ async fn the_bundled_tape_is_what_a_real_node_says_of_the_story() {
     }
     assert!(fresh.len() < 1_000_000, "{} bytes are too many to carry along", fresh.len());
     let tape = |bytes: &[u8]| {
-        let reader = watchfire::source::tape::Reader::new(std::io::Cursor::new(bytes.to_vec())).expect("a tape");
+        let reader = watchfire::tape::Reader::new(std::io::Cursor::new(bytes.to_vec())).expect("a tape");
         Tape::from_reader(reader).expect("a whole tape")
     };
     let (fresh, bundled) = (tape(&fresh), tape(&std::fs::read(&path).expect("the tape is there")));
     assert_eq!(fresh.stretches.len(), 2);
     for (fresh, bundled) in fresh.stretches.iter().zip(&bundled.stretches) {
-        let hashes = |stretch: &watchfire::source::tape::Stretch| -> Vec<B256> {
+        let hashes = |stretch: &watchfire::tape::Stretch| -> Vec<B256> {
             stretch.blocks.iter().map(|block| block.block.at.hash).collect()
         };
         assert_eq!(hashes(fresh), hashes(bundled), "run tests/world/record-demo and read the diff of what it shows");

@@ -73,7 +73,7 @@ fn a_drain_among_five_thousand_lines_of_noise_pages_once_and_nothing_is_dropped(
     let drain = noise(OTHER_TOKEN, 1_000_000).log(moved(COIN, SAFE, EVIL, 1));
     let txs = [noise(COIN, 0), drain, noise(OTHER_TOKEN, 5), noise(COIN, 0)];
     let (block, receipts) = wire(1, FRIDAY, &txs);
-    let block = watchfire::model::parse::parse_block(&block, &receipts).unwrap();
+    let block = watchfire::wire::parse_block(&block, &receipts).unwrap();
     let judged = court.examine(&block);
     let plan = court.plan(&judged);
 
@@ -253,7 +253,7 @@ fn a_memory_that_strangers_fill_is_bounded_and_makes_the_rule_louder() {
         assert_eq!(desk.stands(&[call("pay", caller(4_199), 1)]), [RAISED], "whoever found none is new each time");
     }
     let (block, receipts) = wire(9, before, &crowd);
-    let judged = desk.examine(&watchfire::model::parse::parse_block(&block, &receipts).unwrap());
+    let judged = desk.examine(&watchfire::wire::parse_block(&block, &receipts).unwrap());
     assert_eq!(judged.deltas.len(), 0, "a full memory takes nothing more");
 }
 

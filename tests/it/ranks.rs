@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const RANKS: &[(&str, u8)] = &[
     ("model", 0),
     ("abi", 1),
+    ("wire", 1),
     ("decode", 2),
     ("classify", 2),
     ("escalate", 2),
@@ -25,6 +26,7 @@ pub(crate) const RANKS: &[(&str, u8)] = &[
     ("deliver", 5),
     ("heartbeat", 5),
     ("safe_service", 5),
+    ("tape", 5),
     ("watchlist", 6),
     ("pipeline", 7),
     ("web", 7),

@@ -4,7 +4,8 @@ use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, PAYER};
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolValue;
-use watchfire::model::{Abnormal, ActivityKind, CallHow, Judged, Severity, TracedCall, TxTrace, Verdict, parse};
+use watchfire::model::{Abnormal, ActivityKind, CallHow, Judged, Severity, TracedCall, TxTrace, Verdict};
+use watchfire::wire;
 
 const DESK: Address = address!("De5c000000000000000000000000000000000001");
 /// A contract that nobody watches.
@@ -48,7 +49,7 @@ fn judged(court: &Court, asked: &Tx, calls: &[(Address, Bytes)], logs: &[Log]) -
     let inner = calls.iter().map(|(to, input)| one(Some(0), DESK, *to, U256::ZERO, input));
     let trace = TxTrace { tx: None, calls: [root].into_iter().chain(inner).collect(), has_logs: false };
     let (block, receipts) = wire(1, FRIDAY, &[tx]);
-    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     court.examine_traced(&block, vec![trace]).judged
 }
 

@@ -7,7 +7,7 @@ use crate::support::{clerks, stored};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
-use watchfire::source::tape;
+use watchfire::tape;
 
 /// How many clerks are watched.
 const CLERKS: usize = 3;

@@ -8,17 +8,18 @@ use oracle::{FORKS, Fork, Made, block};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-use watchfire::model::{Sealed, parse};
-use watchfire::source::tape;
 use watchfire::source::verify::{Flaw, Gap, Raw, Root, Wanted, verify_block, verify_senders, wants_raw};
+use watchfire::tape;
+use watchfire::wire;
+use watchfire::wire::Sealed;
 
 fn sealed(made: &Made) -> Sealed {
-    parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()).expect("a block")
+    wire::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()).expect("a block")
 }
 
 /// The verdict on a block and all its senders.
 fn judged(made: &Made) -> Result<Vec<Gap>, String> {
-    let sealed = parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string())
+    let sealed = wire::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string())
         .map_err(|error| error.to_string())?;
     whole(&sealed).map_err(|flaw| flaw.to_string())
 }
@@ -489,7 +490,7 @@ fn nonsense_in_any_field_never_panics() {
         for value in &nonsense {
             let mut made = made.clone();
             *made.part(part).pointer_mut(&path).expect("it is there") = value.clone();
-            if let Ok(sealed) = parse::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()) {
+            if let Ok(sealed) = wire::parse_sealed_block(&made.block.to_string(), &made.receipts.to_string()) {
                 let _ = verify_block(&sealed, &Raw::default());
             }
         }
@@ -504,7 +505,7 @@ fn the_recorded_demonstration_is_proven_block_by_block() {
     assert!(blocks.len() > 10);
     for block in blocks {
         let raw = block.raw.as_ref().expect("a loaded tape keeps it");
-        let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a block");
+        let sealed = wire::parse_sealed_block(raw.block.get(), raw.receipts.get()).expect("a block");
         assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
     }
 }

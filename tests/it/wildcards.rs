@@ -4,7 +4,8 @@ use crate::hostile::made::*;
 use crate::support::accounts::{KEEPER, PAYER, STRANGER};
 use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
 use alloy_sol_types::SolValue;
-use watchfire::model::{CallHow, TracedCall, TxTrace, parse};
+use watchfire::model::{CallHow, TracedCall, TxTrace};
+use watchfire::wire;
 
 const LOCK: Address = address!("10c4000000000000000000000000000000000001");
 const VAULT: Address = address!("10c4000000000000000000000000000000000002");
@@ -139,7 +140,7 @@ fn a_rule_about_anything_answers_for_no_change_of_control_inside_of_a_call() {
             let (tx, trace) = inner(signature, how);
             let court = court("erc20", VAULT, rules);
             let (block, receipts) = wire(1, FRIDAY, &[tx]);
-            let block = parse::parse_block(&block, &receipts).expect("a block");
+            let block = wire::parse_block(&block, &receipts).expect("a block");
             let judged = court.examine_traced(&block, vec![trace]).judged;
             judged.iter().map(|one| court.line(one)).collect::<Vec<_>>()
         };

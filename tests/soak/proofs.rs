@@ -4,8 +4,8 @@ use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use watchfire::model::parse;
 use watchfire::source::verify::{Raw, verify_block, verify_senders};
+use watchfire::wire;
 
 /// Every `*.json` and `*.json.gz` of a directory: `{"block": …, "receipts": […]}`, as `watchfire tape import` takes them.
 pub(crate) fn run(directory: &Path) {
@@ -15,7 +15,7 @@ pub(crate) fn run(directory: &Path) {
     assert!(!files.is_empty(), "there is nothing to verify in {}", directory.display());
     for file in files {
         let (block, receipts) = recorded(&file);
-        let sealed = parse::parse_sealed_block(block.get(), receipts.get()).expect("a block");
+        let sealed = wire::parse_sealed_block(block.get(), receipts.get()).expect("a block");
         let all = 0..u32::try_from(sealed.block.txs.len()).expect("few");
         let gaps = [
             verify_block(&sealed, &Raw::default()).expect("an honest block"),

@@ -3,7 +3,7 @@
 use crate::cli::{Outcome, Printer};
 use crate::model::ChainId;
 use crate::model::text::format_count;
-use crate::source::tape::{self, Head, ImportError, TapeCompression, Writer};
+use crate::tape::{self, Head, ImportError, TapeCompression, Writer};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs::File;

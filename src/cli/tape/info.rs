@@ -3,7 +3,7 @@
 use crate::cli::{Outcome, Printer};
 use crate::model::text::format_count;
 use crate::settings::show_duration;
-use crate::source::tape::{self, Inspection};
+use crate::tape::{self, Inspection};
 use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;

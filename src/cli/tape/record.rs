@@ -5,9 +5,9 @@ use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal}
 use crate::cli::{Global, Outcome, Printer, explain, load_config};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
-use crate::source::tape::{Backpressure, Head, Recorder, Rotation};
 use crate::source::{Options, Source, Window};
 use crate::store::Store;
+use crate::tape::{Backpressure, Head, Recorder, Rotation};
 use crate::telemetry::Metrics;
 use anyhow::Context as _;
 use clap::Args;

@@ -5,7 +5,8 @@
 
 use super::receipt::{Receipt, logs_bloom};
 use super::tx::{encode_transaction, is_known};
-use crate::model::{Sealed, Status};
+use crate::model::Status;
+use crate::wire::Sealed;
 use alloy_primitives::{B256, Bloom, Bytes, U256, b256};
 use alloy_trie::root::ordered_trie_root_encoded;
 

@@ -3,7 +3,7 @@
 
 use super::{Flaw, Gap, rlp};
 use crate::model::Link;
-use crate::model::seal::{Header, Unknown};
+use crate::wire::seal::{Header, Unknown};
 use alloy_primitives::{B64, B256, keccak256};
 use alloy_rlp::Encodable;
 

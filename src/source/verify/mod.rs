@@ -18,8 +18,9 @@ mod roots;
 mod state;
 mod tx;
 
-use crate::model::seal::Header;
-use crate::model::{Link, Sealed};
+use crate::model::Link;
+use crate::wire::Sealed;
+use crate::wire::seal::Header;
 use alloy_primitives::{Address, B256};
 pub use fill::fill_in;
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};

@@ -2,8 +2,8 @@
 //! EIP-2718; EIP-4895.
 
 use super::rlp;
-use crate::model::seal::{ReceiptSeal, Withdrawal};
 use crate::model::{Log, Status, Tx};
+use crate::wire::seal::{ReceiptSeal, Withdrawal};
 use alloy_primitives::Bloom;
 use alloy_rlp::Encodable;
 use std::borrow::Cow;

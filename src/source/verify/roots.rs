@@ -4,7 +4,8 @@ use super::raw::{Raw, says_receipt, says_transaction};
 use super::receipt::{self, Receipt};
 use super::tx::{NoSender, encode_transaction, is_known};
 use super::{Flaw, Gap, Root};
-use crate::model::{Sealed, Tx};
+use crate::model::Tx;
+use crate::wire::Sealed;
 use alloy_primitives::{B256, Bloom, Bytes, keccak256};
 use alloy_trie::root::ordered_trie_root_encoded;
 

@@ -2,7 +2,7 @@
 //! EIP-1186.
 
 use super::{Flaw, rlp};
-use crate::model::parse::{AccountProof, TrieNode};
+use crate::wire::{AccountProof, TrieNode};
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_rlp::Encodable;
 use alloy_trie::proof::verify_proof;

@@ -2,8 +2,8 @@
 //! for the types.
 
 use super::rlp;
-use crate::model::seal::{Access, TxSeal};
 use crate::model::{Authorization, Tx};
+use crate::wire::seal::{Access, TxSeal};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256, uint};
 use alloy_rlp::{EMPTY_STRING_CODE, Encodable};
 

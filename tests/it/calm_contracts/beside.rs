@@ -4,7 +4,8 @@ use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, STRANGER};
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use watchfire::model::{ActivityKind, CallHow, TracedCall, TxTrace, parse};
+use watchfire::model::{ActivityKind, CallHow, TracedCall, TxTrace};
+use watchfire::wire;
 
 sol! {
     function cancel(address[] targets, uint256[] values, bytes[] calldatas, bytes32 descriptionHash);
@@ -60,7 +61,7 @@ fn a_rule_for_what_moves_lets_a_transfer_of_nothing_be_to_whom_it_lets_more() {
         let input: Bytes = releaseCall { token: COIN }.abi_encode().into();
         let tx = Tx::call(STRANGER.address, SUBJECT, input.clone()).log(moved(COIN, SUBJECT, to, amount));
         let (block, receipts) = wire(9, 1_800_000_000, &[tx]);
-        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let call = |parent, from, to, input| TracedCall {
             parent,
             how: CallHow::Call,

@@ -10,7 +10,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::abi::Function;
 use watchfire::model::value::Value;
-use watchfire::model::{Decoding, Judged, Role, Verdict, parse};
+use watchfire::model::{Decoding, Judged, Role, Verdict};
+use watchfire::wire;
 
 /// What judging one block may hold at most beyond the text it came in.
 const HELD_MAX: usize = 8 << 20;
@@ -52,9 +53,9 @@ pub(super) fn judged(court: &Court, txs: &[Tx]) -> Vec<Judged> {
     let (block, receipts) = wire(1, court.time, txs);
     let size = block.len() + receipts.len();
     // Whatever is set up once is not the block's.
-    court.examine(&parse::parse_block(&wire(1, court.time, &[]).0, "[]").unwrap());
+    court.examine(&wire::parse_block(&wire(1, court.time, &[]).0, "[]").unwrap());
     let (judged, held) = peak(|| {
-        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let judged = court.examine(&block);
         let plan = court.plan(&judged);
         let lines: usize = plan.lines.iter().map(|line| serde_json::to_string(line).unwrap().len()).sum();

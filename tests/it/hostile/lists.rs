@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use watchfire::classify::History;
 use watchfire::decode::StateSight;
 use watchfire::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
-use watchfire::model::{BlockRef, Verdict, parse};
+use watchfire::model::{BlockRef, Verdict};
 use watchfire::pipeline::{Reader, examine_block};
+use watchfire::wire;
 
 /// Where a Safe's lists begin and end (OwnerManager.sol, `SENTINEL_OWNERS`).
 const SENTINEL: Address = Address::with_last_byte(1);
@@ -109,7 +110,7 @@ fn look(liar: &Liar, label: &str) -> Seen {
     for (number, reader) in [(1, &Liar::honest(&owners)), (2, liar)] {
         let pay = |to| Tx::call(STRANGER.address, to, []).value(1);
         let (block, receipts) = wire(number, FRIDAY + 12 * number, &[pay(SAFE), pay(MULTISIG)]);
-        let block = parse::parse_block(&block, &receipts).expect("a block");
+        let block = wire::parse_block(&block, &receipts).expect("a block");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let chain = &COURT.book.chains[0];
         let examined = runtime.block_on(examine_block(&block, chain, &COURT.book, &history, reader));

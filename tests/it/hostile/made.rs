@@ -14,10 +14,11 @@ use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, step_change_set};
 use watchfire::model::incident::{ChangeSet, OpenState};
 use watchfire::model::read::{Answer, Answers, Read};
-use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, TxTrace, Verdict, parse};
+use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, TxTrace, Verdict};
 use watchfire::pipeline::{Reader, examine_block};
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{Config, Memory, compile_config};
+use watchfire::wire;
 
 /// Friday, 2026-11-20T10:00:00Z.
 pub(crate) const FRIDAY: u64 = 1_795_168_800;
@@ -255,7 +256,7 @@ impl Court {
 
     pub(crate) fn judge(&self, txs: &[Tx]) -> Vec<Judged> {
         let (block, receipts) = wire(self.number, self.time, txs);
-        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         self.examine(&block).judged
     }
 
@@ -267,7 +268,7 @@ impl Court {
     /// Judges a block, and adds it to the windows as a block that stands.
     pub(crate) fn stands(&mut self, txs: &[Tx]) -> Vec<String> {
         let (block, receipts) = wire(self.number, self.time, txs);
-        let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+        let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
         let judged = self.examine(&block);
         for delta in &judged.deltas {
             self.history.add(block.at.hash, block.time, delta);

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 use watchfire::classify::builtin::BUILTINS;
-use watchfire::model::{Judged, JudgedBlock, Role, Verdict, Voucher, parse};
+use watchfire::model::{Judged, JudgedBlock, Role, Verdict, Voucher};
+use watchfire::wire;
 
 /// A Safe, a multisig, a MiniMe token and an account, with rules for what the honest block does.
 static COURT: LazyLock<Court> = LazyLock::new(|| {
@@ -222,7 +223,7 @@ fn hurt(txs: &mut Vec<Tx>, damage: &Damage) {
 
 fn judge(txs: &[Tx]) -> JudgedBlock {
     let (block, receipts) = wire(1, FRIDAY, txs);
-    COURT.examine(&parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}")))
+    COURT.examine(&wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}")))
 }
 
 /// What every judged block promises.

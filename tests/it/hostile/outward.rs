@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 use watchfire::classify::rule::Polarity;
 use watchfire::model::{
-    ActivityKind, CallHow, Judged, JudgedBlock, Operation, Role, TracedCall, TxTrace, Verdict, Voucher, parse,
+    ActivityKind, CallHow, Judged, JudgedBlock, Operation, Role, TracedCall, TxTrace, Verdict, Voucher,
 };
+use watchfire::wire;
 
 const DESK: Address = address!("De5c000000000000000000000000000000000001");
 /// A contract that nobody watches, and a library of somebody else's.
@@ -226,7 +227,7 @@ fn hands_on(one: &Judged) -> bool {
 
 fn holds(court: &Court, tx: &Tx, trace: TxTrace) {
     let (block, receipts) = wire(1, FRIDAY, std::slice::from_ref(tx));
-    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     let has_logs = trace.has_logs;
     let calls = trace.calls.clone();
     let traced = court.examine_traced(&block, vec![trace]);
@@ -330,7 +331,7 @@ fn what_stands_behind_a_thousand_calls_is_told_of() {
     plans.extend((0..1200).map(|_| Plan { parent: 0, how: 0, to: 0, value: 1, input: 0, failed: false, log: None }));
     let (tx, trace) = made(&plans, true);
     let (block, receipts) = wire(1, FRIDAY, std::slice::from_ref(&tx));
-    let block = parse::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
+    let block = wire::parse_block(&block, &receipts).unwrap_or_else(|why| panic!("{why}"));
     let judged = COURTS[0].examine_traced(&block, vec![trace]);
     let found: Vec<String> = judged
         .judged

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 use watchfire::model::{BlockRef, ChainId, Finality};
 use watchfire::source::Step;
-use watchfire::source::tape::{
+use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
+use watchfire::tape::{
     Backpressure, Entry, FinalityRecord, Head, ImportError, Inspection, Pace, Playing, Reader, RecordedIssue, Recorder,
     Rotation, Stretch, Taken, Tape, TapeCompression, TapeEvent, TapeServer, Writer, import_files,
 };
-use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
 
 fn at(made: &Made) -> BlockRef {
     made.link.at
@@ -212,7 +212,7 @@ async fn a_reorg_is_lived_through_again() {
 #[tokio::test]
 async fn a_tape_is_played_as_fast_as_it_was_recorded_and_faster() {
     let (stretch, chain, _) = lived();
-    let script = watchfire::source::tape::Script::from_stretch(&stretch);
+    let script = watchfire::tape::Script::from_stretch(&stretch);
     let pauses = |pace| -> Vec<u128> { (0..12).map(|place| script.pause_before(place, pace).as_millis()).collect() };
     // Block by block, between them that a block became safe, and in the end the reorg.
     assert_eq!(pauses(Pace::Recorded(1.0)), [0, 1000, 1000, 1000, 1000, 1, 999, 1000, 1000, 1000, 1000, 0]);
@@ -364,7 +364,7 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     recorder.finish().await.expect("it is written");
     assert!(Rotation::new(&path, Head::new(ChainId(1), "")).is_err(), "what was recorded is not written over");
     let tape = Tape::load_file(&path).expect("a good tape");
-    let survey = Inspection::from_reader(watchfire::source::tape::open_tape(&path).expect("a tape"));
+    let survey = Inspection::from_reader(watchfire::tape::open_tape(&path).expect("a tape"));
     assert_eq!(
         (survey.packing, survey.n_blocks, survey.n_reorgs, survey.n_retracted),
         (TapeCompression::Zstd, 11, 1, 2)

@@ -12,9 +12,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{ChainId, Provenance, parse};
-use watchfire::source::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import_files};
+use watchfire::model::{ChainId, Provenance};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
+use watchfire::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import_files};
+use watchfire::wire;
 
 pub(super) fn raw(made: &Made) -> RawPair {
     RawPair { block: to_raw_value(&made.block).expect("JSON"), receipts: to_raw_value(&made.receipts).expect("JSON") }
@@ -22,7 +23,7 @@ pub(super) fn raw(made: &Made) -> RawPair {
 
 pub(super) fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
-    let block = parse::parse_block(raw.block.get(), raw.receipts.get()).expect("a good block");
+    let block = wire::parse_block(raw.block.get(), raw.receipts.get()).expect("a good block");
     Fetched { block, sight: Provenance::default(), gaps: vec![], raw: Some(raw) }
 }
 

@@ -119,7 +119,7 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
     use txs::Envelope;
-    use watchfire::model::parse;
+    use watchfire::wire;
 
     fn read<T: DeserializeOwned>(json: &Value) -> T {
         serde_json::from_value(json.clone()).expect("alloy reads what a node writes")
@@ -156,7 +156,7 @@ mod tests {
                     n_authorities += 1;
                 }
             }
-            let ours = parse::parse_block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it too");
+            let ours = wire::parse_block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it too");
             assert_eq!(happened(&ours), made.content);
             n_logs += made.content.iter().map(|tx| tx.logs.len()).sum::<usize>();
             n_reverted += made.content.iter().filter(|tx| !tx.holds).count();
@@ -178,7 +178,7 @@ mod tests {
         assert_ne!(header.hash_slow(), chain.head().link.at.hash, "who does not know the field cannot verify it");
         for number in [9, 10] {
             let made = chain.numbered(number).expect("a canonical block");
-            let ours = parse::parse_block(&made.block.to_string(), &made.receipts.to_string())
+            let ours = wire::parse_block(&made.block.to_string(), &made.receipts.to_string())
                 .expect("we read it all the same");
             assert_eq!(happened(&ours), made.content);
         }

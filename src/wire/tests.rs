@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Status;
-use crate::model::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
+use crate::wire::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
 use alloy_primitives::U256;
 use serde_json::{Value, json};
 

@@ -11,9 +11,10 @@ mod shelf;
 
 use super::truth::{REFUTED_MAX, verify_raw_block};
 use super::{TapeError, Writer};
-use crate::model::{Link, parse};
+use crate::model::Link;
 use crate::source::RawPair;
 use crate::source::trace::{RawTraces, TraceMethod, Traced};
+use crate::wire;
 use alloy_primitives::B256;
 use find::{Found, find_parts};
 use serde_json::value::RawValue;
@@ -144,8 +145,8 @@ impl Findings {
         traces: Option<(TraceMethod, &RawValue)>,
         place: impl Fn(&RawValue) -> Place,
     ) -> Result<(), String> {
-        let link = parse::parse_header(block.get()).map_err(|error| error.to_string())?;
-        let txs = parse::tx_hashes(block.get()).map_err(|error| error.to_string())?;
+        let link = wire::parse_header(block.get()).map_err(|error| error.to_string())?;
+        let txs = wire::tx_hashes(block.get()).map_err(|error| error.to_string())?;
         self.parts.push(Part {
             link,
             of: Traced { at: link.at, txs },
@@ -231,7 +232,7 @@ impl Part {
             }
             None => return Err("its receipts are in none of the files".to_owned()),
         };
-        parse::parse_block(block.get(), receipts.get()).map_err(|error| error.to_string())?;
+        wire::parse_block(block.get(), receipts.get()).map_err(|error| error.to_string())?;
         let traces = match &self.traces {
             Some((method, place)) => {
                 let traces = RawTraces { method: *method, answer: shelf.raw_json(place)? };

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::model::block::{Authorization, Block, BlockRef, Link, Log, Status, Tip, Tx};
 use crate::model::fees::{self, Charged, Extra};
-use crate::model::parse::{ParseError, hex};
-use crate::model::seal::{Access, Header, ReceiptSeal, TxSeal, Withdrawal};
+use crate::wire::seal::{Access, Header, ReceiptSeal, TxSeal, Withdrawal};
+use crate::wire::{ParseError, hex};
 use alloy_primitives::{B256, U256};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 impl BlockWire {
     /// The block, once its receipts are there.
-    pub(in crate::model::parse) fn into_block(
+    pub(in crate::wire) fn into_block(
         self,
         ReceiptsWire(receipts): ReceiptsWire,
         lapses: &mut Lapses,
@@ -42,7 +42,7 @@ impl BlockWire {
     }
 
     /// Returns the block as far as it is known without its receipts.
-    pub(in crate::model::parse) fn without_receipts(&self) -> Result<Block, ParseError> {
+    pub(in crate::wire) fn without_receipts(&self) -> Result<Block, ParseError> {
         let (fields, mut lapses) = (&self.0.fields, Lapses::Settled(None));
         let alone = |(index, tx): (usize, &TxWire)| {
             let tx = tx.clone().into_tx_without_receipt(index, &mut lapses)?;
@@ -66,7 +66,7 @@ impl BlockWire {
     }
 
     /// Returns a copy, because the computation of a fee depends on the fields.
-    pub(in crate::model::parse) fn header(&self) -> Header {
+    pub(in crate::wire) fn header(&self) -> Header {
         self.0.header()
     }
 
@@ -75,25 +75,25 @@ impl BlockWire {
         self.0.fields.transactions.iter().map(|tx| tx.hash)
     }
 
-    pub(in crate::model::parse) fn tx_seals(&self) -> Vec<TxSeal> {
+    pub(in crate::wire) fn tx_seals(&self) -> Vec<TxSeal> {
         self.0.fields.transactions.iter().map(TxWire::tx_seal).collect()
     }
 
     /// Returns the withdrawals; `None` where there are none, and where they cannot be parsed.
-    pub(in crate::model::parse) fn withdrawals(&self) -> Option<Vec<Withdrawal>> {
+    pub(in crate::wire) fn withdrawals(&self) -> Option<Vec<Withdrawal>> {
         let list: Vec<WithdrawalWire> = raw(self.0.fields.withdrawals.as_deref())?;
         Some(list.into_iter().map(Into::into).collect())
     }
 }
 
 impl<T> Noted<T> {
-    pub(in crate::model::parse) fn link(&self) -> Link {
+    pub(in crate::wire) fn link(&self) -> Link {
         let fields = &self.fields;
         let at = BlockRef { number: fields.number, hash: fields.hash };
         Link { at, parent: fields.parent_hash, time: fields.timestamp }
     }
 
-    pub(in crate::model::parse) fn header(&self) -> Header {
+    pub(in crate::wire) fn header(&self) -> Header {
         let fields = &self.fields;
         Header {
             uncles_hash: fields.uncles_hash,
@@ -129,7 +129,7 @@ impl ReceiptWire {
 }
 
 impl ReceiptsWire {
-    pub(in crate::model::parse) fn of_one(receipt: ReceiptWire) -> Self {
+    pub(in crate::wire) fn of_one(receipt: ReceiptWire) -> Self {
         Self(vec![receipt])
     }
 
@@ -139,13 +139,13 @@ impl ReceiptsWire {
     }
 
     /// Sorts the receipts into the order of these transactions: some nodes return them in another order.
-    pub(in crate::model::parse) fn reorder_by_transactions(&mut self, txs: impl Iterator<Item = B256>) {
+    pub(in crate::wire) fn reorder_by_transactions(&mut self, txs: impl Iterator<Item = B256>) {
         let places: HashMap<B256, usize> = txs.zip(0..).collect();
         self.0.sort_by_key(|receipt| places.get(&receipt.transaction_hash).copied().unwrap_or(usize::MAX));
     }
 
     /// Returns the seals of the receipts, and moves the blooms out of them.
-    pub(in crate::model::parse) fn take_seals(&mut self) -> Vec<ReceiptSeal> {
+    pub(in crate::wire) fn take_seals(&mut self) -> Vec<ReceiptSeal> {
         let seal = |receipt: &mut ReceiptWire| ReceiptSeal {
             kind: receipt.kind,
             root: receipt.root,
@@ -175,7 +175,7 @@ struct Sofar<'a> {
 
 /// Omissions and deviations of a node that the block's hash can settle: the first of them, or the rule that none is
 /// forgiven.
-pub(in crate::model::parse) enum Lapses {
+pub(in crate::wire) enum Lapses {
     /// No proof follows: every lapse is an error.
     Strict,
     /// The block is verified against its hash, and must be proven in full where there is a lapse.
@@ -331,7 +331,7 @@ impl TxWire {
     }
 
     /// Returns the transaction with the fields its hash covers; `None` where a block already includes it.
-    pub(in crate::model::parse) fn into_pending_tx(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+    pub(in crate::wire) fn into_pending_tx(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
         if self.transaction_index.is_some() {
             return Ok(None);
         }

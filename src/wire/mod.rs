@@ -8,19 +8,21 @@
 mod header;
 mod hex;
 mod proof;
+pub mod seal;
+mod shapes;
 mod traces;
-mod wire;
 
-use super::block::{Block, BlockRef, Link, Tx};
-use super::seal::{Header, Sealed, TxSeal};
+use crate::model::block::{Block, BlockRef, Link, Tx};
 use alloy_primitives::{B256, Bytes, U256};
 pub use proof::{AccountProof, SlotProof, TrieNode, account_proof};
+pub use seal::Sealed;
+use seal::{Header, TxSeal};
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+pub use shapes::{BlockWire, ReceiptsWire};
+use shapes::{Lapses, Noted};
 use std::fmt;
 pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};
-pub use wire::{BlockWire, ReceiptsWire};
-use wire::{Lapses, Noted};
 
 /// Reason why a node's response is not a valid block.
 ///
@@ -153,7 +155,7 @@ pub fn parse_announced_hash(announcement: &str) -> Result<B256, ParseError> {
 ///
 /// Not checked: that any of the data is true.
 pub fn parse_pending_transaction(tx: &str) -> Result<Option<(Tx, TxSeal)>, ParseError> {
-    parse_json::<Option<wire::TxWire>>("transaction", tx)?.map_or(Ok(None), wire::TxWire::into_pending_tx)
+    parse_json::<Option<shapes::TxWire>>("transaction", tx)?.map_or(Ok(None), shapes::TxWire::into_pending_tx)
 }
 
 /// Returns the block hash in a receipt.

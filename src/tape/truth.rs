@@ -1,9 +1,10 @@
 //! Verification of the blocks of a tape against their own hashes, as for a live chain.
 
 use super::Tape;
-use crate::model::{ChainId, parse};
+use crate::model::ChainId;
 use crate::source::verify::{self, Gap};
 use crate::source::{Checks, RawPair};
+use crate::wire;
 
 /// Number of contradicting blocks whose reason is kept: a tape with errors throughout need not be listed in full.
 pub const REFUTED_MAX: usize = 1_000;
@@ -66,6 +67,6 @@ pub fn is_provable(chain: ChainId) -> bool {
 /// # Errors
 /// With how it contradicts itself.
 pub(super) fn verify_raw_block(raw: &RawPair) -> Result<Vec<Gap>, String> {
-    let sealed = parse::parse_sealed_block(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string())?;
+    let sealed = wire::parse_sealed_block(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string())?;
     verify::verify_block(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string())
 }

@@ -5,8 +5,8 @@
 //! are optional: a node may leave out or garble any of them, and a missing field is noticed when the block is verified,
 //! not when it is parsed.
 
-use super::block::Block;
-use super::parse::ParseError;
+use super::ParseError;
+use crate::model::block::Block;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
 /// A block together with all fields that its hashes cover.
@@ -85,7 +85,7 @@ pub struct Unknown {
     pub value: Option<Bytes>,
 }
 
-/// The fields of a transaction that [`Tx`](super::block::Tx) does not carry. The transaction type determines which of
+/// The fields of a transaction that [`Tx`](crate::model::block::Tx) does not carry. The transaction type determines which of
 /// them exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxSeal {
@@ -128,7 +128,7 @@ pub struct Access {
     pub keys: Vec<B256>,
 }
 
-/// The fields of a receipt that [`Tx`](super::block::Tx) does not carry.
+/// The fields of a receipt that [`Tx`](crate::model::block::Tx) does not carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceiptSeal {
     /// EIP-2718 type, where the node included it.

@@ -1,7 +1,7 @@
 //! Search for blocks, receipts and traces in JSON with any supported wrapping.
 
-use crate::source::tape::read::short_json_error;
 use crate::source::trace::TraceMethod;
+use crate::tape::read::short_json_error;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -4,8 +4,8 @@
 //! because a header whose hash does not match may only be newer than this program.
 
 use super::hex;
-use super::wire::{BlockFields, Noted};
-use crate::model::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
+use super::shapes::{BlockFields, Noted};
+use crate::wire::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
 use alloy_primitives::Bytes;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, UnitDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};

@@ -6,11 +6,11 @@ use super::{
     Entry, FinalityRecord, Head, LINE_BYTES_MAX, RecordedIssue, TEXT_BYTES_MAX, TapeBlock, TapeError, TapeEvent,
 };
 use super::{TapeCompression, VERSION};
-use crate::model::parse::{self, BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read as ReadCall};
 use crate::model::{BlockRef, ChainId, Finality};
 use crate::source::RawPair;
 use crate::source::trace::{RawTraces, TraceMethod};
+use crate::wire::{self, BlockWire, ReceiptsWire};
 use alloy_primitives::{Address, B256, Bytes};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         let Line { at: at_ms, block: Some(block), receipts: Some(receipts), reads, traces, .. } = line else {
             return Err(self.line_error("not a block".to_owned()));
         };
-        let block = parse::join_receipts(block, receipts).map_err(|error| self.line_error(error.to_string()))?;
+        let block = wire::join_receipts(block, receipts).map_err(|error| self.line_error(error.to_string()))?;
         if !self.standing.append_link(block.link()) {
             return Err(TapeError::Disjoint { line: self.line, number: block.at.number });
         }
@@ -378,6 +378,6 @@ pub(super) fn short_json_error(error: &serde_json::Error) -> String {
     if let Some(at) = text.rfind(" at line ") {
         text.truncate(at);
     }
-    let text: String = text.chars().take(parse::WHY_MAX).collect();
+    let text: String = text.chars().take(wire::WHY_MAX).collect();
     format!("{text} (column {})", error.column())
 }

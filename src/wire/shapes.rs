@@ -6,7 +6,7 @@
 mod join;
 
 use super::hex;
-use crate::model::seal::Unknown;
+use crate::wire::seal::Unknown;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 pub(super) use join::Lapses;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! The files of an import, of which only a few are in memory at a time.
 
 use super::Flaw;
-use crate::source::tape::compression::decompress_reader;
+use crate::tape::compression::decompress_reader;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::fs::File;

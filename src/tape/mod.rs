@@ -43,10 +43,10 @@ mod serve;
 mod truth;
 mod write;
 
-use super::RawPair;
-use super::trace::RawTraces;
 use crate::model::read::{Answer, Read};
 use crate::model::{Block, BlockRef, ChainId, Finality};
+use crate::source::RawPair;
+use crate::source::trace::RawTraces;
 pub use compression::TapeCompression;
 pub use import::{Flaw, ImportError, Imported, import_files};
 pub use inspect::Inspection;
@@ -69,7 +69,7 @@ pub const LOADED_BYTES_MAX: usize = 2 << 30;
 /// Longest caption, note or reason on a tape, in bytes: more than a page of a terminal.
 pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Maximum number of blocks in one retraction, as many as a follower remembers.
-pub const RETRACT_MAX: usize = super::follow::WINDOW_MAX;
+pub const RETRACT_MAX: usize = crate::source::follow::WINDOW_MAX;
 
 /// First line of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
