@@ -10,7 +10,7 @@
 //! in `src` against it.
 
 pub mod abi;
-mod app;
+pub mod app;
 pub mod classify;
 pub mod cli;
 pub mod decode;

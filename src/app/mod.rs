@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod clock_steps;
+mod commands;
 mod coverage;
 pub(crate) mod endpoint_gaps;
 mod exposure;
@@ -23,6 +24,7 @@ mod summary;
 mod supervisor;
 mod visibility;
 
+pub use commands::{CommandError, Commands, IncidentResponse, Resolution, Responded, TestPage};
 pub(crate) use exposure::find_exposures;
 pub(crate) use follow::{checks_of, pool_of, stored_window};
 pub(crate) use observability::Observability;
@@ -34,10 +36,10 @@ use crate::escalate;
 use crate::heartbeat;
 use crate::model::incident::{ChangeSet, Incident, OpenState};
 use crate::model::span::format_duration;
-use crate::model::{ChainId, Evidence, HealthIssue};
+use crate::model::{ChainId, DeliveryKey, Evidence, HealthIssue};
 use crate::pipeline::Committed;
 use crate::runtime::{self, Clock, Moment, Stop, monotonic_now};
-use crate::store::{EvidenceStore, Store, StoreError, StoreLock};
+use crate::store::{EvidenceStore, Store, StoreError, StoreLock, Unsent};
 use crate::watchlist::Config;
 use crate::web::Console;
 use anyhow::Context as _;
@@ -59,6 +61,11 @@ const OPEN_RETRY: Duration = Duration::from_secs(2);
 /// Interval at which the store is checked for waiting messages and free space.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Interval at which [`App::send_once`] checks which messages were sent.
+const SENT_CHECK_EVERY: Duration = Duration::from_millis(500);
+/// Maximum number of those checks: a minute, the longest timeout of a destination.
+const SENT_CHECKS_MAX: u32 = 120;
+
 /// A run of the program, from start to end.
 pub(crate) struct App {
     pub(crate) book: Arc<Config>,
@@ -73,6 +80,8 @@ pub(crate) struct App {
     /// Lock held for the lifetime of the session, for the configuration's own store.
     _lock: Option<StoreLock>,
     recording: Option<Recording>,
+    /// Wakes the delivery worker.
+    wake: Arc<Notify>,
 }
 
 impl App {
@@ -84,7 +93,19 @@ impl App {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.with_metrics(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
-        Self { book, store, clock, signs, printer, tally, keeper, drawer, _lock: None, recording: None }
+        Self {
+            book,
+            store,
+            clock,
+            signs,
+            printer,
+            tally,
+            keeper,
+            drawer,
+            _lock: None,
+            recording: None,
+            wake: Arc::default(),
+        }
     }
 
     /// Opens a session on the configuration's own store as its only sender, waiting for the disk as long as needed.
@@ -177,7 +198,7 @@ impl App {
         until: Option<u64>,
     ) -> anyhow::Result<Outcome> {
         let worker = self.delivery_worker();
-        let nudge = worker.wake_handle();
+        let nudge = self.wake.clone();
         let session = Arc::new(self);
         session.signs.register_config(&session.book);
         let mut supervisor = Supervisor::new(session.signs.checks.clone(), stop);
@@ -275,12 +296,35 @@ impl App {
             self.clock.clone(),
         )
         .with_metrics(self.signs.metrics.clone(), self.signs.checks.clone())
+        .with_wake_handle(self.wake.clone())
         .with_listener(Arc::new(move |line| {
             tally.count_delivery(line);
             if printer.is_json() {
                 printer.line(line);
             }
         }))
+    }
+
+    /// Returns the commands that people give, on the store of this session.
+    pub(crate) fn commands(&self) -> Commands {
+        let commands = Commands::new(self.store.clone(), self.book.roster.clone());
+        commands.with_clock(self.clock.clone()).with_wake_handle(self.wake.clone())
+    }
+
+    /// Sends these messages and returns those that failed at the first attempt. A run on the same store may be sending
+    /// some of them; the function waits for them as long as one attempt may take.
+    pub(crate) async fn send_once(&self, messages: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
+        let mut worker = self.delivery_worker();
+        for _ in 0..SENT_CHECKS_MAX {
+            worker.drain().await.context("failed to deliver")?;
+            let unsent =
+                self.store.unsent_messages(messages.to_vec()).await.context("failed to read unsent messages")?;
+            if unsent.iter().all(|letter| letter.error.is_some()) {
+                return Ok(unsent);
+            }
+            tokio::time::sleep(SENT_CHECK_EVERY).await;
+        }
+        self.store.unsent_messages(messages.to_vec()).await.context("failed to read unsent messages")
     }
 
     /// Prints the results of a committed step, and counts them.

@@ -3,6 +3,7 @@
 
 use super::explain::select_chain;
 use super::{Global, Outcome, Printer, load_config_and_store};
+use crate::app::{CommandError, Commands};
 use crate::escalate::format_rfc3339;
 use crate::model::BlockRef;
 use crate::model::record::{ChainLine, Line};
@@ -66,6 +67,7 @@ pub(crate) async fn run_chain(command: &ChainCommand, global: &Global, printer: 
         Err(outcome) => return Ok(outcome),
     };
     let now = runtime::steady_millis(&SystemClock);
+    let commands = Commands::new(store.clone(), book.roster.clone());
     match command {
         ChainCommand::Status(args) => {
             let only = args.chain.as_deref().map(|name| select_chain(&book, Some(name))).transpose()?;
@@ -75,18 +77,17 @@ pub(crate) async fn run_chain(command: &ChainCommand, global: &Global, printer: 
         }
         ChainCommand::AllowReorg(args) => {
             let chain = select_chain(&book, Some(&args.chain))?;
-            store.allow_reorg(chain.info.id, args.block, &args.by, now).await.context("failed to allow it")?;
+            commands.override_reorg(chain.info.id, args.block, &args.by).await?;
             print_chain_status(&store, chain, now, printer).await?;
             printer
                 .progress("a running `watchfire run` makes use of it within seconds, if that block is on the branch");
         }
         ChainCommand::ForbidReorg(args) => {
             let chain = select_chain(&book, Some(&args.chain))?;
-            let withdrawn =
-                store.withdraw_reorg_override(chain.info.id, &args.by, now).await.context("failed to take it back")?;
-            if withdrawn.is_none() {
-                anyhow::bail!("nothing is allowed on {}", chain.info.name);
-            }
+            commands.withdraw_reorg_override(chain.info.id, &args.by).await.map_err(|error| match error {
+                CommandError::NoOverride(_) => anyhow::anyhow!("nothing is allowed on {}", chain.info.name),
+                error => error.into(),
+            })?;
             print_chain_status(&store, chain, now, printer).await?;
         }
     }

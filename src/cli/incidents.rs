@@ -2,6 +2,7 @@
 //! run` sees them at once and notifies everyone who was paged.
 
 use super::{Global, Outcome, Printer, drift, load_config_and_store};
+use crate::app::{CommandError, Commands, IncidentResponse, Resolution, Responded};
 use crate::deliver::{render_page_in, screen_columns};
 use crate::escalate;
 use crate::model::incident::{Finding, Incident};
@@ -9,7 +10,7 @@ use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::escape_unprintable;
 use crate::model::text::format_count;
 use crate::model::{Confidence, DeliveryKey, FindingId};
-use crate::runtime::{self, SystemClock, command_line, quoted_word};
+use crate::runtime::{command_line, quoted_word};
 use crate::store::{Filter, Pages, Store, StoreError};
 use crate::watchlist::Config;
 use anstyle::AnsiColor;
@@ -62,6 +63,12 @@ pub(crate) struct Answer {
     seen: Option<u32>,
 }
 
+impl Answer {
+    fn to_response(&self) -> IncidentResponse {
+        IncidentResponse { incident: self.id.clone(), by: self.by.clone(), seen: self.seen }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
     #[command(flatten)]
@@ -76,14 +83,22 @@ pub(crate) async fn run_incidents(command: &Incidents, global: &Global, printer:
         Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
+    let commands = Commands::new(store.clone(), book.roster.clone());
     match command {
         Incidents::List(args) => list_incidents(&book, &store, args, printer).await?,
         Incidents::Show(args) => show_incident(&book, &store, &args.id, printer).await?,
-        Incidents::Resend(args) => resend_dead_letter(&store, &args.key, printer).await?,
-        Incidents::Ack(args) => return respond_to_incident(&store, args, Verb::Acknowledge, printer).await,
-        Incidents::Resolve(args) => {
-            let verb = if args.false_alarm { Verb::FalseAlarm } else { Verb::Resolve };
-            return respond_to_incident(&store, &args.answer, verb, printer).await;
+        Incidents::Resend(args) => resend_dead_letter(&commands, &args.key, printer).await?,
+        Incidents::Ack(args) => {
+            let responded = commands.acknowledge(&args.to_response()).await;
+            return print_response(&store, args, "ack", responded, printer).await;
+        }
+        Incidents::Resolve(Resolve { answer, false_alarm }) => {
+            let (resolution, verb) = match false_alarm {
+                true => (Resolution::FalseAlarm, "resolve --false-alarm"),
+                false => (Resolution::Handled, "resolve"),
+            };
+            let responded = commands.resolve(&answer.to_response(), resolution).await;
+            return print_response(&store, answer, verb, responded, printer).await;
         }
     }
     Ok(Outcome::Calm)
@@ -165,31 +180,29 @@ async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn resend_dead_letter(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn resend_dead_letter(commands: &Commands, key: &str, printer: &Printer) -> anyhow::Result<()> {
     let key = DeliveryKey(key.to_owned());
-    if !store.revive_dead_letter(&key, runtime::steady_millis(&SystemClock)).await.context("failed to write it down")? {
-        let list = command_line("incidents list");
-        anyhow::bail!("there is no undelivered message {key}: `{list}` shows those there are");
-    }
+    commands.resend(&key).await.map_err(|error| match error {
+        CommandError::NoDeadLetter(_) => {
+            anyhow::anyhow!("{error}: `{}` shows those there are", command_line("incidents list"))
+        }
+        error => error.into(),
+    })?;
     printer.progress(&format!("{key} is due again: `{}` sends it", command_line("run")));
     Ok(())
 }
 
-/// The incident with this id, or beginning of one.
-async fn found(store: &Store, id: &str) -> anyhow::Result<Incident> {
-    match store.find_incident(id).await {
-        Err(StoreError::NoIncident(id)) => {
-            anyhow::bail!(
-                "there is no incident `{id}`: `{}` shows those there are",
-                command_line("incidents list --all")
-            )
-        }
-        found => Ok(found?),
-    }
+/// Returns the error for an id that no incident has.
+fn no_incident(id: &str) -> anyhow::Error {
+    let list = command_line("incidents list --all");
+    anyhow::anyhow!("there is no incident `{id}`: `{list}` shows those there are")
 }
 
 async fn show_incident(book: &Config, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
-    let incident = found(store, id).await?;
+    let incident = match store.find_incident(id).await {
+        Err(StoreError::NoIncident(id)) => return Err(no_incident(&id)),
+        found => found?,
+    };
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
         printer.json(&escalate::incident_line(&incident, &finding_ids(&findings)));
@@ -229,64 +242,39 @@ fn finding_ids(findings: &[Finding]) -> Vec<FindingId> {
     findings.iter().map(|finding| finding.id.clone()).collect()
 }
 
-#[derive(Clone, Copy)]
-enum Verb {
-    Acknowledge,
-    Resolve,
-    FalseAlarm,
-}
-
-impl Verb {
-    /// Returns what it does to an incident.
-    const fn as_words(self) -> &'static str {
-        match self {
-            Self::Acknowledge => "acknowledge",
-            Self::Resolve | Self::FalseAlarm => "resolve",
-        }
-    }
-
-    /// Returns the subcommand with its options.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Acknowledge => "ack",
-            Self::Resolve => "resolve",
-            Self::FalseAlarm => "resolve --false-alarm",
-        }
-    }
-}
-
-async fn respond_to_incident(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<Outcome> {
-    let incident = found(store, &args.id).await?;
-    let now = runtime::steady_millis(&SystemClock);
-    let by = args.by.clone();
-    let word = verb.as_str();
-    let answered = store
-        .commit_response(incident.id.clone(), now, args.seen, move |incident| match verb {
-            Verb::Acknowledge => escalate::acknowledge_incident(incident, &by, now),
-            Verb::Resolve => escalate::resolve_incident(incident, &by, now),
-            Verb::FalseAlarm => escalate::false_alarm(incident, &by, now),
-        })
-        .await?
-        .with_context(|| format!("failed to {} {}", verb.as_words(), incident.id))?;
-    for incident in &answered.plan.incidents {
-        if printer.is_json() {
-            let findings = store.findings_of(&incident.id).await?;
-            printer.json(&escalate::incident_line(incident, &finding_ids(&findings)));
-        } else {
-            printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
-        }
-    }
-    let Some(incident) = answered.plan.incidents.first().filter(|_| !answered.unseen.is_empty()) else {
-        return Ok(Outcome::Calm);
+/// Prints the result of a response. `verb` is its subcommand with its options.
+async fn print_response(
+    store: &Store,
+    args: &Answer,
+    verb: &str,
+    responded: Result<Responded, CommandError>,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
+    let responded = responded.map_err(|error| match error {
+        CommandError::NoIncident(id) => no_incident(&id),
+        error => error.into(),
+    })?;
+    let (incident, unseen) = match responded {
+        Responded::Done(incident) => (incident, Vec::new()),
+        Responded::StaysOpen { incident, unseen } => (incident, unseen),
     };
+    if printer.is_json() {
+        let findings = store.findings_of(&incident.id).await?;
+        printer.json(&escalate::incident_line(&incident, &finding_ids(&findings)));
+    } else {
+        printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
+    }
+    if unseen.is_empty() {
+        return Ok(Outcome::Calm);
+    }
     printer.progress("it stays open: no page was delivered that says");
-    for unseen in &answered.unseen {
+    for unseen in &unseen {
         let to: Vec<&str> = unseen.destinations.iter().map(String::as_str).collect();
         let why = unseen.error.as_ref().map_or(String::new(), |error| format!(": {}", escape_unprintable(error, 160)));
         printer.progress(&format!("  {}: {} (to {}{why})", unseen.severity, unseen.headline, to.join(", ")));
     }
     let all = command_line(&format!(
-        "incidents {word} {} --by {} --seen {}",
+        "incidents {verb} {} --by {} --seen {}",
         incident.id,
         quoted_word(&args.by),
         incident.revision

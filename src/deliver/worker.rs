@@ -127,6 +127,13 @@ impl Worker {
         self
     }
 
+    /// Wakes the worker by `wake` from now on, instead of a handle of its own.
+    #[must_use]
+    pub fn with_wake_handle(mut self, wake: Arc<Notify>) -> Self {
+        self.nudge = wake;
+        self
+    }
+
     /// Returns the handle that wakes the worker: call `notify_one` after a commit.
     #[must_use]
     pub fn wake_handle(&self) -> Arc<Notify> {

@@ -11,6 +11,7 @@ mod architecture;
 mod calm_contracts;
 mod calm_week;
 mod clock;
+mod commands;
 mod conditions;
 mod conduct;
 mod counting;
