@@ -1,8 +1,8 @@
 //! Conditions of rules, from a watchlist's text and a node's JSON to the verdict.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, OWNER_A, STRANGER};
 use crate::support::examples::check_examples;
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256, address, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use proptest::prelude::*;

@@ -14,14 +14,14 @@ const ANYBODY: &str = "[[watch.normal]]\nname = \"ether\"\nact = \"ether\"\n\
     [[watch.normal]]\nname = \"coins\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@COIN\"\n";
 
 /// A chain with a token, an account that holds some of it, and the program that watches the account.
-struct Stage {
+struct TokenHolder {
     anvil: Anvil,
     coin: Token,
     watch: Watch,
     first: u64,
 }
 
-impl Stage {
+impl TokenHolder {
     async fn new(rules: &str) -> Self {
         let anvil = Anvil::start().await;
         let coin = Token::deploy_coin(&anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
@@ -85,7 +85,7 @@ const NONE: [&str; 0] = [];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_of_nothing_by_a_stranger_are_counted_and_told_of_once_a_day() {
-    let stage = Stage::new(ANYBODY).await;
+    let stage = TokenHolder::new(ANYBODY).await;
     // A real token lets anybody move nothing from anybody.
     for _ in 0..20 {
         let nothing = transfer_from(PAYER.address, twin(GRANTEE.address), U256::ZERO);
@@ -108,7 +108,7 @@ async fn transfers_of_nothing_by_a_stranger_are_counted_and_told_of_once_a_day()
 async fn a_recipient_is_new_once_also_over_a_restart() {
     let rule = "[[watch.abnormal]]\nname = \"new\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@COIN\"\n\
         first_seen = \"args.to\"\nseverity = \"warning\"\n";
-    let stage = Stage::new(&format!("{rule}{ANYBODY}")).await;
+    let stage = TokenHolder::new(&format!("{rule}{ANYBODY}")).await;
     for to in [GRANTEE.address, GRANTEE.address, HOLDER.address, GRANTEE.address] {
         stage.coins(to, 5).await;
     }
@@ -122,7 +122,7 @@ async fn a_recipient_is_new_once_also_over_a_restart() {
 async fn a_payroll_that_does_not_come_is_found_after_a_restart_and_closes_when_it_comes() {
     let rule =
         "[[watch.absent]]\nname = \"payroll\"\nact = \"ether\"\nto = \"@payees\"\nevery = \"7d\"\ngrace = \"6h\"\n";
-    let stage = Stage::new(&format!("{rule}{ANYBODY}")).await;
+    let stage = TokenHolder::new(&format!("{rule}{ANYBODY}")).await;
     stage.pay(GRANTEE.address, 5).await;
     stage.pass(7 * DAY + 5 * HOUR).await;
     found(&stage.seen().await, &NONE, 0);

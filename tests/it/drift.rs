@@ -39,7 +39,7 @@ impl Clock for Hands {
 
 /// A Safe with an owner whom its registry does not know, as one process after the other watches it.
 struct Case {
-    stage: rows::Stage,
+    stage: rows::CaseChain,
     safe: Safe,
     book: Arc<Config>,
     store: Store,
@@ -50,7 +50,7 @@ struct Case {
 impl Case {
     async fn new() -> Self {
         let owners = [OWNER_A.address, OWNER_B.address];
-        let (stage, safe) = rows::Stage::with_safe(Version::V1_4_1, &owners, 1).await;
+        let (stage, safe) = rows::CaseChain::with_safe(Version::V1_4_1, &owners, 1).await;
         let registry = format!("registry = {{ owners = [\"{}\"], threshold = 1 }}\n", OWNER_A.address);
         let rules = "[[watch.normal]]\nname = \"owners\"\nact = \"removeOwner(address prevOwner, address owner, uint256 _threshold)\"\n\
             args = { owner = { not_in = \"@self\" } }\n";

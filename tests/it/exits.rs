@@ -1,8 +1,8 @@
 //! Exit codes and signals of the real program: 0 only where all that was asked for was seen, and nothing that happens to stdout,
 //! stderr or the terminal ends it by a panic.
 
-use crate::source::twisted::Twisted;
 use crate::support::accounts::{OWNER_A, OWNER_B};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::process::signal;
 use crate::support::watch::{Answers, Watch};

@@ -12,13 +12,13 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 /// A key that may pay nobody, on a chain in which it paid a stranger in every block.
-struct Stage {
+struct RecordedKey {
     anvil: Anvil,
     watch: Watch,
     last: u64,
 }
 
-impl Stage {
+impl RecordedKey {
     async fn new() -> Self {
         let anvil = Anvil::start().await;
         for _ in 0..6 {
@@ -80,7 +80,7 @@ fn refused(answers: &Answers, blocks: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_that_contradict_their_hash_are_refused_at_once_and_all_listed() {
-    let stage = Stage::new().await;
+    let stage = RecordedKey::new().await;
     stage.record("true.tape.gz");
     assert_eq!(stage.watch.run(&["tape", "info", "true.tape.gz"]).code, 0);
     assert_eq!(stage.watch.run(&["tape", "play", "true.tape.gz"]).code, 1);
@@ -118,7 +118,7 @@ async fn blocks_that_contradict_their_hash_are_refused_at_once_and_all_listed() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tape_of_several_stretches_is_served_and_explained() {
-    let stage = Stage::new().await;
+    let stage = RecordedKey::new().await;
     stage.save("blocks.jsonl", &[1, 2, 5, 6], |_| ()).await;
     let imported = stage.watch.run(&["tape", "import", "two.tape.gz", "blocks.jsonl", "--chain-id", "31337"]);
     assert!(imported.code == 0 && imported.stderr.contains("2 stretches"), "{}", imported.stderr);
@@ -157,7 +157,7 @@ async fn a_tape_of_several_stretches_is_served_and_explained() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_played_tape_keeps_its_incidents_to_look_at_and_nobody_is_told() {
-    let stage = Stage::new().await;
+    let stage = RecordedKey::new().await;
     stage.record("run.tape.gz");
     let played = stage.watch.run(&["tape", "play", "run.tape.gz", "--store", "look.db"]);
     assert_eq!(played.code, 1, "{}", played.stderr);

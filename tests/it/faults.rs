@@ -16,7 +16,6 @@ mod orders;
 mod receivers;
 mod schedule;
 mod secrets;
-mod stage;
 mod storm;
 mod tasks;
 mod vanished;

@@ -1,7 +1,7 @@
 //! Fees that a node does not say, or says of its own: no theft hides behind them, and no fee is taken for one.
 
-use crate::source::twisted::Twisted;
 use crate::support::accounts::{PAYER, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::Anvil;
 use crate::support::tx::Tx;
 use crate::support::watch::{Answers, Watch};

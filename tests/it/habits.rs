@@ -1,8 +1,8 @@
 //! Noise that hides nothing, and what is unusual only by what happened before: from a watchlist's text and a node's JSON to the verdict.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, PAYER, STRANGER};
 use crate::support::examples::check_examples;
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, Bytes, U256, address};
 use alloy_sol_types::SolCall;
 use proptest::prelude::*;

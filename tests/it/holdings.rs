@@ -1,7 +1,7 @@
 //! Tokens that have ids, as a Safe and an account hold them: what leaves is told with its ids and how many of each, what arrives is
 //! nobody's business, and what a rule vouches for is silent.
 
-use crate::rows::{Seen, Stage, watch};
+use crate::rows::{CaseChain, Seen, watch};
 use crate::support::accounts::{GRANTEE, KEEPER, OWNER_A, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -28,7 +28,7 @@ sol! {
 /// A chain with a Safe and an account that each hold portraits 7 and 8, five badges of id 3 and two of id 4, and have an operator for
 /// all of them; what came before is the past.
 struct Collection {
-    stage: Stage,
+    stage: CaseChain,
     safe: Safe,
     portraits: Address,
     badges: Address,
@@ -43,7 +43,7 @@ enum Holder {
 
 impl Collection {
     async fn new() -> Self {
-        let (stage, safe) = Stage::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
+        let (stage, safe) = CaseChain::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
         let portraits = deploy(&stage.anvil, KEEPER.address, "Portraits", []).await;
         let badges = deploy(&stage.anvil, KEEPER.address, "Badges", []).await;
         let mut collection = Self { stage, safe, portraits, badges };

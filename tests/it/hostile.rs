@@ -5,7 +5,6 @@
 mod attacks;
 mod bytes;
 mod lists;
-pub(crate) mod made;
 mod mutations;
 mod outward;
 mod sayings;

@@ -1,7 +1,7 @@
 //! Calls from inside of others: what shows by no log and in no calldata, on a real node that traces.
 
-use crate::source::twisted::Twisted;
 use crate::support::accounts::{KEEPER, OWNER_A, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::Anvil;
 use crate::support::contracts::deploy;
 use crate::support::kit::{Kit, Version};
@@ -23,13 +23,13 @@ fn pass(to: Address, value: U256, data: &Bytes) -> Bytes {
 }
 
 /// A node, what is watched on it, and a configuration that vouches for nothing more than it says.
-struct Stage {
+struct NestedCalls {
     anvil: Anvil,
     watch: Watch,
     begun: u64,
 }
 
-impl Stage {
+impl NestedCalls {
     /// `watches` is a watchlist, `chain` more keys of the chain.
     async fn new(anvil: Anvil, chain: &str, watches: &str) -> Self {
         let watch = Watch::local(&format!("\"{}\"", anvil.ws_url()), chain, watches);
@@ -66,18 +66,18 @@ async fn a_silent_change_of_controller_from_inside_an_unwatched_wallet_is_found(
     let wallet = Multisig::deploy(&anvil, KEEPER.address, &[OWNER_A.address], 1).await;
     let hand_over = call("changeController(address)", (wallet.address,).abi_encode());
     anvil.succeed(&Tx::call(KEEPER.address, token.address, hand_over)).await;
-    let stage = Stage::new(anvil, "", &watch("Token", token.address, "minime", "")).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Token", token.address, "minime", "")).await;
     let seize = call("changeController(address)", (STRANGER.address,).abi_encode());
     wallet.submit(&stage.anvil, OWNER_A, token.address, U256::ZERO, seize).await;
     let seen = stage.judged().await;
     assert_eq!(seen.findings(), ["Token critical builtin/control changeController"], "{}", seen.stderr);
     assert_eq!(seen.incidents().len(), 1);
-    let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
+    let blind = NestedCalls { watch: rewritten(&stage, "traces = false"), ..stage };
     assert_eq!(blind.judged().await.findings(), [""; 0], "nothing but a trace shows it to who looks at calls and logs");
 }
 
 /// The same configuration with more keys of the chain, and nothing judged yet.
-fn rewritten(stage: &Stage, chain: &str) -> Watch {
+fn rewritten(stage: &NestedCalls, chain: &str) -> Watch {
     let watch = Watch::empty();
     let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     watch.write("watchfire.toml", &main.replace("id = 31337\n", &format!("id = 31337\n{chain}\n")));
@@ -108,7 +108,7 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
   act = "ether"
   to = ["KEEPER"]"#;
     let rules = rules.replace("KEEPER", &KEEPER.address.to_string());
-    let stage = Stage::new(anvil, "", &watch("Purse", purse, "contract", &rules)).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Purse", purse, "contract", &rules)).await;
     stage.watch.write("purse.json", abi);
     let spend = |to: Address, amount: u64| {
         Tx::call(KEEPER.address, purse, call("spend(address,uint256)", (to, U256::from(amount)).abi_encode()))
@@ -121,7 +121,7 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
     assert_eq!((&found["value"], &found["position"]), (&"7".into(), &"trace.0.0.0".into()));
     assert_eq!(found["signers"], serde_json::json!([]), "whoever called the purse signed nothing of what it pays");
     // Without traces nothing shows but the balance: how much left, and not to whom.
-    let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
+    let blind = NestedCalls { watch: rewritten(&stage, "traces = false"), ..stage };
     blind.watch.write("purse.json", abi);
     let blind = blind.judged().await;
     assert_eq!(blind.findings(), ["Purse critical builtin/outflow balance"], "{:#?}", blind.lines);
@@ -137,7 +137,7 @@ async fn ether_that_comes_in_the_same_block_does_not_hide_ether_that_leaves() {
     let rules = "abi = \"purse.json\"\n[[watch.normal]]\nname = \"spends\"\ncall = \"spend(address to, uint256 amount)\"\n\
                  [[watch.normal]]\nname = \"releases\"\ncall = \"release(address to, uint256 amount)\"\n\
                  [[watch.normal]]\nname = \"asks-its-hand\"\nact = \"give(address purse, address to, uint256 amount)\"\n";
-    let stage = Stage::new(anvil, "", &watch("Purse", purse, "contract", rules)).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Purse", purse, "contract", rules)).await;
     stage.watch.write("purse.json", abi);
     // The balance is known before anything happens.
     stage.anvil.mine(2).await;
@@ -171,7 +171,7 @@ async fn ether_that_comes_in_the_same_block_does_not_hide_ether_that_leaves() {
     assert!(surplus.iter().all(|by| by == "builtin/inbound"), "{:#?}", seen.lines);
 
     // Where nobody traces there is but the sum, and it hides what leaves behind what comes: the documentation says so.
-    let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
+    let blind = NestedCalls { watch: rewritten(&stage, "traces = false"), ..stage };
     blind.watch.write("purse.json", abi);
     assert_eq!(blind.judged().await.findings(), [""; 0]);
 }
@@ -181,7 +181,7 @@ async fn calls_from_creations_and_swallowed_failures_are_seen() {
     let anvil = Anvil::start().await;
     let relay = deploy(&anvil, KEEPER.address, "Relay", []).await;
     let coin = Token::deploy_coin(&anvil, KEEPER.address, "COIN", 18, OWNER_A.address).await;
-    let stage = Stage::new(anvil, "", &watch("Coin", coin.address, "erc20", "")).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Coin", coin.address, "erc20", "")).await;
     let nothing = call("approve(address,uint256)", (STRANGER.address, U256::ZERO).abi_encode());
     let make = call("make(address,bytes)", (coin.address, nothing).abi_encode_params());
     stage.anvil.succeed(&Tx::call(STRANGER.address, relay, make)).await;
@@ -209,7 +209,7 @@ async fn a_trace_that_is_not_of_its_transaction_is_not_believed_and_told() {
     let anvil = Anvil::start().await;
     let glass = Twisted::start(&anvil).await;
     let relay = deploy(&anvil, KEEPER.address, "Relay", []).await;
-    let stage = Stage::new(anvil, "", &watch("Relay", relay, "contract", "inbound = \"judge\"")).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Relay", relay, "contract", "inbound = \"judge\"")).await;
     let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
     let begun = format!("0x{}", hex::encode(stage.begun.to_be_bytes()).trim_start_matches('0'));
@@ -245,7 +245,7 @@ async fn where_blocks_are_not_traced_the_one_transaction_that_nothing_explains_i
     safe.enable_module(&anvil, module, &[OWNER_A]).await;
     anvil.succeed(&Tx::pay(KEEPER.address, safe.address, U256::from(1_000))).await;
     let rules = format!("registry = {{ threshold = 1, modules = [\"{module}\"] }}");
-    let stage = Stage::new(anvil, "", &watch("Safe", safe.address, "safe", &rules)).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Safe", safe.address, "safe", &rules)).await;
     let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
     glass.twist(|method, _, response| {
@@ -275,7 +275,7 @@ async fn where_blocks_are_not_traced_the_calls_of_a_contract_are() {
     let prepared = (U256::from(4), STRANGER.address, Bytes::new(), five).abi_encode_params();
     anvil.succeed(&Tx::call(KEEPER.address, reactor, call("prepare(uint8,address,bytes,uint256)", prepared))).await;
     let rules = "[[watch.normal]]\nname = \"harvest\"\ncall = \"harvest()\"\n";
-    let stage = Stage::new(anvil, "", &watch("Vault", reactor, "contract", rules)).await;
+    let stage = NestedCalls::new(anvil, "", &watch("Vault", reactor, "contract", rules)).await;
     let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
     glass.twist(|method, _, response| {
@@ -310,7 +310,7 @@ async fn a_self_destruct_is_critical_in_either_format_of_traces_and_whatever_it_
         anvil.succeed(&Tx::pay(KEEPER.address, contracts[1], U256::from(1_000))).await;
         let watches = [("Poor", contracts[0]), ("Rich", contracts[1])];
         let watches = watches.map(|(label, address)| watch(label, address, "contract", rules)).concat();
-        let stage = Stage::new(anvil, "", &watches).await;
+        let stage = NestedCalls::new(anvil, "", &watches).await;
         let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
         stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
         glass.twist(move |method, _, response| {

@@ -2,9 +2,9 @@
 //!
 //! All of it from a watchlist's text and a node's JSON to the verdict; `tried` and `told` alone touch the program.
 
-use crate::hostile::made::*;
 use crate::support::abi::{IMiniMe, IMultiSigWallet, ISafe, IToken};
 use crate::support::accounts::{GRANTEE, HOLDER, KEEPER, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, I256, U256, address, b256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::model::Verdict;

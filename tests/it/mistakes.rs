@@ -1,10 +1,10 @@
 //! Mistakes that people make in a configuration and on the command line, and what they are told: the value that is wrong, what is
 //! accepted, and the next move, by the real program on real files.
 
-use crate::queues;
 use crate::support::accounts::{OWNER_A, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::inbox::Inbox;
+use crate::support::queued_treasury::QueuedTreasury;
 use crate::support::watch::Watch;
 use alloy_primitives::U256;
 use std::process::{Command, Stdio};
@@ -245,7 +245,7 @@ async fn a_wrong_port_and_a_wrong_chain_name_what_to_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_nobody_has_looked_at_is_not_empty() {
-    let stage = queues::Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     // A store, and no look at a queue.
     let made = stage.watch.run(&["test-page", "treasury"]);
     assert!(stage.watch.path("watchfire.db").exists(), "{}", made.stderr);

@@ -2,8 +2,8 @@
 
 use alloy_primitives::{B256, U256};
 
-use crate::queues::Stage;
 use crate::support::accounts::{GRANTEE, OWNER_A};
+use crate::support::queued_treasury::QueuedTreasury;
 use crate::support::safe::SafeTx;
 use crate::support::service::{Fault, Service};
 use crate::support::treasury::SIGNERS;
@@ -11,10 +11,11 @@ use crate::support::treasury::SIGNERS;
 /// A service's key; nobody else may see it.
 const KEY: &str = "planted-api-key";
 
-impl Stage {
-    /// As [`Stage::new`], with a key for the service.
+impl QueuedTreasury {
+    /// As [`Self::new`], with a key for the service.
     async fn keyed() -> Self {
-        let mut stage = Self::with(&format!("{}\nkey = {{ env = \"SAFE_API_KEY\" }}", crate::queues::SOON)).await;
+        let mut stage =
+            Self::with(&format!("{}\nkey = {{ env = \"SAFE_API_KEY\" }}", crate::support::queued_treasury::SOON)).await;
         stage.watch.set("SAFE_API_KEY", KEY);
         stage
     }
@@ -22,7 +23,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_of_two_hundred_and_fifty_is_found_and_no_page_s_link_is_followed() {
-    let (stage, foreign) = (Stage::keyed().await, Service::start().await);
+    let (stage, foreign) = (QueuedTreasury::keyed().await, Service::start().await);
     stage.service.leads_to(&format!("{}/api/v2/?offset=100", foreign.url()));
     let (grants, grant, takeover) = (&stage.treasury.grants, stage.grant(), stage.takeover());
     let nonce = stage.nonce(grants).await;
@@ -50,7 +51,7 @@ async fn the_last_of_two_hundred_and_fifty_is_found_and_no_page_s_link_is_follow
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed_and_what_cannot_be_read_is_told_and_hides_nothing_for_good() {
-    let (stage, foreign) = (Stage::keyed().await, Service::start().await);
+    let (stage, foreign) = (QueuedTreasury::keyed().await, Service::start().await);
     let process = stage.start().await;
     let (grants, theft, takeover) = (&stage.treasury.grants, stage.theft(), stage.takeover());
     let nonce = stage.nonce(grants).await;

@@ -3,14 +3,14 @@
 
 use crate::support::abi::ISafe;
 use crate::support::accounts::{GRANTEE, PAYER, RELAYER, STRANGER};
-use crate::support::anvil::{Anvil, Options};
-use crate::support::process::Process;
+use crate::support::anvil::Anvil;
+use crate::support::pending_chain::PendingChain;
 use crate::support::safe::SafeTx;
 use crate::support::tokens::transfer;
 use crate::support::treasury::{SIGNERS, Treasury};
 use crate::support::tx::Tx;
 use crate::support::watch::Watch;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -20,138 +20,14 @@ use std::time::Duration;
 use watchfire::model::ChainId;
 use watchfire::model::incident::State;
 use watchfire::pipeline::{EXPIRES_MS, PendingWatcher};
-use watchfire::runtime::{ManualClock, Stop, monotonic_now};
+use watchfire::runtime::{ManualClock, Stop};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Mempool, Node, Pool};
 use watchfire::store::{Filter, Store};
 
-/// Long enough for a loaded machine; a wait this long means that nothing comes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-pub(crate) struct Stage {
-    pub(crate) anvil: Anvil,
-    pub(crate) watch: Watch,
-}
-
-impl Stage {
-    /// A watched account that may pay the grantee, on a chain that is heard of before its blocks. `more` goes into its watch.
-    pub(crate) async fn new(more: &str) -> Self {
-        let anvil = Anvil::start_with(Options { no_mining: true, ..Options::default() }).await;
-        anvil.mine(1).await;
-        let mut watch = Watch::empty();
-        watch.set("WATCHFIRE_LOG", "info");
-        watch.write(
-            "watchfire.toml",
-            &format!(
-                r#"
-watchlists = ["list.toml"]
-[chain.local]
-id = 31337
-endpoint = "{}"
-pending = true
-[destination.pager]
-kind = "terminal"
-[destination.chat]
-kind = "terminal"
-[path.self]
-steps = [{{ to = ["pager"], ack_within = "5m" }}]
-[path.treasury]
-notify = ["chat"]
-steps = [{{ to = ["pager"], ack_within = "5m" }}]
-"#,
-                anvil.ws_url()
-            ),
-        );
-        watch.write(
-            "list.toml",
-            &format!(
-                r#"
-[[watch]]
-label = "Payer"
-chain = "local"
-address = "{}"
-kind = "eoa"
-purpose = "Pays grants"
-path = "treasury"
-{more}
-  [[watch.normal]]
-  name = "grants"
-  act = "ether"
-  to = ["{}"]
-"#,
-                PAYER.address, GRANTEE.address
-            ),
-        );
-        Self { anvil, watch }
-    }
-
-    /// Starts, and waits until it listens.
-    pub(crate) async fn start(&self) -> Process {
-        let before = self.listens();
-        let process = self.watch.start(&["run"]);
-        self.until("it listens", || self.listens() > before).await;
-        process
-    }
-
-    fn listens(&self) -> usize {
-        self.watch.log().matches("listening to pending transactions of").count()
-    }
-
-    pub(crate) async fn until(&self, what: &str, enough: impl Fn() -> bool) {
-        let deadline = monotonic_now() + PATIENCE;
-        while !enough() {
-            let (told, log) = (self.told(), self.watch.log());
-            assert!(monotonic_now() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    pub(crate) fn of(&self, kind: &str) -> Vec<Value> {
-        self.watch.answers().into_iter().filter(|line| line["type"] == kind).collect()
-    }
-
-    /// What was told so far, in order: findings as `severity by stage`, ends by their reason, messages as `kind to`.
-    pub(crate) fn told(&self) -> Vec<String> {
-        let text = |line: &Value, key: &str| line[key].as_str().unwrap_or("-").to_owned();
-        let lines = self.watch.answers().into_iter().filter_map(|line| match line["type"].as_str()? {
-            "verdict" if line["finding_id"].is_string() => {
-                Some(format!("{} {} {}", text(&line, "severity"), text(&line, "by"), text(&line, "stage")))
-            }
-            "retraction" => Some(text(&line, "reason")),
-            "delivery" => Some(format!("{} {}", text(&line, "kind"), text(&line, "destination"))),
-            _ => None,
-        });
-        lines.collect()
-    }
-
-    pub(crate) async fn tells(&self, what: &str) {
-        self.until(&format!("`{what}` is told"), || self.told().iter().any(|told| told == what)).await;
-    }
-
-    fn incidents(&self) -> BTreeSet<String> {
-        self.of("verdict").iter().filter_map(|line| line["incident_id"].as_str().map(str::to_owned)).collect()
-    }
-
-    /// The state in which the only incident was told last.
-    fn state(&self) -> String {
-        assert!(self.incidents().len() <= 1, "{:#?}", self.told());
-        self.of("incident").last().and_then(|line| line["state"].as_str()).unwrap_or("none").to_owned()
-    }
-
-    /// The payer's transaction with this nonce: a payment, for so many gwei of fees.
-    pub(crate) async fn pays(&self, to: Address, nonce: u64, gwei: u64) -> B256 {
-        let fee = U256::from(gwei) * U256::from(1_000_000_000);
-        let tx = json!({
-            "from": PAYER.address, "to": to, "value": "0x1", "gas": "0x5208", "nonce": U256::from(nonce),
-            "maxFeePerGas": fee, "maxPriorityFeePerGas": fee,
-        });
-        serde_json::from_value(self.anvil.rpc("eth_sendTransaction", json!([tx])).await).expect("a hash")
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_found_pending_is_one_incident_with_its_inclusion_and_pages_once() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     let process = stage.start().await;
     stage.pays(STRANGER.address, 0, 10).await;
     stage.tells("trigger chat").await;
@@ -175,7 +51,7 @@ async fn what_is_found_pending_is_one_incident_with_its_inclusion_and_pages_once
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_another_replaces_is_taken_back_and_its_incident_closes() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     let process = stage.start().await;
     stage.pays(STRANGER.address, 0, 10).await;
     stage.tells("high builtin/unvouched pending").await;
@@ -193,7 +69,7 @@ async fn a_transaction_that_another_replaces_is_taken_back_and_its_incident_clos
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_included_and_reverts_is_taken_back_and_told_as_the_attempt_that_it_was() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     // A contract that reverts, whatever it is asked.
     let wall = Address::repeat_byte(0x77);
     stage.anvil.rpc("anvil_setCode", json!([wall, "0x60006000fd"])).await;
@@ -210,7 +86,7 @@ async fn one_that_is_included_and_reverts_is_taken_back_and_told_as_the_attempt_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_for_one_nonce_are_told_of_each_other() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     let process = stage.start().await;
     let first = stage.pays(STRANGER.address, 0, 10).await;
     stage.tells("high builtin/unvouched pending").await;
@@ -227,7 +103,7 @@ async fn several_for_one_nonce_are_told_of_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_remembered_and_a_nonce_that_was_used_unseen_ends_it() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     let process = stage.start().await;
     stage.pays(STRANGER.address, 0, 10).await;
     stage.tells("high builtin/unvouched pending").await;
@@ -244,7 +120,7 @@ async fn what_waits_is_remembered_and_a_nonce_that_was_used_unseen_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_asks_for_it_pages_before_a_block_holds_it() {
-    let stage = Stage::new("pending = \"page\"").await;
+    let stage = PendingChain::new("pending = \"page\"").await;
     let process = stage.start().await;
     stage.pays(STRANGER.address, 0, 10).await;
     stage.tells("trigger pager").await;
@@ -264,7 +140,7 @@ async fn what_the_rules_vouch_for_is_silent_while_it_is_pending_too() {
     let watch = Watch::treasury(&anvil.ws_url(), "[destination.pager]\nkind = \"terminal\"");
     let main = std::fs::read_to_string(watch.path("watchfire.toml")).expect("it was written");
     watch.write("watchfire.toml", &main.replace("clock = \"chain\"", "clock = \"chain\"\npending = true"));
-    let mut stage = Stage { anvil, watch };
+    let mut stage = PendingChain { anvil, watch };
     stage.watch.set("WATCHFIRE_LOG", "info");
     let process = stage.start().await;
     stage.anvil.set_automine(false).await;
@@ -298,7 +174,7 @@ async fn what_the_rules_vouch_for_is_silent_while_it_is_pending_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
-    let stage = Stage::new("").await;
+    let stage = PendingChain::new("").await;
     let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let path = stage.watch.path("watchfire.toml");
@@ -339,7 +215,7 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
 
 /// Announced by one account for one nonce, each offering more than the one before: a payment, the same once more, and something else.
 async fn bids(
-    stage: &Stage,
+    stage: &PendingChain,
     pool: &Pool,
     interest: &watchfire::source::mempool::Interest,
 ) -> Vec<watchfire::model::Tx> {
@@ -366,7 +242,7 @@ async fn bids(
 async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
     let back = format!("[[watch.normal]]\nname = \"back\"\nact = \"ether\"\nto = [\"{}\"]\n", PAYER.address);
     for (rule, expected) in [(format!("{back}replaces = true\n"), 0), (back, 1)] {
-        let stage = Stage::new(&rule).await;
+        let stage = PendingChain::new(&rule).await;
         let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let book = watchfire::watchlist::load_config(&stage.watch.path("watchfire.toml"), Secrets::NamesOnly);

@@ -1,7 +1,7 @@
 //! `watchfire probe`, and what `run` says of its endpoints at the start.
 
-use crate::source::twisted::Twisted;
 use crate::support::accounts;
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Options, Tx};
 use crate::support::watch::Watch;
 use alloy_primitives::U256;

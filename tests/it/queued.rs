@@ -5,12 +5,12 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_sol_types::{SolCall, SolValue};
 use serde_json::{Value, json};
 
-use crate::queues::{SOON, Stage};
-use crate::source::twisted::Twisted;
 use crate::support::abi::IUpgrades;
 use crate::support::accounts::{DEPLOYER, KEEPER, OWNER_A, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Tx, world_dir};
 use crate::support::contracts::deploy;
+use crate::support::queued_treasury::{QueuedTreasury, SOON};
 use crate::support::safe::{SafeTx, Signer};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn whose_signatures_count_is_not_for_one_node_to_say() {
             *response = json!({ "jsonrpc": "2.0", "id": response["id"], "result": format!("0x{lie}") });
         }
     });
-    let stage = Stage::through(anvil, &glass.url(), SOON).await;
+    let stage = QueuedTreasury::through(anvil, &glass.url(), SOON).await;
     let process = stage.start().await;
     let grants = &stage.treasury.grants;
     let (grant, nonce) = (stage.grant(), stage.nonce(grants).await);
@@ -53,7 +53,7 @@ async fn whose_signatures_count_is_not_for_one_node_to_say() {
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }
 
-impl Stage {
+impl QueuedTreasury {
     /// Watches a proxy whose two releases are listed, each with its ABI, and vouches for what both call `run`.
     fn watch_engine(&self, proxy: Address, releases: [(Address, &str); 2]) {
         let listed = releases.map(|(address, name)| {
@@ -88,7 +88,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queued_call_of_a_proxy_is_read_by_the_code_that_runs_now() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let (anvil, from) = (&stage.anvil, DEPLOYER.address);
     let first = deploy(anvil, from, "Engine", []).await;
     let next = deploy(anvil, from, "NextEngine", []).await;

@@ -11,8 +11,8 @@ use watchfire::settings::{Document, Problems, Secrets, SourceFile};
 use watchfire::store::Store;
 use watchfire::telemetry::Metrics;
 
-use crate::queues::{SOON, Stage};
 use crate::support::accounts::OWNER_A;
+use crate::support::queued_treasury::{QueuedTreasury, SOON};
 use crate::support::safe::{Safe, SafeTx};
 use crate::support::service::{Fault, Service};
 use crate::support::treasury::Treasury;
@@ -73,7 +73,7 @@ async fn a_month_s_requests_are_a_month_s_whichever_process_sends_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_that_is_used_up_is_told_and_a_kill_does_not_make_it_forgotten() {
-    let stage = Stage::with(&format!("{SOON}\nrequests_per_month = 10")).await;
+    let stage = QueuedTreasury::with(&format!("{SOON}\nrequests_per_month = 10")).await;
     let process = stage.watch.start(&["run"]);
     // Three Safes take three requests each, and what is left is no look.
     stage.until("what is left is no look", || stage.service.count() == 9).await;
@@ -169,7 +169,7 @@ async fn what_a_service_says_is_left_for_a_day_is_spread_over_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_refuses_us_or_has_nothing_left_is_told_and_is_asked_again() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let process = stage.start().await;
     for status in [401, 402, 403] {
         stage.service.fault(Fault::Said(status, String::new()));
@@ -206,7 +206,7 @@ fn check_says_what_queues_take_and_that_it_is_more_than_the_quota() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_in_which_something_happens_is_asked_for_again_and_again_and_quiet_ones_wait_for_their_turn() {
-    let stage = Stage::with("hot = \"250ms\"\ncold = \"1d\"\npatience = \"1s\"").await;
+    let stage = QueuedTreasury::with("hot = \"250ms\"\ncold = \"1d\"\npatience = \"1s\"").await;
     let Treasury { grants, ops, vault, council, .. } = &stage.treasury;
     stage.service.propose(grants, &stage.grant(), stage.nonce(grants).await, OWNER_A.address).list();
     let process = stage.watch.start(&["run"]);

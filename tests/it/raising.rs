@@ -1,7 +1,7 @@
 //! Abnormal rules beside normal ones and built-ins: whatever a rule says, in force or on trial, it hides nothing that is louder.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use watchfire::model::{Abnormal, Judged, Verdict};

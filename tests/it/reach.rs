@@ -1,7 +1,7 @@
 //! How far the word for a call reaches: what goes out of a contract inside of it, case by case, beside what looks like it and does not.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, PAYER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use watchfire::model::{Abnormal, ActivityKind, CallHow, Judged, Severity, TracedCall, TxTrace, Verdict};

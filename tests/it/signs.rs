@@ -25,7 +25,7 @@ const DASHBOARD: &str = "contrib/grafana/watchfire.json";
 const PLANTED: &str = "7c1e6f1a-planted-4f0e-9d1c-ping";
 
 /// The treasury on a real node, watched by the program with everything switched on.
-struct Stage {
+struct ObservedTreasury {
     anvil: Anvil,
     treasury: Treasury,
     pager: Inbox,
@@ -37,7 +37,7 @@ struct Stage {
     http: reqwest::Client,
 }
 
-impl Stage {
+impl ObservedTreasury {
     async fn new() -> Self {
         let (anvil, pager, switch) = (Anvil::start().await, Inbox::start().await, Inbox::start().await);
         switch.otherwise(Answer::Body(200, "OK".to_owned()));
@@ -128,7 +128,7 @@ every = "30s"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_rules_and_dashboard_name_is_in_a_real_scrape_that_promtool_likes() {
-    let stage = Stage::new().await;
+    let stage = ObservedTreasury::new().await;
     stage.scraped("watchfire_chain_blocks_total{chain=\"demo\"} 1").await;
     stage.treasury.unknown_caller(&stage.anvil).await;
     stage.pager.wait_for(1).await;
@@ -164,7 +164,7 @@ async fn whatever_rules_and_dashboard_name_is_in_a_real_scrape_that_promtool_lik
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_for_us_hear_that_all_is_well_and_what_is_not() {
-    let stage = Stage::new().await;
+    let stage = ObservedTreasury::new().await;
     let heard = stage.switch.wait_for(2).await;
     let ping = format!("/ping/{PLANTED}");
     assert_eq!((heard[0].method.as_str(), &heard[0].path), ("POST", &format!("{ping}/start")));

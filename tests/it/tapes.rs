@@ -3,7 +3,7 @@
 use crate::support::anvil::{Anvil, Options};
 use crate::support::process::Process;
 use crate::support::watch::Watch;
-use crate::support::{clerks, stored};
+use crate::support::{bill_payers, stored};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Office {
     async fn open() -> Self {
         let extra = vec!["--auto-impersonate".to_owned()];
         let anvil = Anvil::start_with(Options { slots_in_an_epoch: Some(2), extra, ..Options::default() }).await;
-        clerks::hire(&anvil, CLERKS).await;
+        bill_payers::hire(&anvil, CLERKS).await;
         anvil.set_automine(false).await;
         let watch = configured(&anvil.ws_url());
         let first = anvil.block_number().await + 1;
@@ -37,9 +37,10 @@ impl Office {
 
     /// One block in which clerk `n` pays a bill, or robs the till; waits until it is committed.
     async fn day(&self, n: usize, theft: bool) {
-        let nonce = self.anvil.sent_by(clerks::clerk(n), self.anvil.block_number().await).await;
-        let tx = if theft { clerks::theft(n, nonce) } else { clerks::bill(n, clerks::SHOPS[0], 1, nonce) };
-        clerks::mine(&self.anvil, &[tx]).await;
+        let nonce = self.anvil.sent_by(bill_payers::clerk(n), self.anvil.block_number().await).await;
+        let tx =
+            if theft { bill_payers::theft(n, nonce) } else { bill_payers::bill(n, bill_payers::SHOPS[0], 1, nonce) };
+        bill_payers::mine(&self.anvil, &[tx]).await;
         self.committed().await;
     }
 
@@ -53,7 +54,7 @@ impl Office {
 
 fn configured(endpoint: &str) -> Watch {
     let watch = Watch::empty();
-    watch.write("clerks.toml", &clerks::watchlist(CLERKS, &["treasury".to_owned()]));
+    watch.write("clerks.toml", &bill_payers::watchlist(CLERKS, &["treasury".to_owned()]));
     watch.write(
         "watchfire.toml",
         &format!(
@@ -110,8 +111,8 @@ async fn a_recorded_watch_is_played_back_to_the_same_verdicts() {
         office.day(n, theft).await;
     }
     // The last theft never was, and another was in its place.
-    let nonce = office.anvil.sent_by(clerks::clerk(2), office.anvil.block_number().await - 2).await;
-    office.anvil.reorg(2, &[(clerks::theft(2, nonce), 0)]).await;
+    let nonce = office.anvil.sent_by(bill_payers::clerk(2), office.anvil.block_number().await - 2).await;
+    office.anvil.reorg(2, &[(bill_payers::theft(2, nonce), 0)]).await;
     office.committed().await;
     office.day(1, false).await;
     assert!(matches!(run.end().await, 0 | 1), "{}", office.watch.log());

@@ -2,8 +2,8 @@
 //! at once than there is room to ask about. A real node seen through glass that goes dark when it is told to.
 
 use crate::rows;
-use crate::source::twisted::Twisted;
 use crate::support::accounts::{DEPLOYER, KEEPER, OWNER_A, OWNER_B, OWNER_C};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::kit::{Kit, Version};
 use crate::support::process::Process;
@@ -21,7 +21,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Safe that is watched while its chain grows block by block.
-struct Stage {
+struct UnreadableSafe {
     anvil: Anvil,
     safe: Safe,
     watch: Watch,
@@ -32,7 +32,7 @@ struct Stage {
     no_traces: Arc<AtomicBool>,
 }
 
-impl Stage {
+impl UnreadableSafe {
     async fn new() -> Self {
         let anvil = Anvil::start().await;
         let kit = Kit::deploy(&anvil, DEPLOYER.address, Version::V1_4_1).await;
@@ -130,7 +130,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn state_that_nobody_tells_is_a_blindness_and_what_changed_meanwhile_is_found_afterwards() {
-    let stage = Stage::new().await;
+    let stage = UnreadableSafe::new().await;
     stage.no_state.store(true, Ordering::SeqCst);
     stage.touched().await;
     stage.tells("state-unread", &["warning"]).await;
@@ -153,7 +153,7 @@ async fn state_that_nobody_tells_is_a_blindness_and_what_changed_meanwhile_is_fo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_is_not_traced_is_told_at_once_and_over_with_the_next_that_is() {
-    let stage = Stage::new().await;
+    let stage = UnreadableSafe::new().await;
     stage.no_traces.store(true, Ordering::SeqCst);
     stage.touched().await;
     stage.tells("ability-lost", &["warning"]).await;
@@ -169,7 +169,7 @@ const CROWD: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_finds_no_room_after_one_block_is_read_after_the_next() {
-    let mut stage = rows::Stage::new().await;
+    let mut stage = rows::CaseChain::new().await;
     let crowd: Vec<Address> = (0..CROWD).map(|n| Address::from_word(keccak256(format!("account {n}")))).collect();
     let watchlist: String = crowd.iter().map(|account| rows::watch("eoa", *account, "")).collect();
     for account in &crowd {

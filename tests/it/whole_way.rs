@@ -7,13 +7,13 @@ use crate::support::watch::{Answers, Watch};
 const SILENT: &str = "[destination.pager]\nkind = \"terminal\"\n";
 
 /// A chain on which the treasury stands, and the program pointed at it.
-struct Stage {
+struct WatchedTreasury {
     anvil: Anvil,
     treasury: Treasury,
     watch: Watch,
 }
 
-impl Stage {
+impl WatchedTreasury {
     async fn new() -> Self {
         let anvil = Anvil::start().await;
         let treasury = Treasury::deploy(&anvil).await;
@@ -32,7 +32,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_normal_day_gives_no_finding() {
-    let stage = Stage::new().await;
+    let stage = WatchedTreasury::new().await;
     let before = stage.anvil.block_number().await;
     let steps = stage.treasury.normal_day(&stage.anvil).await;
     let seen = stage.seen_since(before).await;
@@ -57,9 +57,9 @@ macro_rules! attacks {
         $(#[$doc])*
         #[tokio::test(flavor = "multi_thread")]
         async fn $name() {
-            let stage = Stage::new().await;
+            let stage = WatchedTreasury::new().await;
             let before = stage.anvil.block_number().await;
-            let step: fn(Stage) -> std::pin::Pin<Box<dyn Future<Output = Stage>>> = $step;
+            let step: fn(WatchedTreasury) -> std::pin::Pin<Box<dyn Future<Output = WatchedTreasury>>> = $step;
             let stage = step(stage).await;
             let seen = stage.seen_since(before).await;
             assert_eq!(seen.incidents().len(), 1, "{:#?}", seen.findings());
@@ -136,7 +136,7 @@ attacks! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_leaves_of_the_batch_are_normal_and_one_is_the_finding() {
-    let stage = Stage::new().await;
+    let stage = WatchedTreasury::new().await;
     let before = stage.anvil.block_number().await;
     stage.treasury.batch_of_five_with_one_bad_leaf(&stage.anvil).await;
     let seen = stage.seen_since(before).await;

@@ -1,7 +1,7 @@
 //! What a rule about `*` never vouches for, and who calls off what others are to do.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{KEEPER, PAYER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
 use alloy_sol_types::SolValue;
 use watchfire::model::{CallHow, TracedCall, TxTrace};

@@ -2,7 +2,7 @@
 //! the node, and from a tape of the same blocks, which answers faster than any node.
 
 use super::missed::{self, CaughtUp};
-use super::stage::Stage;
+use super::support::watched_proxy::WatchedProxy;
 use super::{Args, duration_of};
 use crate::support::process::Process;
 use crate::support::stored::Stored;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 pub(crate) async fn run(args: &Args) {
     let mut rng = fastrand::Rng::with_seed(args.seed);
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let node = stage.anvil.ws_url();
     follow(&stage, &stage.proxy.url("/"), &node);
     let process = stage.start();
@@ -58,14 +58,14 @@ pub(crate) async fn run(args: &Args) {
 }
 
 /// Turns the program from one endpoint to another.
-fn follow(stage: &Stage, from: &str, to: &str) {
+fn follow(stage: &WatchedProxy, from: &str, to: &str) {
     let text = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("the configuration");
     assert!(text.contains(from), "{text}");
     stage.watch.write("watchfire.toml", &text.replace(from, to));
 }
 
 /// Plays the tape as a node, and says where.
-fn play(stage: &Stage) -> (Process, String) {
+fn play(stage: &WatchedProxy) -> (Process, String) {
     let mut command = stage.watch.command(&["tape", "play", "--serve", "missed.tape"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the tape is played");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);

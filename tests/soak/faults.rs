@@ -6,7 +6,7 @@ use super::fork::Fork;
 use super::life::{self, Life};
 use super::oracle;
 use super::signs::Metrics;
-use super::stage::{PATH, Stage};
+use super::support::watched_proxy::{PATH, WatchedProxy};
 use super::wire::{Lie, Slip, Wire};
 use super::{Args, duration_of};
 use crate::support::inbox::{Inbox, Received};
@@ -107,7 +107,7 @@ struct Branch {
 
 struct Storm<'a> {
     life: Life<'a>,
-    stage: &'a Stage,
+    stage: &'a WatchedProxy,
     wires: &'a [Wire; 3],
     rng: fastrand::Rng,
     deck: Vec<Card>,
@@ -124,7 +124,7 @@ struct Storm<'a> {
 
 pub(crate) async fn run(args: &Args) {
     let mut rng = fastrand::Rng::with_seed(args.seed);
-    let mut stage = Stage::with_treasury().await;
+    let mut stage = WatchedProxy::with_treasury().await;
     life::wake(&mut stage).await;
     let port = stage.anvil.port();
     let wires = [Wire::start("broken", port).await, Wire::start("late", port).await, Wire::start("other", port).await];
@@ -173,7 +173,7 @@ pub(crate) async fn run(args: &Args) {
     println!("\nnothing missed, nothing phantom, nothing double");
 }
 
-fn configure(stage: &Stage, wires: &[Wire; 3]) {
+fn configure(stage: &WatchedProxy, wires: &[Wire; 3]) {
     let endpoints: Vec<String> =
         wires.iter().map(|wire| format!("    {{ name = \"{}\", url = \"{}\" }},\n", wire.name(), wire.url())).collect();
     let hook = |name: &str, url: String, feed: &str| {

@@ -1,11 +1,11 @@
 //! What happens on the chain meanwhile: bills, thefts and calls of watched contracts in nearly every block, at the pace of the
 //! wall clock; reorgs that move, replace and drop them; and now and then a rollback.
 
-use super::stage::{CLERKS, Stage};
+use super::support::watched_proxy::{CLERKS, WatchedProxy};
 use crate::support::abi::IBox;
 use crate::support::accounts::{DEPUTY, KEEPER, STRANGER};
 use crate::support::anvil::Tx;
-use crate::support::clerks::{SHOPS, bill, clerk, theft};
+use crate::support::bill_payers::{SHOPS, bill, clerk, theft};
 use alloy_primitives::{Address, U256, hex};
 use alloy_sol_types::SolCall;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const BURIED: u64 = 12;
 
 /// See the module's head.
 pub(crate) struct Life<'a> {
-    stage: &'a Stage,
+    stage: &'a WatchedProxy,
     rng: fastrand::Rng,
     /// Transactions of the treasury's Safes that nobody vouches for, wherever they are now.
     strange: BTreeSet<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Life<'a> {
 
 impl<'a> Life<'a> {
     /// Life on the stage's chain.
-    pub(crate) fn begin(stage: &'a Stage, rng: fastrand::Rng) -> Self {
+    pub(crate) fn begin(stage: &'a WatchedProxy, rng: fastrand::Rng) -> Self {
         Self { stage, rng, strange: BTreeSet::new(), n_blocks: 0, reorgs: BTreeMap::new(), rollbacks: 0 }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Life<'a> {
 
 /// Brings the stage's chain to the wall clock, which it keeps to from now on; what is watched begins behind that, deeper than any
 /// reorg reaches.
-pub(crate) async fn wake(stage: &mut Stage) {
+pub(crate) async fn wake(stage: &mut WatchedProxy) {
     stage.anvil.rpc("anvil_setBlockTimestampInterval", json!([1])).await;
     stage.anvil.set_next_timestamp(now() - 2 * BURIED).await;
     stage.anvil.mine(BURIED).await;
@@ -208,7 +208,7 @@ fn sent(tx: &Value) -> Tx {
 }
 
 /// Every address that is watched, by the watchlists themselves.
-pub(crate) fn watched(stage: &Stage) -> BTreeSet<Address> {
+pub(crate) fn watched(stage: &WatchedProxy) -> BTreeSet<Address> {
     let mut watched: BTreeSet<Address> = (0..CLERKS).map(clerk).collect();
     let text = std::fs::read_to_string(stage.watch.path("treasury.toml")).expect("the demo's watchlist");
     let list: toml::Table = text.parse().expect("TOML");

@@ -17,10 +17,8 @@ mod missed;
 mod oracle;
 mod proofs;
 mod signs;
-#[path = "../it/faults/stage.rs"]
-#[allow(dead_code, reason = "its words are for many tests, and these are few")]
-mod stage;
 #[path = "../it/support/mod.rs"]
+#[allow(unused_imports, reason = "its tests are not among these")]
 mod support;
 mod wire;
 

@@ -1,7 +1,7 @@
 //! What should have been seen, found by brute force: every block of the node's chain as it stands, read whole, one after another.
 
 use super::life;
-use super::stage::{Stage, fold, plain, told};
+use super::support::watched_proxy::{WatchedProxy, fold, plain, told};
 use crate::support::stored::Stored;
 use alloy_primitives::Address;
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Difference {
 }
 
 /// The whole comparison, printed; panics where anything differs.
-pub(crate) async fn compare(stage: &Stage, abnormal: &BTreeSet<String>) -> Stored {
+pub(crate) async fn compare(stage: &WatchedProxy, abnormal: &BTreeSet<String>) -> Stored {
     let (ours, [_, feed, _]) = stage.quiet_moment().await;
     let calm = stage.rescan().await;
     println!("\n  {:<44} {:>6} {:>7} {:>8} {:>7}", "", "there", "missed", "phantom", "double");
@@ -102,7 +102,7 @@ pub(crate) async fn compare(stage: &Stage, abnormal: &BTreeSet<String>) -> Store
 
 /// Every transaction of the canonical chain that is sent by a watched account, calls a watched address, or has one log, with the
 /// block it is in.
-async fn touched(stage: &Stage) -> BTreeSet<Place> {
+async fn touched(stage: &WatchedProxy) -> BTreeSet<Place> {
     let watched = life::watched(stage);
     let is_watched =
         |value: &Value| serde_json::from_value::<Address>(value.clone()).is_ok_and(|a| watched.contains(&a));

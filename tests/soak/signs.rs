@@ -1,6 +1,6 @@
 //! What the program says of itself while it runs: its metrics, and what its log tells of.
 
-use super::stage::Stage;
+use super::support::watched_proxy::WatchedProxy;
 use std::time::Duration;
 
 /// Metrics as they were scraped.
@@ -8,7 +8,7 @@ pub(crate) struct Metrics(String);
 
 impl Metrics {
     /// Scrapes the program on `stage`, whose console listens wherever it found room.
-    pub(crate) async fn of(stage: &Stage) -> Self {
+    pub(crate) async fn of(stage: &WatchedProxy) -> Self {
         let log = stage.watch.log();
         let address = log.split("metrics and readiness at ").nth(1).and_then(|rest| rest.split_whitespace().next());
         let url = format!("{}/metrics", address.expect("the console says where it is"));

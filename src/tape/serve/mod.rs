@@ -35,12 +35,12 @@ pub struct Playing {
 pub struct TapeServer {
     url: String,
     script: Arc<Script>,
-    stage: Arc<Stage>,
+    stage: Arc<PlayedTape>,
     _stop: DropGuard,
 }
 
 /// Stretch being played, and its progress.
-pub(super) struct Stage {
+pub(super) struct PlayedTape {
     shelf: Shelf,
     faults: Faults,
     /// Scenes that have been shown.
@@ -62,7 +62,7 @@ impl TapeServer {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let url = format!("ws://{}", listener.local_addr()?);
         let (shown, _) = watch::channel(0);
-        let stage = Arc::new(Stage { shelf, faults: Faults::new(faults), shown });
+        let stage = Arc::new(PlayedTape { shelf, faults: Faults::new(faults), shown });
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(wire::accept_connections(listener, stage.clone())));
         let server = Self { url, script, stage, _stop: stop.clone().drop_guard() };
@@ -108,7 +108,7 @@ impl TapeServer {
     }
 }
 
-impl Stage {
+impl PlayedTape {
     fn show_scenes(&self, n: usize) {
         self.shown.send_if_modified(|shown| {
             let more = n > *shown;
@@ -122,7 +122,7 @@ impl Stage {
     }
 }
 
-impl std::fmt::Debug for Stage {
+impl std::fmt::Debug for PlayedTape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stage").field("shown", &*self.shown.borrow()).finish_non_exhaustive()
     }

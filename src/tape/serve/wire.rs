@@ -1,6 +1,6 @@
 //! Connections of a played tape: WebSocket and HTTP on one port, distinguished by the first byte.
 
-use super::Stage;
+use super::PlayedTape;
 use super::block_index::to_raw_json;
 use super::faults::Conduct;
 use futures::future::BoxFuture;
@@ -59,7 +59,7 @@ struct Subscriptions {
 }
 
 /// Serves all connections until cancelled.
-pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<Stage>) {
+pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<PlayedTape>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Connections die with this future, which a server's end cancels.
     let mut connections = tokio::task::JoinSet::new();
@@ -78,7 +78,7 @@ pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<Stage>)
     }
 }
 
-async fn serve_connection(socket: TcpStream, stage: &Stage) {
+async fn serve_connection(socket: TcpStream, stage: &PlayedTape) {
     // Without this option an answer waits for the acknowledgement of the one before it, which takes forty milliseconds.
     // If the option cannot be set, answers are only slower.
     let _ = socket.set_nodelay(true);
@@ -92,7 +92,7 @@ async fn serve_connection(socket: TcpStream, stage: &Stage) {
 }
 
 /// Serves one WebSocket until it ends or sends an invalid message.
-async fn serve_socket(socket: TcpStream, stage: &Stage) {
+async fn serve_socket(socket: TcpStream, stage: &PlayedTape) {
     let config =
         WebSocketConfig::default().max_message_size(Some(REQUEST_BYTES_MAX)).max_frame_size(Some(REQUEST_BYTES_MAX));
     let mut shown = stage.shown.subscribe();
@@ -143,7 +143,7 @@ async fn serve_socket(socket: TcpStream, stage: &Stage) {
 }
 
 /// Serves one HTTP/1.1 connection: all its requests, one after another.
-async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()> {
+async fn serve_http(mut socket: TcpStream, stage: &PlayedTape) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     loop {
         let Some((head, length, keep)) = http_head(&mut socket, &mut bytes).await? else { return Ok(()) };
@@ -221,7 +221,12 @@ async fn read_more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Resu
 }
 
 /// Answers a request, or each request of a batch.
-fn reply_to_request(stage: &Stage, shown: usize, text: &str, mut subscriptions: Option<&mut Subscriptions>) -> Reply {
+fn reply_to_request(
+    stage: &PlayedTape,
+    shown: usize,
+    text: &str,
+    mut subscriptions: Option<&mut Subscriptions>,
+) -> Reply {
     let Ok(batch) = serde_json::from_str::<Vec<&RawValue>>(text) else {
         return reply_one(stage, shown, text, subscriptions);
     };
@@ -243,7 +248,7 @@ fn reply_to_request(stage: &Stage, shown: usize, text: &str, mut subscriptions: 
     if wait.is_zero() { Reply::Now(answers) } else { Reply::After(wait, answers) }
 }
 
-fn reply_one(stage: &Stage, shown: usize, text: &str, subscriptions: Option<&mut Subscriptions>) -> Reply {
+fn reply_one(stage: &PlayedTape, shown: usize, text: &str, subscriptions: Option<&mut Subscriptions>) -> Reply {
     let request: Request<'_> = match serde_json::from_str(text) {
         Ok(request) => request,
         Err(_) => return Reply::Now(error_response("null", -32600, "this is no request")),
@@ -307,7 +312,7 @@ impl Subscriptions {
     }
 }
 
-impl Stage {
+impl PlayedTape {
     /// Returns the number of the newest block after `shown` scenes.
     fn head_number(&self, shown: usize) -> Option<u64> {
         self.shelf.newest_number(&self.shelf.view_at(shown, 0).1)

@@ -1,7 +1,7 @@
 //! What looks like ordinary life and is not, beside what is: where a silence ends, case by case.
 
-use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::model::{ActivityKind, CallHow, TracedCall, TxTrace};

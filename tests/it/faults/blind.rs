@@ -1,10 +1,10 @@
 //! A chain that cannot be seen: who hears of it, when, and what its end tells of what was missed.
 
-use super::stage::{PATH, Stage};
 use crate::support::anvil::{Options, Tx};
-use crate::support::clerks::clerk;
+use crate::support::bill_payers::clerk;
 use crate::support::inbox::{Inbox, Received};
 use crate::support::stored::Stored;
+use crate::support::watched_proxy::{PATH, WatchedProxy};
 use alloy_primitives::{Address, U256};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -39,7 +39,7 @@ fn report(event: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_goes_away_is_told_on_self_and_its_return_tells_what_was_missed() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.settle().await;
@@ -83,7 +83,7 @@ async fn a_node_that_goes_away_is_told_on_self_and_its_return_tells_what_was_mis
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_is_told_though_the_program_died_while_it_caught_up() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.settle().await;
@@ -116,7 +116,7 @@ async fn what_was_missed_is_told_though_the_program_died_while_it_caught_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block() {
     let options = Options { genesis_time: now(), block_time_s: Some(1), ..Options::default() };
-    let stage = Stage::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"");
+    let stage = WatchedProxy::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"");
     // A node's clock is behind by as long as the node took to start.
     stage.anvil.rpc("evm_setTime", json!([now()])).await;
     let process = stage.start();
@@ -146,7 +146,7 @@ async fn a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block(
 async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() {
     let (hour, start) = (3_600, now());
     let options = Options { genesis_time: start - hour, ..Options::default() };
-    let stage = Stage::with(options, "", PATH).await;
+    let stage = WatchedProxy::with(options, "", PATH).await;
     let process = stage.start();
     stage.bill(1).await;
     stage.settle().await;
@@ -178,7 +178,7 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_gave_that_cannot_be_true_is_kept_and_its_page_says_where() {
     // The node signs for somebody whose key it does not have, and names a hash that no such transaction has: as good as a lie.
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     let nobody = Address::repeat_byte(0xaa);
     stage.anvil.rpc("anvil_setBalance", json!([nobody, "0xde0b6b3a7640000"])).await;

@@ -1,21 +1,21 @@
 //! A disk that is full: for a moment, for long, and really.
 
-use super::stage::Stage;
 use crate::support::inbox::{Answer, Received};
 use crate::support::process::Process;
 use crate::support::stored;
+use crate::support::watched_proxy::WatchedProxy;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How large the store's log may become: no larger than it is.
-fn full(stage: &Stage) -> Option<u64> {
+fn full(stage: &WatchedProxy) -> Option<u64> {
     Some(std::fs::metadata(stage.watch.path("watchfire.db-wal")).expect("there is a log").len())
 }
 
 /// A program that has committed and told something, and whose pager is in trouble.
-async fn in_trouble(stage: &Stage) -> Process {
+async fn in_trouble(stage: &WatchedProxy) -> Process {
     let first = stage.first.to_string();
     let process = stage.watch.start_on_a_small_disk(&["run", "--from-block", &first]);
     stage.bill(1).await;
@@ -26,7 +26,7 @@ async fn in_trouble(stage: &Stage) -> Process {
     process
 }
 
-fn said(stage: &Stage, words: &'static str) -> impl Fn() -> bool {
+fn said(stage: &WatchedProxy, words: &'static str) -> impl Fn() -> bool {
     let log = stage.watch.path("log.txt");
     move || std::fs::read_to_string(&log).is_ok_and(|log| log.contains(words))
 }
@@ -42,7 +42,7 @@ fn kind(event: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_for_a_moment_silences_nobody() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = in_trouble(&stage).await;
     process.limit_files(full(&stage));
     stage.until("the worker cannot write", said(&stage, "failed to lease messages")).await;
@@ -58,7 +58,7 @@ async fn a_disk_that_is_full_for_a_moment_silences_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_stays_full_is_told_by_another_road_and_ends_nothing() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let mut process = in_trouble(&stage).await;
     process.limit_files(full(&stage));
     stage.theft(2).await;
@@ -122,7 +122,7 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_is_told_to_others_where_the_first_will_never_take_it() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let mut process = in_trouble(&stage).await;
     stage.pager.otherwise(Answer::Ok);
     stage.keeper.otherwise(Answer::Status(401));
@@ -140,7 +140,7 @@ async fn a_store_that_refuses_is_told_to_others_where_the_first_will_never_take_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_really_full_disk_is_told_survives_a_crash_and_loses_nothing() {
-    let stage = Stage::new().await.stored_at("disk/watchfire.db");
+    let stage = WatchedProxy::new().await.stored_at("disk/watchfire.db");
     let disk = Disk::mount(&stage.watch.path("disk"), 3);
     let process = stage.start();
     stage.theft(1).await;
@@ -173,7 +173,7 @@ async fn a_really_full_disk_is_told_survives_a_crash_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_a_warning_before_anything_is_held_up() {
-    let stage = Stage::new().await.stored_at("disk/watchfire.db");
+    let stage = WatchedProxy::new().await.stored_at("disk/watchfire.db");
     let disk = Disk::mount(&stage.watch.path("disk"), 16);
     std::fs::write(disk.0.join("ballast"), vec![0; 15 << 20]).expect("there is room for it");
     let process = stage.start();

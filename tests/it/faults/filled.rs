@@ -1,15 +1,15 @@
 //! A receiver of the feed that stays away until its lines fill the room there is for them.
 
-use super::stage::Stage;
 use crate::support::inbox::{Answer, Received};
 use crate::support::stored;
+use crate::support::watched_proxy::WatchedProxy;
 
 /// Lines that may wait for one destination.
 const WAITING_MAX: i64 = 500_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_beyond_the_room_of_the_feed_are_left_out_and_a_dead_letter_says_so() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let store = stage.store();
     let tally = "tallies WHERE destination = 'feed' AND feed = 1 AND dead = 0";
     let waiting = || stored::number(&store, &format!("SELECT coalesce(sum(messages), 0) FROM {tally}"));

@@ -1,28 +1,28 @@
 //! Blocks that become final while it runs, and a node that undoes them.
 
-use super::stage::{PATH, Stage};
 use crate::support::anvil::Options;
 use crate::support::inbox::Received;
 use crate::support::stored::{self, Stored};
+use crate::support::watched_proxy::{PATH, WatchedProxy};
 use serde_json::Value;
 
 /// Clerks on a chain whose blocks are safe when two, and final when four blocks lie on top of them.
-async fn stage() -> Stage {
-    let stage = Stage::with(Options { slots_in_an_epoch: Some(2), ..Options::default() }, "", PATH).await;
+async fn stage() -> WatchedProxy {
+    let stage = WatchedProxy::with(Options { slots_in_an_epoch: Some(2), ..Options::default() }, "", PATH).await;
     let text = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     stage.watch.write("watchfire.toml", &text.replace("slot = \"1s\"", "slot = \"1s\"\nfinality = \"tags\""));
     stage
 }
 
 /// What the program answers to a command that works on the store.
-fn ask(stage: &Stage, args: &[&str]) -> Vec<Value> {
+fn ask(stage: &WatchedProxy, args: &[&str]) -> Vec<Value> {
     let answers = tokio::task::block_in_place(|| stage.watch.run(args));
     assert_eq!(answers.code, 0, "{}", answers.stderr);
     answers.lines
 }
 
 /// The only incident there is, then its findings.
-fn shown(stage: &Stage) -> (Value, Vec<Value>) {
+fn shown(stage: &WatchedProxy) -> (Value, Vec<Value>) {
     let listed = ask(stage, &["incidents", "list", "--all"]);
     let theft = listed.iter().find(|line| line["findings"].as_array().is_some_and(|ids| !ids.is_empty()));
     let id = theft.and_then(|line| line["incident_id"].as_str()).expect("there is an incident with a finding");
@@ -31,7 +31,7 @@ fn shown(stage: &Stage) -> (Value, Vec<Value>) {
 }
 
 /// Waits until a program that reads along was told that the finding is `level`.
-async fn told(stage: &Stage, finding: &str, level: &str) {
+async fn told(stage: &WatchedProxy, finding: &str, level: &str) {
     let gained = |line: &Value| {
         let named = line["findings"].as_array().is_some_and(|ids| ids.iter().any(|id| id == finding));
         line["type"] == "footing" && line["finality"] == level && named
@@ -151,7 +151,7 @@ async fn what_was_final_is_undone_by_a_person_s_word_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_stays_open_while_one_of_three_endpoints_holds_the_block_that_the_others_undo() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let file = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     let (slow, ws, http) = (stage.proxy.url("/"), stage.anvil.ws_url(), stage.anvil.http_url());
     let three = file.replace(

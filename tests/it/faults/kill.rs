@@ -5,13 +5,13 @@
 //! the messages in hand, and the receivers know which requests they hold.
 
 use super::random;
-use super::stage::{CLERKS, Stage};
 use crate::support::abi::IBox;
 use crate::support::accounts::{DEPUTY, KEEPER, STRANGER};
 use crate::support::anvil::Tx;
-use crate::support::clerks::{SHOPS, bill, theft};
+use crate::support::bill_payers::{SHOPS, bill, theft};
 use crate::support::inbox::{Answer, Inbox};
 use crate::support::stored::{self, Lease, Message, Stored};
+use crate::support::watched_proxy::{CLERKS, WatchedProxy};
 use alloy_primitives::{U256, hex};
 use alloy_sol_types::SolCall;
 use serde_json::Value;
@@ -52,7 +52,7 @@ const AIMS: [Phase; 5] = [Phase::Fetching, Phase::Committing, Phase::Leasing, Ph
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_crashes_lose_nothing_and_tell_nothing_anew() {
     let mut rng = random("crashes");
-    let stage = Stage::with_treasury().await.spread(CLERKS);
+    let stage = WatchedProxy::with_treasury().await.spread(CLERKS);
     let mut aims: Vec<Option<Phase>> = AIMS.into_iter().flat_map(|aim| [Some(aim); AIMED]).collect();
     aims.extend([None; WILD]);
     rng.shuffle(&mut aims);
@@ -120,7 +120,7 @@ async fn sixty_crashes_lose_nothing_and_tell_nothing_anew() {
 
 /// Starts the program and kills it.
 struct Crasher<'a> {
-    stage: &'a Stage,
+    stage: &'a WatchedProxy,
     rng: fastrand::Rng,
     /// Leases that earlier lives left behind.
     known: Vec<Lease>,
@@ -215,7 +215,7 @@ impl Crasher<'_> {
 
 /// Makes a chain: bills and thefts of clerks, the Box, grants of the treasury, and empty blocks.
 struct Stream<'a> {
-    stage: &'a Stage,
+    stage: &'a WatchedProxy,
     rng: fastrand::Rng,
     /// Abnormal transactions that no clerk sent.
     abnormal: BTreeSet<String>,
@@ -272,7 +272,7 @@ impl Stream<'_> {
     }
 }
 
-fn answer(stage: &Stage, answer: &Answer) {
+fn answer(stage: &WatchedProxy, answer: &Answer) {
     for inbox in [&stage.pager, &stage.feed, &stage.ledger] {
         inbox.otherwise(answer.clone());
     }

@@ -1,9 +1,9 @@
 //! Blocks that are made while the program is down: all of them are judged, in their order, and it shows how it gets on.
 
-use super::stage::Stage;
 use crate::support::anvil::Tx;
-use crate::support::clerks::{SHOPS, clerk, theft};
+use crate::support::bill_payers::{SHOPS, clerk, theft};
 use crate::support::stored;
+use crate::support::watched_proxy::WatchedProxy;
 use alloy_primitives::U256;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,12 +26,12 @@ pub(super) struct CaughtUp {
 }
 
 /// `n` blocks, of which every other holds small bills of some clerks, and now and then a theft.
-pub(super) async fn make(stage: &Stage, n: u64, rng: &mut fastrand::Rng) {
+pub(super) async fn make(stage: &WatchedProxy, n: u64, rng: &mut fastrand::Rng) {
     let mut nonces: BTreeMap<usize, u64> = BTreeMap::new();
     for made in 0..n {
         let mut txs = Vec::new();
         for _ in 0..if made % 2 == 0 { rng.usize(1..4) } else { 0 } {
-            let n = rng.usize(..super::stage::CLERKS);
+            let n = rng.usize(..crate::support::watched_proxy::CLERKS);
             if let Entry::Vacant(vacant) = nonces.entry(n) {
                 vacant.insert(stage.nonce(n).await);
             }
@@ -47,7 +47,7 @@ pub(super) async fn make(stage: &Stage, n: u64, rng: &mut fastrand::Rng) {
 
 /// Waits until a program that was started just now has committed the newest block.
 #[allow(dead_code, reason = "for the long run, which shares this file")]
-pub(super) async fn watch(stage: &Stage, started: Instant) -> CaughtUp {
+pub(super) async fn watch(stage: &WatchedProxy, started: Instant) -> CaughtUp {
     let tip = || stored::progress(&stage.store()).and_then(|_| committed(stage));
     let (from, head) = (tip().unwrap_or(stage.first - 1), stage.anvil.block_number().await);
     let mut first = None;
@@ -67,7 +67,7 @@ pub(super) async fn watch(stage: &Stage, started: Instant) -> CaughtUp {
 
 /// Number of the last committed block.
 #[allow(dead_code, reason = "for the long run, which shares this file")]
-fn committed(stage: &Stage) -> Option<u64> {
+fn committed(stage: &WatchedProxy) -> Option<u64> {
     u64::try_from(stored::number(&stage.store(), "SELECT coalesce(max(number), 0) FROM blocks")).ok()
 }
 
@@ -79,7 +79,7 @@ pub(super) fn order(answers: &[Value]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_missed_while_it_was_down_are_judged_in_order_and_its_progress_is_shown() {
     let mut rng = super::random("missed");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     make(&stage, 3, &mut rng).await;
     stage.settle().await;

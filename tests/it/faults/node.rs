@@ -1,12 +1,12 @@
 //! A node that stops, freezes, drops the line, bursts, and changes its mind about the past.
 
 use super::random;
-use super::stage::{CLERKS, Stage};
 use crate::support::accounts::STRANGER;
 use crate::support::anvil::{Options, Tx};
-use crate::support::clerks::{SHOPS, bill, clerk, theft};
+use crate::support::bill_payers::{SHOPS, bill, clerk, theft};
 use crate::support::process::Process;
 use crate::support::stored::Stored;
+use crate::support::watched_proxy::{CLERKS, WatchedProxy};
 use alloy_primitives::{Address, U256};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::time::Duration;
 // === Making and unmaking blocks ===
 
 /// One block of a few bills and thefts of different clerks, at random; sometimes an empty one.
-pub(super) async fn some_block(stage: &Stage, rng: &mut fastrand::Rng) {
+pub(super) async fn some_block(stage: &WatchedProxy, rng: &mut fastrand::Rng) {
     let mut clerks: Vec<usize> = (0..CLERKS).collect();
     rng.shuffle(&mut clerks);
     let mut txs = Vec::new();
@@ -35,7 +35,7 @@ fn some_tx(n: usize, nonce: u64, rng: &mut fastrand::Rng) -> Tx {
 
 /// Replaces the newest `depth` blocks, at most as many as are watched. Of each clerk's transactions in them some are moved to
 /// another block, some replaced by others of the same number, some dropped; and other clerks join in.
-pub(super) async fn some_reorg(stage: &Stage, depth: u64, rng: &mut fastrand::Rng) {
+pub(super) async fn some_reorg(stage: &WatchedProxy, depth: u64, rng: &mut fastrand::Rng) {
     let head = stage.anvil.block_number().await;
     let depth = depth.min((head + 1).saturating_sub(stage.first));
     if depth == 0 {
@@ -81,7 +81,7 @@ fn by_clerk(tx: &Value) -> Option<(usize, Tx)> {
 }
 
 /// Waits for the end of the story and compares everything.
-async fn compare(stage: &Stage, process: Process) -> Stored {
+async fn compare(stage: &WatchedProxy, process: Process) -> Stored {
     stage.settle().await;
     let abnormal = stage.reckon().await;
     let (ours, _) = stage.check(&abnormal).await;
@@ -97,7 +97,7 @@ fn orphaned(stored: &Stored) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reorg_moves_replaces_and_drops_is_told_as_it_stands_in_the_end() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     for n in [1, 2, 3, 4] {
         stage.theft(n).await;
@@ -131,7 +131,7 @@ async fn what_a_reorg_moves_replaces_and_drops_is_told_as_it_stands_in_the_end()
 #[tokio::test(flavor = "multi_thread")]
 async fn reorgs_of_depth_one_to_five_while_it_runs() {
     let mut rng = random("reorgs while running");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     for depth in [1, 2, 3, 4, 5, 5, 3, 1, 2, 4] {
         for _ in 0..6 {
@@ -153,7 +153,7 @@ async fn reorgs_of_depth_one_to_five_while_it_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reorgs_of_depth_one_to_five_while_it_is_down() {
     let mut rng = random("reorgs while down");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     for depth in 1..=5 {
         let process = stage.start();
         for _ in 0..6 {
@@ -177,7 +177,7 @@ async fn reorgs_of_depth_one_to_five_while_it_is_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
     let mut rng = random("rollbacks");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let mut process = Some(stage.start());
     for round in 0..4 {
         for _ in 0..5 {
@@ -207,7 +207,7 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorg_of_eighty_blocks() {
     let mut rng = random("a deep reorg");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     for _ in 0..90 {
         some_block(&stage, &mut rng).await;
@@ -220,7 +220,7 @@ async fn a_reorg_of_eighty_blocks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorg_that_reaches_below_the_first_watched_block() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     for n in [1, 2, 3] {
         stage.theft(n).await;
@@ -236,7 +236,7 @@ async fn a_reorg_that_reaches_below_the_first_watched_block() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_that_goes_and_comes_back_opens_its_incident_again() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.theft(2).await;
@@ -264,7 +264,7 @@ async fn a_finding_that_goes_and_comes_back_opens_its_incident_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_cut_refused_and_slow_loses_nothing() {
     let mut rng = random("cuts");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     for round in 0..12 {
         for _ in 0..rng.u8(1..4) {
@@ -282,7 +282,7 @@ async fn a_line_that_is_cut_refused_and_slow_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_so_slow_that_answers_come_too_late_still_gets_there() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     stage.proxy.delay(Duration::from_millis(600));
     for n in 0..6 {
         stage.theft(n).await;
@@ -294,7 +294,7 @@ async fn a_line_so_slow_that_answers_come_too_late_still_gets_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_can_only_be_polled_hides_no_reorg() {
     let mut rng = random("polling");
-    let stage = Stage::new().await.polled();
+    let stage = WatchedProxy::new().await.polled();
     let mut process = stage.start();
     for depth in 1..=5 {
         for _ in 0..6 {
@@ -318,7 +318,7 @@ async fn a_node_that_can_only_be_polled_hides_no_reorg() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_open_line_is_noticed_and_replaced() {
     let mut rng = random("stalls");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     some_block(&stage, &mut rng).await;
     stage.catch_up().await;
@@ -336,7 +336,7 @@ async fn a_half_open_line_is_noticed_and_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_a_hundred_blocks() {
     let mut rng = random("burst");
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.catch_up().await;
@@ -354,7 +354,7 @@ async fn a_burst_of_a_hundred_blocks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_freezes_is_a_blindness_that_ends_when_it_thaws() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.catch_up().await;
@@ -376,7 +376,7 @@ async fn a_node_that_freezes_is_a_blindness_that_ends_when_it_thaws() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -396,7 +396,7 @@ async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_back_as_one_of_another_chain_is_not_believed() {
-    let mut stage = Stage::new().await;
+    let mut stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -416,7 +416,7 @@ async fn a_node_that_is_stopped_killed_and_started_again() {
     let mut rng = random("node restarts");
     let dir = tempfile::tempdir().expect("a directory");
     let options = Options { state: Some(dir.path().join("state.json")), ..Options::default() };
-    let mut stage = Stage::with(options, "", super::stage::PATH).await;
+    let mut stage = WatchedProxy::with(options, "", crate::support::watched_proxy::PATH).await;
     let process = stage.start();
     for round in 0..3 {
         for _ in 0..4 {
@@ -440,7 +440,7 @@ async fn a_node_that_is_stopped_killed_and_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_forgot_everything_and_begins_again() {
     let mut rng = random("another genesis");
-    let mut stage = Stage::new().await;
+    let mut stage = WatchedProxy::new().await;
     let process = stage.start();
     for _ in 0..8 {
         some_block(&stage, &mut rng).await;
@@ -449,7 +449,7 @@ async fn a_node_that_forgot_everything_and_begins_again() {
     stage.settle().await;
     stage.anvil.kill();
     stage.anvil.revive().await;
-    Stage::furnish(&stage.anvil).await;
+    WatchedProxy::furnish(&stage.anvil).await;
     assert!(stage.anvil.block_number().await < stage.first);
     stage.theft(2).await;
     for _ in 0..4 {

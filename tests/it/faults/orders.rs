@@ -1,18 +1,18 @@
 //! What the program does when it is told to: stop, end after a while, refuse, and listen to another process.
 
-use super::stage::{CLERKS, Stage};
 use crate::support::accounts::DEPUTY;
 use crate::support::anvil::Options;
-use crate::support::clerks;
+use crate::support::bill_payers;
 use crate::support::inbox::{Answer, Inbox, Received};
 use crate::support::process::Process;
 use crate::support::stored::{self, Stored};
+use crate::support::watched_proxy::{CLERKS, WatchedProxy};
 use std::process::Stdio;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_polite_end_sends_what_is_due_and_tells_of_findings_by_its_exit_code() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     for inbox in [&stage.pager, &stage.feed, &stage.ledger] {
         inbox.otherwise(Answer::Late(Duration::from_millis(300)));
     }
@@ -33,7 +33,7 @@ async fn a_polite_end_sends_what_is_due_and_tells_of_findings_by_its_exit_code()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_calm_watch_ends_calmly_by_signal_and_after_its_time() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.catch_up().await;
@@ -48,7 +48,7 @@ async fn a_calm_watch_ends_calmly_by_signal_and_after_its_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_chain_is_nothing_to_judge_by() {
-    let stage = Stage::with(
+    let stage = WatchedProxy::with(
         Options { chain_id: 31_338, ..Options::default() },
         "",
         "steps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n",
@@ -71,7 +71,7 @@ async fn a_node_of_another_chain_is_nothing_to_judge_by() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_ends_blind_could_not_tell() {
-    let mut stage = Stage::new().await;
+    let mut stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.catch_up().await;
@@ -83,7 +83,7 @@ async fn a_watch_that_ends_blind_could_not_tell() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.bill(1).await;
     stage.catch_up().await;
@@ -99,7 +99,7 @@ async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 /// A path of two steps, the second of which tells `lead` as long as nobody answers.
-async fn with_lead(first: &str, second: &str) -> (Stage, Inbox) {
+async fn with_lead(first: &str, second: &str) -> (WatchedProxy, Inbox) {
     let lead = Inbox::start().await;
     let more = format!(
         "[destination.lead]\nkind = \"webhook\"\nurl = \"{}\"\nunsigned = true\ntimeout = \"1s\"\n",
@@ -109,7 +109,7 @@ async fn with_lead(first: &str, second: &str) -> (Stage, Inbox) {
         "page_at = \"warning\"\nsteps = [\n    {{ to = [\"pager\"], ack_within = \"{first}\" }},\n    \
          {{ to = [\"lead\"], ack_within = \"{second}\" }},\n]\n"
     );
-    (Stage::with(Options::default(), &more, &path).await, lead)
+    (WatchedProxy::with(Options::default(), &more, &path).await, lead)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn an_escalation_goes_on_through_crashes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_watch_over_the_same_store_is_refused_while_the_first_lives() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let one = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -197,7 +197,7 @@ async fn a_second_watch_over_the_same_store_is_refused_while_the_first_lives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_logs_that_nobody_reads_hold_up_no_page() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let first = stage.first.to_string();
     let mut command = stage.watch.command(&["--log", "trace", "run", "--from-block", &first]);
     // As when somebody stops the terminal with a key: both pipes are open, and full after 64 KiB.
@@ -215,7 +215,7 @@ async fn answers_and_logs_that_nobody_reads_hold_up_no_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_drops_no_page_about_what_nobody_was_given() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -223,7 +223,7 @@ async fn an_answer_drops_no_page_about_what_nobody_was_given() {
     // The receiver is in trouble while the same clerk pays somebody else, and only the first page was read.
     stage.pager.otherwise(Answer::Status(503));
     let nonce = stage.nonce(1).await;
-    stage.mine(&[clerks::bill(1, DEPUTY.address, 400, nonce)]).await;
+    stage.mine(&[bill_payers::bill(1, DEPUTY.address, 400, nonce)]).await;
     let failed = || stored::failed_attempts(&stage.store(), "pager") >= 1;
     stage.until("an attempt at the second page failed", failed).await;
     let ack = || tokio::task::block_in_place(|| stage.watch.run(&["incidents", "ack", &id, "--by", "responder"]));

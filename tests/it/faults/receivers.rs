@@ -1,9 +1,9 @@
 //! Receivers that are down, slow, in trouble, busy, gone or elsewhere, told by the program as it is run.
 
-use super::stage::{Stage, told_events};
 use crate::support::anvil::Options;
 use crate::support::inbox::{Answer, Inbox};
 use crate::support::stored::{self, Stored};
+use crate::support::watched_proxy::{WatchedProxy, told_events};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use std::time::Duration;
 const TWO: &str = "page_at = \"warning\"\nsteps = [{ to = [\"pager\", \"backup\"], ack_within = \"1h\" }]\n";
 
 /// Three findings, a normal bill, and everything told of them compared in the end.
-async fn three_findings(stage: &Stage) {
+async fn three_findings(stage: &WatchedProxy) {
     for n in [1, 2, 2] {
         stage.theft(n).await;
     }
     stage.bill(3).await;
 }
 
-async fn nothing_is_lost(stage: &Stage) -> Stored {
+async fn nothing_is_lost(stage: &WatchedProxy) -> Stored {
     stage.settle().await;
     let abnormal = stage.reckon().await;
     assert_eq!(abnormal.len(), 3);
@@ -27,7 +27,7 @@ async fn nothing_is_lost(stage: &Stage) -> Stored {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_were_down_hear_everything_once_they_are_back() {
-    let mut stage = Stage::new().await;
+    let mut stage = WatchedProxy::new().await;
     stage.pager.stop();
     stage.feed.stop();
     let process = stage.start();
@@ -45,7 +45,7 @@ async fn receivers_that_were_down_hear_everything_once_they_are_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_hang_or_hang_up_hear_everything_when_they_listen() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     stage.pager.script([Answer::Hang, Answer::Close, Answer::Hang]);
     stage.feed.script([Answer::Close, Answer::Hang, Answer::Close, Answer::Hang]);
     let process = stage.start();
@@ -59,7 +59,7 @@ async fn receivers_that_hang_or_hang_up_hear_everything_when_they_listen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_in_trouble_for_a_while_hear_everything_after_it() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     stage.pager.script([500, 503, 502, 500].map(Answer::Status));
     stage.feed.script([500, 500, 408, 504].map(Answer::Status));
     let process = stage.start();
@@ -72,7 +72,7 @@ async fn receivers_in_trouble_for_a_while_hear_everything_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_asks_for_a_pause_gets_it_even_from_a_program_started_anew() {
     const PAUSE_S: u64 = 4;
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     stage.feed.script([Answer::TooMany(PAUSE_S)]);
     stage.pager.script([Answer::TooMany(PAUSE_S)]);
     let process = stage.start();
@@ -96,24 +96,24 @@ async fn a_receiver_that_asks_for_a_pause_gets_it_even_from_a_program_started_an
 }
 
 /// `backup` beside the three receivers, on the same step of the path as the pager.
-async fn with_backup() -> (Stage, Inbox) {
+async fn with_backup() -> (WatchedProxy, Inbox) {
     let backup = Inbox::start().await;
     let more = format!(
         "[destination.backup]\nkind = \"webhook\"\nurl = \"{}\"\nunsigned = true\ntimeout = \"1s\"\n",
         backup.url("/hook")
     );
-    (Stage::with(Options::default(), &more, TWO).await, backup)
+    (WatchedProxy::with(Options::default(), &more, TWO).await, backup)
 }
 
 /// What `incidents list` answers, and what it says beside.
-fn listed(stage: &Stage) -> (Vec<Value>, String) {
+fn listed(stage: &WatchedProxy) -> (Vec<Value>, String) {
     let answers = tokio::task::block_in_place(|| stage.watch.run(&["incidents", "list"]));
     assert_eq!(answers.code, 0, "{}", answers.stderr);
     (answers.lines, answers.stderr)
 }
 
 /// The incident about messages that cannot be delivered to `name`, as the list shows it.
-fn undeliverable(stage: &Stage, name: &str) -> Value {
+fn undeliverable(stage: &WatchedProxy, name: &str) -> Value {
     let (incidents, beside) = listed(stage);
     assert!(beside.contains("could not be delivered"), "{beside}");
     let letter = incidents.iter().find(|line| line["type"] == "delivery").expect("the dead letter is named");

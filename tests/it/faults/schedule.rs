@@ -2,9 +2,9 @@
 
 use super::node::{some_block, some_reorg};
 use super::random;
-use super::stage::{PATH, Stage, only_unread};
 use crate::support::anvil::Options;
 use crate::support::inbox::Answer;
+use crate::support::watched_proxy::{PATH, WatchedProxy, only_unread};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
     let mut rng = random("schedule");
     let dir = tempfile::tempdir().expect("a directory");
     let options = Options { state: Some(dir.path().join("state.json")), ..Options::default() };
-    let mut stage = Stage::with(options, "", PATH).await;
+    let mut stage = WatchedProxy::with(options, "", PATH).await;
     // A node that is killed goes back to where it last stopped; the clerks are hired by then.
     stage.anvil.stop();
     restart_node(&mut stage).await;
@@ -138,7 +138,7 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
 }
 
 /// Starts the node again, which mines for each transaction until it is told not to.
-async fn restart_node(stage: &mut Stage) {
+async fn restart_node(stage: &mut WatchedProxy) {
     stage.anvil.revive().await;
     stage.anvil.set_automine(false).await;
 }

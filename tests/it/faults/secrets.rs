@@ -1,9 +1,9 @@
 //! Secrets are planted in every place that holds one, everything that can go wrong does, and none of them is found anywhere.
 
-use super::stage::Stage;
 use crate::support::inbox::{Answer, Inbox};
 use crate::support::stored;
 use crate::support::watch::Watch;
+use crate::support::watched_proxy::WatchedProxy;
 use std::time::Duration;
 
 const KEY_IN_PATH: &str = "nodekey7f3a9c51d2";
@@ -16,10 +16,13 @@ const SECRET_DECODED: &str = "watchfire-planted-secret-0123";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_reaches_an_answer_a_log_or_the_store() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let mut hook = Inbox::start().await;
     let mut watch = Watch::empty();
-    watch.write("clerks.toml", &crate::support::clerks::watchlist(super::stage::CLERKS, &["treasury".to_owned()]));
+    watch.write(
+        "clerks.toml",
+        &crate::support::bill_payers::watchlist(crate::support::watched_proxy::CLERKS, &["treasury".to_owned()]),
+    );
     watch.write(
         "watchfire.toml",
         r#"

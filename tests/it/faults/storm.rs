@@ -1,10 +1,10 @@
 //! More findings than anybody can be paged for, and acknowledgements that cover what a page showed and nothing else.
 
-use super::stage::Stage;
 use crate::support::accounts::{DEPUTY, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::inbox::{Answer, Inbox, Received};
 use crate::support::stored::{self, Stored};
+use crate::support::watched_proxy::WatchedProxy;
 use alloy_primitives::Address;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -28,14 +28,14 @@ fn events(received: &[Received], kind: &str) -> Vec<Value> {
     events.filter(of_kind).collect()
 }
 
-fn ask(stage: &Stage, args: &[&str]) {
+fn ask(stage: &WatchedProxy, args: &[&str]) {
     let answers = tokio::task::block_in_place(|| stage.watch.run(args));
     assert_eq!(answers.code, 0, "{}", answers.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_findings_is_twelve_pages_a_minute_and_one_incident_that_lists_the_rest() {
-    let stage = Stage::with_treasury().await;
+    let stage = WatchedProxy::with_treasury().await;
     let treasury = stage.treasury.as_ref().expect("deployed");
     for block in 0..CALLS / IN_A_BLOCK {
         let calls =
@@ -83,7 +83,7 @@ const FINDINGS: u32 = 400;
 const OF_A_BLOCK: u32 = 20;
 
 /// Lets the path of the treasury tell all of these destinations at once.
-async fn many_destinations(stage: &Stage) -> (Inbox, Inbox) {
+async fn many_destinations(stage: &WatchedProxy) -> (Inbox, Inbox) {
     let (gone, misplaced) = (Inbox::start().await, Inbox::start().await);
     gone.otherwise(Answer::Status(410));
     misplaced.otherwise(Answer::Status(404));
@@ -110,7 +110,7 @@ async fn many_destinations(stage: &Stage) -> (Inbox, Inbox) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_on_a_path_of_which_most_destinations_are_dead_is_one_storm_and_one_incident_for_each_cause() {
     let findings = std::env::var("WATCHFIRE_STORM_FINDINGS").ok().and_then(|n| n.parse().ok()).unwrap_or(FINDINGS);
-    let stage = Stage::with_treasury().await;
+    let stage = WatchedProxy::with_treasury().await;
     let treasury = stage.treasury.as_ref().expect("deployed");
     let (gone, misplaced) = many_destinations(&stage).await;
     for block in 0..findings / OF_A_BLOCK {
@@ -154,7 +154,7 @@ async fn a_storm_on_a_path_of_which_most_destinations_are_dead_is_one_storm_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_covers_what_was_on_the_page() {
-    let stage = Stage::with_treasury().await;
+    let stage = WatchedProxy::with_treasury().await;
     let target = stage.treasury.as_ref().expect("deployed").watched_box;
     let process = stage.start();
     stage.mine(&[prank(STRANGER.address, target, 1)]).await;

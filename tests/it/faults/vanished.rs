@@ -1,9 +1,9 @@
 //! A store that is gone: from a program that runs, from one that starts, and a place that takes none; and its backup.
 
-use super::stage::Stage;
 use crate::support::inbox::Received;
 use crate::support::process::Process;
 use crate::support::stored::{self, Stored};
+use crate::support::watched_proxy::WatchedProxy;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
@@ -24,13 +24,13 @@ fn headline(received: &Received) -> Option<String> {
 }
 
 /// Waits until whoever looks after the program is paged about the store, and returns what the page says.
-async fn paged(stage: &Stage) -> String {
+async fn paged(stage: &WatchedProxy) -> String {
     let about = |all: &[Received]| all.iter().filter_map(headline).next_back();
     let all = stage.keeper.wait_until("a page past the store", |all| about(all).is_some()).await;
     about(&all).expect("it was waited for")
 }
 
-async fn resolved(stage: &Stage) {
+async fn resolved(stage: &WatchedProxy) {
     stage.keeper.wait_until("its end", |all| all.iter().any(|page| kind(&page.json()) == "resolve")).await;
 }
 
@@ -46,7 +46,7 @@ fn modes(store: &Path) -> Vec<(String, u32)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_vanished_between_two_starts_is_told_past_it_and_nothing_is_made_in_its_place() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -74,7 +74,7 @@ async fn a_store_that_vanished_between_two_starts_is_told_past_it_and_nothing_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_taken_from_a_running_program_is_told_and_kept() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let mut process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -102,7 +102,7 @@ async fn a_store_taken_from_a_running_program_is_told_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_takes_no_store_is_told_and_waited_for() {
-    let stage = Stage::new().await.stored_at("mounted/watchfire.db");
+    let stage = WatchedProxy::new().await.stored_at("mounted/watchfire.db");
     std::fs::remove_dir(stage.watch.path("mounted")).unwrap();
     let mut process = stage.start();
     let said = paged(&stage).await;
@@ -120,7 +120,7 @@ async fn a_place_that_takes_no_store_is_told_and_waited_for() {
 const NOBODY: u32 = 65_534;
 
 /// Starts the program as somebody who may write only where everybody may.
-fn start_unprivileged(stage: &Stage) -> Process {
+fn start_unprivileged(stage: &WatchedProxy) -> Process {
     let given = stage.watch.command(&["run", "--from-block", &stage.first.to_string()]);
     let (home, program) = (stage.watch.path(""), stage.watch.path("watchfire"));
     std::fs::copy(given.get_program(), &program).expect("there is room for the program");
@@ -145,7 +145,7 @@ fn start_unprivileged(stage: &Stage) -> Process {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_cannot_be_written_is_told_and_waited_for() {
-    let stage = Stage::new().await.stored_at("kept/watchfire.db");
+    let stage = WatchedProxy::new().await.stored_at("kept/watchfire.db");
     let place = stage.watch.path("kept");
     std::fs::set_permissions(&place, Permissions::from_mode(0o555)).unwrap();
     let mut process = start_unprivileged(&stage);
@@ -178,7 +178,7 @@ async fn a_place_that_cannot_be_written_is_told_and_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_a_running_store_is_whole_private_and_goes_on_after_a_restore() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -219,7 +219,7 @@ async fn a_backup_of_a_running_store_is_whole_private_and_goes_on_after_a_restor
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_store_is_begun_where_that_is_said_and_the_old_one_is_kept() {
-    let stage = Stage::new().await;
+    let stage = WatchedProxy::new().await;
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;

@@ -2,9 +2,9 @@
 //!
 //! All of it within what a block and its receipts can show: what leaves no trace in either is not claimed to be seen.
 
-use super::made::*;
 use crate::support::abi::{IMiniMe, IMultiSigWallet, ISafe, IToken};
 use crate::support::accounts::{GRANTEE, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 

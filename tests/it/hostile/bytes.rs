@@ -2,10 +2,10 @@
 //!
 //! The rules here vouch for everything, so that whatever is found was found in spite of them.
 
-use super::made::*;
 use crate::counting::peak;
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{GRANTEE, OWNER_A, OWNER_B, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::abi::Function;

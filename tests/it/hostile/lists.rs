@@ -1,8 +1,8 @@
 //! Lists of owners and modules as a hostile contract or node tells them: endless, cyclic, cut, with more in a word than belongs there.
 //! Nothing that comes of them is a panic or a question without end, and whatever is no honest list is found or told as unread.
 
-use super::made::*;
 use crate::support::accounts::{OWNER_A, OWNER_B, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue;
 use futures::future::BoxFuture;

@@ -1,8 +1,8 @@
 //! A block of honest transactions, damaged at random: whatever comes out keeps the promises that verdicts make.
 
-use super::made::*;
 use crate::support::abi::{IMiniMe, IMultiSigWallet};
 use crate::support::accounts::{GRANTEE, OWNER_A, OWNER_B, PAYER, RELAYER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use proptest::prelude::*;

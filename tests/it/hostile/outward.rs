@@ -4,8 +4,8 @@
 //! several watchlists. Three promises hold for whatever comes: more visibility never means fewer findings; nothing goes out by the word
 //! of a built-in, or of a rule for a call that does not say so; and no function is a view by its name.
 
-use super::made::*;
 use crate::support::accounts::{KEEPER, PAYER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use proptest::prelude::*;

@@ -1,9 +1,9 @@
 //! What wallets write down, bent: schedules that nobody logged, logs that nobody watched wrote, lists that do not fit, and more calls
 //! than are opened.
 
-use super::made::*;
 use crate::support::abi::ITimelock;
 use crate::support::accounts::{KEEPER, STRANGER};
+use crate::support::hostile_blocks::*;
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 

@@ -2,9 +2,9 @@
 //! to the eye by the time a person or a machine gets it.
 
 use super::bytes::{BOX, judged, lenient};
-use super::made::*;
 use crate::support::abi::INoise;
 use crate::support::accounts::STRANGER;
+use crate::support::hostile_blocks::*;
 use crate::support::inbox::{Answer, Inbox};
 use alloy_primitives::B256;
 use alloy_sol_types::SolValue;

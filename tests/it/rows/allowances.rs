@@ -1,6 +1,6 @@
 //! Allowances that are used: a token that logs again what is left of one, and logs that look like that and say something else.
 
-use super::{Row, Stage, calldata, watch};
+use super::{CaseChain, Row, calldata, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, STRANGER};
 use crate::support::contracts::deploy;
 use crate::support::tokens::approve;
@@ -12,7 +12,7 @@ pub(super) const ROWS: &[&Row] = &[&A1, &A2, &A3];
 
 /// A token that logs what is left, its holder, and a vault that pulls what it was allowed.
 struct Scene {
-    stage: Stage,
+    stage: CaseChain,
     coin: Address,
     vault: Address,
 }
@@ -24,7 +24,7 @@ fn coins(n: u64) -> U256 {
 impl Scene {
     /// `behind`: what is left is logged behind the transfer. The vault may take `allowed`, and so may the keeper take three coins.
     async fn new(behind: bool, traces: bool, allowed: U256) -> Self {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         stage.trace(traces);
         let coin = deploy(&stage.anvil, DEPLOYER.address, "CountingCoin", (OWNER_A.address, behind).abi_encode()).await;
         let vault = deploy(&stage.anvil, DEPLOYER.address, "Puller", []).await;

@@ -1,6 +1,6 @@
 //! Attempts that the contract refused: somebody tries what only those in charge may do.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::abi::{IAccess, ISafe, ITimelock, IToken};
 use crate::support::accounts::{DEPLOYER, DEPUTY, GRANTEE, KEEPER, OWNER_A, OWNER_B, RELAYER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
@@ -31,7 +31,7 @@ fn execute() -> Vec<u8> {
 }
 
 /// A call that has to be refused.
-async fn refused(stage: &Stage, from: Address, to: Address, data: impl Into<Bytes>) {
+async fn refused(stage: &CaseChain, from: Address, to: Address, data: impl Into<Bytes>) {
     let receipt = stage.anvil.transact(&Tx::call(from, to, data)).await;
     assert!(!receipt.succeeded(), "{to} lets {from} do it");
 }
@@ -47,7 +47,7 @@ const X1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_try_a_timelock() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let lock = timelock(&stage.anvil).await;
     let keeper = format!("{}from = [\"{}\"]\n", vouch("call", "execute", &[]), KEEPER.address);
     let rules = watch("timelock", lock, &format!("registry = {{ delay = \"2h\" }}\n{keeper}"));
@@ -83,7 +83,7 @@ const X2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_of_control_is_tried() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     for (kind, address, data) in guarded(&stage.anvil).await {
         stage.begin().await;
         refused(&stage, STRANGER.address, address, data.clone()).await;
@@ -122,7 +122,7 @@ async fn guarded(anvil: &Anvil) -> Vec<(&'static str, Address, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_that_a_safe_refuses_is_loud_and_a_payment_is_not() {
     let owners = [OWNER_A.address, OWNER_B.address];
-    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &owners, 2).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_4_1, &owners, 2).await;
     let owner = ISafe::addOwnerWithThresholdCall { owner: STRANGER.address, threshold: U256::ONE };
     let takeover = SafeTx::call(safe.address, owner.abi_encode());
     let payment = SafeTx::pay(STRANGER.address, U256::ONE);

@@ -1,6 +1,6 @@
 //! Who rules a contract under the names that DappHub, Curve, Aragon and the slots of a proxy give it, and who names those who do.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::abi::IPuppet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -11,15 +11,15 @@ use watchfire::model::Severity::{Critical, High};
 pub(super) const ROWS: &[&Row] = &[&D1, &D2, &D3, &C1, &A1, &P2A, &P3B, &R3, &R4, &R5, &N6, &N5];
 
 /// A contract of the keeper's.
-async fn kept(name: &str) -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn kept(name: &str) -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let contract = deploy(&stage.anvil, DEPLOYER.address, name, KEEPER.address.abi_encode()).await;
     (stage, contract)
 }
 
 /// A contract that a puppet rules, from inside of whose calls nothing but logs tells.
-async fn unseen(name: &str) -> (Stage, Address, Address) {
-    let mut stage = Stage::new().await;
+async fn unseen(name: &str) -> (CaseChain, Address, Address) {
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let contract = deploy(&stage.anvil, DEPLOYER.address, name, puppet.abi_encode()).await;

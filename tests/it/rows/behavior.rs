@@ -1,6 +1,6 @@
 //! What is unusual by what happened before, what does not come, and noise: an account with a real token, one block after the other.
 
-use super::{Row, Stage, watch};
+use super::{CaseChain, Row, watch};
 use crate::support::abi::IToken;
 use crate::support::accounts::{DEPLOYER, GRANTEE, HOLDER, PAYER, STRANGER};
 use crate::support::anvil::{GENESIS_TIME, Tx};
@@ -21,13 +21,13 @@ const ANYBODY: &str = "[[watch.normal]]\nname = \"ether\"\nact = \"ether\"\n\
 
 /// A chain with a token of which the payer holds some.
 struct Purse {
-    stage: Stage,
+    stage: CaseChain,
     coin: Token,
 }
 
 impl Purse {
     async fn new() -> Self {
-        let stage = Stage::new().await;
+        let stage = CaseChain::new().await;
         let coin = coin(&stage).await;
         let mut purse = Self { stage, coin };
         purse.stage.begin().await;
@@ -67,7 +67,7 @@ impl Purse {
     }
 }
 
-async fn coin(stage: &Stage) -> Token {
+async fn coin(stage: &CaseChain) -> Token {
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(1_000)).await;
     coin

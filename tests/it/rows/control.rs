@@ -1,6 +1,6 @@
 //! Owners, roles and code: whoever changes them has the contract.
 
-use super::{Row, Stage, vouch, watch};
+use super::{CaseChain, Row, vouch, watch};
 use crate::support::abi::{FacetCut, IAccess, IDiamond, IPuppet, IUpgrades};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -23,7 +23,7 @@ const O1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ownership_changes_hands() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let office = deploy(&stage.anvil, DEPLOYER.address, "Office", KEEPER.address.abi_encode()).await;
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
     let next = vouch("call", "transferOwnership", &[("newOwner", &GRANTEE.address)]);
@@ -45,7 +45,7 @@ const O2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ownership_changes_hands_from_inside() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let make = |to: Address, next: Address| {
@@ -75,7 +75,7 @@ const O3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ownership_changes_hands_in_two_steps() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let office = deploy(&stage.anvil, DEPLOYER.address, "CarefulOffice", KEEPER.address.abi_encode()).await;
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
     let accepts =
@@ -103,7 +103,7 @@ const R1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ruling_role_is_granted() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let offices = deploy(&stage.anvil, DEPLOYER.address, "Offices", KEEPER.address.abi_encode()).await;
     let grant = |role: B256, account: Address| IAccess::grantRoleCall { role, account }.abi_encode();
     let keeper = keccak256("KEEPER_ROLE");
@@ -127,7 +127,7 @@ const R2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_is_revoked() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let offices = deploy(&stage.anvil, DEPLOYER.address, "Offices", puppet.abi_encode()).await;
@@ -146,7 +146,7 @@ async fn a_role_is_revoked() {
 // === Code (3.9) ===
 
 /// A proxy whose code anybody may replace, its code, and two further versions of it.
-async fn engine(stage: &Stage) -> (Address, [Address; 3]) {
+async fn engine(stage: &CaseChain) -> (Address, [Address; 3]) {
     let from = DEPLOYER.address;
     let first = deploy(&stage.anvil, from, "Engine", []).await;
     let next = [first, deploy(&stage.anvil, from, "Engine", []).await, deploy(&stage.anvil, from, "Engine", []).await];
@@ -169,7 +169,7 @@ const P1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_is_not_listed() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let (proxy, next) = engine(&stage).await;
     let make = |to: Address| IPuppet::makeCall { to: proxy, data: upgrade(to).into() }.abi_encode();
@@ -191,7 +191,7 @@ const P1B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_is_replaced_twice() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let (proxy, next) = engine(&stage).await;
     let make = |to: Address| IPuppet::makeCall { to: proxy, data: upgrade(to).into() }.abi_encode();
@@ -218,7 +218,7 @@ const P2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_replaced_through_its_admin() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let (first, next) =
         (deploy(&stage.anvil, from, "Engine", []).await, deploy(&stage.anvil, from, "Engine", []).await);
@@ -245,7 +245,7 @@ const P3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_beacon_changes() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let (first, next) =
         (deploy(&stage.anvil, from, "Engine", []).await, deploy(&stage.anvil, from, "Engine", []).await);
@@ -269,7 +269,7 @@ const P4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn initialized_again() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let (proxy, _) = engine(&stage).await;
     let again = "[[watch.normal]]\nname = \"again\"\ncall = \"initializeAgain()\"\n";
     stage.when(STRANGER.address, proxy, IUpgrades::initializeAgainCall {}.abi_encode()).await;
@@ -289,7 +289,7 @@ const P7: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_diamond_is_cut() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let diamond = deploy(&stage.anvil, DEPLOYER.address, "Diamond", []).await;
     let cut = |facet: Address| {
         let selectors = vec![FixedBytes([1, 2, 3, 4])];
@@ -313,7 +313,7 @@ const P8: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_s_admin_gets_another_owner() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let admin = deploy(&stage.anvil, DEPLOYER.address, "ProxyAdmin", KEEPER.address.abi_encode()).await;
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
     let next = vouch("call", "transferOwnership", &[("newOwner", &GRANTEE.address)]);

@@ -1,6 +1,6 @@
 //! Ether that comes and goes: of an account that has a key, and from inside of calls, where no log tells of it.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, PAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -16,7 +16,7 @@ pub(super) const ROWS: &[&Row] = &[&E1, &E1B, &E9, &E10, &I1, &I1B, &I1C, &I3, &
 /// Blocks after which a lone watch was looked at once, whatever happened.
 const BEAT: u64 = 50;
 
-async fn pay(stage: &Stage, from: Address, to: Address, wei: U256) {
+async fn pay(stage: &CaseChain, from: Address, to: Address, wei: U256) {
     stage.anvil.succeed(&Tx::pay(from, to, wei)).await;
 }
 
@@ -31,7 +31,7 @@ const E1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_pays_somebody_unlisted() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let rules = watch("eoa", PAYER.address, &pays(GRANTEE.address));
     stage.begin().await;
     pay(&stage, PAYER.address, STRANGER.address, ether(1)).await;
@@ -52,7 +52,7 @@ const E1B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_pays_more_than_a_day_allows() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let limit = "limit = { sum = \"value\", max = \"2 ether\", per = \"1d\" }\n";
     let rules = watch("eoa", PAYER.address, &format!("{}{limit}", pays(GRANTEE.address)));
     for (between, silent) in [(90_000, true), (1, false)] {
@@ -75,7 +75,7 @@ const E9: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_funded_from_a_mixer() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let mixer = deploy(&stage.anvil, DEPLOYER.address, "Purse", []).await;
     let other = deploy(&stage.anvil, DEPLOYER.address, "Purse", []).await;
     for purse in [mixer, other] {
@@ -101,7 +101,7 @@ const E10: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_has_less_than_it_should() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let rules = watch("eoa", PAYER.address, &pays(GRANTEE.address));
     stage.begin().await;
     stage.anvil.mine(2).await;
@@ -138,7 +138,7 @@ const I1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ether_leaves_from_inside_of_a_call() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let purse = deploy(&stage.anvil, DEPLOYER.address, "Purse", []).await;
     pay(&stage, DEPLOYER.address, purse, ether(5)).await;
     let calls = ["spend(address to, uint256 amount)", "release(address to, uint256 amount)"];
@@ -160,7 +160,7 @@ const I1B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_ends_itself() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let mortal = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
     let other = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
     for contract in [mortal, other] {
@@ -183,7 +183,7 @@ const I1C: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_that_holds_nothing_ends_itself() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let mortal = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
     let other = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
     let anything = "[[watch.normal]]\nname = \"pays\"\nact = \"ether\"\n";
@@ -204,8 +204,8 @@ async fn a_contract_that_holds_nothing_ends_itself() {
 }
 
 /// A bridge that holds wrapped ether, and a watch of it by which it pays the grantee.
-async fn bridge() -> (Stage, Address, String, impl Fn(Address) -> Vec<u8>) {
-    let stage = Stage::new().await;
+async fn bridge() -> (CaseChain, Address, String, impl Fn(Address) -> Vec<u8>) {
+    let stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let wrapped = deploy(&stage.anvil, from, "WETH9", []).await;
     let bridge = deploy(&stage.anvil, from, "Bridge", []).await;

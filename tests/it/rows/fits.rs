@@ -1,6 +1,6 @@
 //! The configuration held against the chain: decimals and code of tokens, and what stands at the address of a watch.
 
-use super::{Row, Stage, vouch, watch};
+use super::{CaseChain, Row, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, PAYER};
 use crate::support::contracts::deploy;
 use crate::support::kit::Version;
@@ -35,7 +35,7 @@ const F1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_says_other_decimals() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(20_000_000)).await;
     stage.begin().await;
@@ -84,7 +84,7 @@ const F1_BARE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_code_stands_at_a_token() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(20)).await;
     stage.begin().await;
@@ -105,7 +105,7 @@ const F1_UNSAID: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_does_not_say_its_decimals() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     // It keeps balances, and says nothing of decimals.
     let pool = deploy(&stage.anvil, DEPLOYER.address, "LendingPool", []).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
@@ -148,7 +148,7 @@ const F2_KEY: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_there_is_of_another_kind() {
-    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
     let box_ =
         deploy(&stage.anvil, DEPLOYER.address, "Box", alloy_sol_types::SolValue::abi_encode(&KEEPER.address)).await;
@@ -177,14 +177,14 @@ async fn what_stands_there_is_of_another_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_that_is_made_behind_the_first_look_is_told_on_the_beat_and_not_before() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.begin().await;
     let nonce = stage.anvil.sent_by(DEPLOYER.address, stage.anvil.block_number().await).await;
     let made = DEPLOYER.address.create(nonce);
     stage.anvil.succeed(&crate::support::anvil::Tx::pay(KEEPER.address, made, U256::ONE)).await;
     let args = alloy_sol_types::SolValue::abi_encode(&KEEPER.address);
     assert_eq!(deploy(&stage.anvil, DEPLOYER.address, "Box", args).await, made);
-    let of_state = |seen: &super::stage::Seen| -> Vec<String> {
+    let of_state = |seen: &crate::support::case_chain::Seen| -> Vec<String> {
         seen.findings.iter().filter(|line| line.contains(" state ")).cloned().collect()
     };
     let seen = stage.seen(&watch("contract", made, "")).await;

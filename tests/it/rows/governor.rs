@@ -1,6 +1,6 @@
 //! Governors: found when it is proposed, with the time of the vote to react.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::abi::{IGovernor, IPuppet, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
@@ -16,8 +16,8 @@ pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &G9, 
 type Call = (Address, U256, Vec<u8>);
 
 /// A council with all votes at the deployer, one block of delay and two of vote; it holds ether.
-async fn stage() -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn stage() -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let votes = deploy(&stage.anvil, DEPLOYER.address, "Ballot", []).await;
     let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 2_u32).abi_encode_params()).await;
     stage.anvil.succeed(&Tx::pay(DEPLOYER.address, council, ether(10))).await;
@@ -196,7 +196,7 @@ const G5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_is_voted_and_run_at_once() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let council = deploy(&stage.anvil, DEPLOYER.address, "ScriptCouncil", []).await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, council).await;
@@ -229,7 +229,7 @@ const G6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn through_a_timelock() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let votes = deploy(&stage.anvil, from, "Ballot", []).await;
     let nobody: Vec<Address> = vec![];
@@ -279,7 +279,7 @@ const G7: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn carried_out_by_number() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let council = deploy(&stage.anvil, from, "BravoStyleGovernor", []).await;
     let coin = Token::deploy_coin(&stage.anvil, from, "COIN", 18, from).await;
@@ -319,7 +319,7 @@ const G8: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_votes_with_fresh_power() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let votes = deploy(&stage.anvil, DEPLOYER.address, "TimedBallot", []).await;
     let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 600_u32).abi_encode_params()).await;
     stage.anvil.set_next_timestamp(stage.anvil.now().await + 90_000).await;
@@ -396,7 +396,7 @@ const Z1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_waits_in_a_delay() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let delay = deploy(&stage.anvil, DEPLOYER.address, "DelayModifier", []).await;
     let ask = |to: Address| {
         let (value, data, operation) = (ether(1), Bytes::new(), 0);
@@ -417,7 +417,7 @@ const Z2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_gets_another_target() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let delay = deploy(&stage.anvil, DEPLOYER.address, "DelayModifier", []).await;
     let set = |target: Address| IShapes::setTargetCall { target }.abi_encode();
     let planned = format!(
@@ -440,7 +440,7 @@ const Z3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_asked_whose_answer_executes() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let reality = deploy(&stage.anvil, DEPLOYER.address, "RealityAsker", []).await;
     let (theirs, ours) = (keccak256("theirs"), keccak256("ours"));
     let ask = |what: B256| {
@@ -470,7 +470,7 @@ const Z4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_executes_is_given() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let reality = deploy(&stage.anvil, DEPLOYER.address, "RealityAsker", []).await;
     let (oracle, forger) = (reality.create(1), deploy(&stage.anvil, DEPLOYER.address, "AnsweringOracle", []).await);
     let proposal = ("a proposal".to_owned(), vec![keccak256("ours")]).abi_encode_params();

@@ -1,6 +1,6 @@
 //! What leaves inside of a call that nobody vouches for, and contracts that come to stand at a watched address.
 
-use super::{Row, Stage, pays, watch};
+use super::{CaseChain, Row, pays, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::{artifact, deploy};
@@ -37,8 +37,8 @@ const T9_INSIDE_PART: Row = Row {
 };
 
 /// A contract that holds a thousand wei and a hundred coins, and gives away what was prepared whenever it is called.
-async fn purse() -> (Stage, Token, Address) {
-    let stage = Stage::new().await;
+async fn purse() -> (CaseChain, Token, Address) {
+    let stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     let reactor = deploy(&stage.anvil, DEPLOYER.address, "Reactor", []).await;
     (stage, coin, reactor)
@@ -125,7 +125,7 @@ fn made_by(who: Address) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_that_is_made_at_a_watched_address_is_told_in_its_own_block() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let code = artifact("Reactor").bytecode;
     let salt = B256::repeat_byte(7);
     let own = FACTORY.create2_from_code(salt, &code);

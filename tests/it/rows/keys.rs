@@ -1,6 +1,6 @@
 //! Accounts with a key, and what others do with what they signed.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::accounts::{Account, DEPLOYER, GRANTEE, KEEPER, OWNER_A, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -50,7 +50,7 @@ const T2B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_allowance_for_somebody_unlisted() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, OWNER_A.address, coin.units(1_000)).await;
     let listed = vouch("act", "approve(address spender, uint256 amount)", &[("spender", &GRANTEE.address)]);
@@ -70,7 +70,7 @@ const T3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permit_is_brought_by_a_stranger() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     let permit = |spender: Address, value: U256, nonce: u64| {
         let kind = keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
@@ -101,7 +101,7 @@ const T4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permit_for_permit2() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let desk = deploy(&stage.anvil, DEPLOYER.address, "PermitDesk", []).await;
     let code = stage.anvil.code(desk).await;
     stage.anvil.rpc("anvil_setCode", json!([PERMIT2, code])).await;
@@ -137,7 +137,7 @@ const T4B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn allowances_of_permit2_are_taken_back() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let desk = deploy(&stage.anvil, DEPLOYER.address, "PermitDesk", []).await;
     let code = stage.anvil.code(desk).await;
     stage.anvil.rpc("anvil_setCode", json!([PERMIT2, code])).await;
@@ -164,7 +164,7 @@ const T7: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_transfer_is_brought() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = deploy(&stage.anvil, DEPLOYER.address, "SignedCoin", OWNER_A.address.abi_encode()).await;
     let signed = |to: Address, sequence: u64| {
         let kind = keccak256(
@@ -201,7 +201,7 @@ const N4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_takes_a_holder_s_tokens() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     token.generate(&stage.anvil, DEPLOYER.address, KEEPER.address, token.units(10)).await;
     let moves = "[[watch.normal]]\nname = \"moves\"\ncall = \"transfer\"\n[[watch.normal]]\nname = \"draws\"\ncall = \"transferFrom\"\nargs = { amount = { max = \"1\" } }\n";
@@ -216,7 +216,7 @@ async fn the_controller_takes_a_holder_s_tokens() {
 
 /// A transaction of `sender` that carries an authorization by the watched account; returns whether it succeeded.
 pub(super) async fn sponsored(
-    stage: &Stage,
+    stage: &CaseChain,
     sender: Account,
     to: Address,
     data: Vec<u8>,
@@ -253,7 +253,7 @@ const E2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_s_code_is_delegated() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let code = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let evil = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
     let announced = format!(
@@ -282,7 +282,7 @@ const E2B: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delegated_by_a_transaction_that_failed() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let evil = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     let refused: Vec<u8> = transfer(STRANGER.address, coin.units(1)).into();
@@ -307,7 +307,7 @@ const E2C: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_s_code_is_cleared() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let code = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     assert!(sponsored(&stage, RELAYER, KEEPER.address, vec![], code, 0).await);
     stage.begin().await;
@@ -330,7 +330,7 @@ const E4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_calls_the_account() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.begin().await;
     stage.anvil.succeed(&Tx::pay(STRANGER.address, OWNER_A.address, ether(1))).await;
     stage.is_quiet(&E4, &watch("eoa", OWNER_A.address, "")).await;
@@ -349,7 +349,7 @@ const E5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_creates_a_contract() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.begin().await;
     deploy(&stage.anvil, OWNER_A.address, "Drain", []).await;
     stage.finds(&E5, &watch("eoa", OWNER_A.address, "")).await;
@@ -367,7 +367,7 @@ const E7: Row = Row {
 };
 
 /// A block in which the account pays the grantee, and so many of others, each with such a tip for a unit of gas.
-async fn in_a_block(stage: &Stage, own_gwei: u64, (n_others, others_gwei): (usize, u64)) {
+async fn in_a_block(stage: &CaseChain, own_gwei: u64, (n_others, others_gwei): (usize, u64)) {
     let pay = |from: Address, gwei: u64| {
         let tip = U256::from(gwei) * U256::from(1_000_000_000_u64);
         let most = tip + ether(1) / U256::from(10_000_000_u64);
@@ -387,7 +387,7 @@ async fn in_a_block(stage: &Stage, own_gwei: u64, (n_others, others_gwei): (usiz
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_pays_for_being_fast() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let pays = pays(GRANTEE.address);
     let (plain, hurry) = (watch("eoa", OWNER_A.address, &pays), format!("{pays}tip = \"0.1 ether\"\n"));
     stage.begin().await;
@@ -410,7 +410,7 @@ const E7_FEW: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_pays_for_being_fast_where_others_do_not_say_what_is_usual() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let pays = pays(GRANTEE.address);
     let (plain, hurry) = (watch("eoa", OWNER_A.address, &pays), format!("{pays}tip = \"0.2 ether\"\n"));
     for (own_gwei, others) in [(2_000, (0, 0)), (2_000, (7, 1_000)), (5_000, (9, 5_000))] {
@@ -435,7 +435,7 @@ const E8: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_emergency_key_is_used() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let glass = "[[watch.abnormal]]\nname = \"break-glass\"\nact = \"*\"\nseverity = \"critical\"\n";
     stage.begin().await;
     stage.anvil.succeed(&Tx::pay(KEEPER.address, OWNER_A.address, ether(1))).await;
@@ -459,7 +459,7 @@ const E11: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_is_brought_by_a_bundler() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let from = DEPLOYER.address;
     let desk = deploy(&stage.anvil, from, "EntryDesk", []).await;

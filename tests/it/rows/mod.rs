@@ -24,7 +24,6 @@ mod posture;
 mod queue;
 mod roles;
 mod safe;
-mod stage;
 mod standards;
 mod state;
 mod table;
@@ -33,22 +32,4 @@ mod tokens;
 mod upgrades;
 mod within;
 
-pub(crate) use stage::{Seen, Stage, book, calldata, pays, vouch, watch};
-
-use watchfire::model::Severity;
-
-/// One line of the table.
-pub(crate) struct Row {
-    /// What the table calls it.
-    pub(crate) id: &'static str,
-    /// What happens, in one line.
-    pub(crate) finds: &'static str,
-    /// The built-in that raises it, or the rule.
-    pub(crate) by: &'static str,
-    /// How loud the incident is.
-    pub(crate) severity: Severity,
-    /// How many incidents it makes, however many transactions it takes.
-    pub(crate) incidents: usize,
-    /// The harmless thing that looks like it, and what vouches for that.
-    pub(crate) beside: &'static str,
-}
+pub(crate) use crate::support::case_chain::{CaseChain, Row, Seen, book, calldata, pays, vouch, watch};

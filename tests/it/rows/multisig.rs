@@ -1,9 +1,9 @@
 //! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
-use crate::source::twisted::Twisted;
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::Tx;
 use crate::support::multisig::Multisig;
 use crate::support::tokens::Token;
@@ -14,8 +14,8 @@ use watchfire::model::Severity::{Critical, High, Warning};
 
 pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L3_REQUIRED, &L4, &L4_OLD, &L4_HASTY, &L5];
 
-async fn stage() -> (Stage, Multisig) {
-    let stage = Stage::new().await;
+async fn stage() -> (CaseChain, Multisig) {
+    let stage = CaseChain::new().await;
     let owners = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
     let wallet = Multisig::deploy(&stage.anvil, DEPLOYER.address, &owners, 2).await;
     stage.anvil.succeed(&Tx::pay(DEPLOYER.address, wallet.address, ether(100))).await;
@@ -28,7 +28,7 @@ fn rules(wallet: &Multisig, more: &str) -> String {
     watch("multisig", wallet.address, &format!("{more}{pays}"))
 }
 
-async fn pay(stage: &Stage, wallet: &Multisig, to: Address, wei: U256) -> U256 {
+async fn pay(stage: &CaseChain, wallet: &Multisig, to: Address, wei: U256) -> U256 {
     wallet.submit(&stage.anvil, OWNER_A, to, wei, Bytes::new()).await.0
 }
 
@@ -234,7 +234,7 @@ async fn an_execution_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_that_cannot_be_read_is_told_as_that_and_as_nothing_else() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let owners = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
     let wallet = Multisig::deploy(&stage.anvil, DEPLOYER.address, &owners, 3).await;

@@ -1,6 +1,6 @@
 //! A name in ENS: found by its hash, whichever of its contracts writes it down.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -27,8 +27,8 @@ fn ours() -> Name {
 }
 
 /// A registry that is everything at once, and a second contract that writes down what it is asked to but counts for nothing.
-async fn stage() -> (Stage, Address, Address) {
-    let stage = Stage::new().await;
+async fn stage() -> (CaseChain, Address, Address) {
+    let stage = CaseChain::new().await;
     let book = deploy(&stage.anvil, DEPLOYER.address, "NameBook", []).await;
     let forger = deploy(&stage.anvil, DEPLOYER.address, "NameBook", []).await;
     (stage, book, forger)

@@ -1,6 +1,6 @@
 //! The oldest wallets, and what is released over time.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::abi::{IOldWallet, IPuppet, IVesting};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, STRANGER};
 use crate::support::anvil::Tx;
@@ -13,8 +13,8 @@ use watchfire::model::Severity::{Critical, High};
 pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4, &V5, &V6];
 
 /// Two owners, both of whom are asked above one ether a day; it holds ether.
-async fn wallet() -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn wallet() -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let wallet = deploy(&stage.anvil, DEPLOYER.address, "OldWallet", []).await;
     let owners = vec![OWNER_A.address, OWNER_B.address];
     let init = IOldWallet::initWalletCall { owners, required: U256::from(2), limit: ether(1) };
@@ -23,14 +23,14 @@ async fn wallet() -> (Stage, Address) {
     (stage, wallet)
 }
 
-async fn submit(stage: &Stage, wallet: Address, to: Address, value: U256, data: Vec<u8>) -> Option<B256> {
+async fn submit(stage: &CaseChain, wallet: Address, to: Address, value: U256, data: Vec<u8>) -> Option<B256> {
     let call = IOldWallet::executeCall { to, value, data: data.into() };
     let receipt = stage.anvil.succeed(&Tx::call(OWNER_A.address, wallet, call.abi_encode())).await;
     let log = receipt.log(wallet, IOldWallet::ConfirmationNeeded::SIGNATURE_HASH)?;
     Some(B256::from_slice(&log.data[..32]))
 }
 
-async fn confirm(stage: &Stage, wallet: Address, operation: B256) {
+async fn confirm(stage: &CaseChain, wallet: Address, operation: B256) {
     stage.send(OWNER_B.address, wallet, IOldWallet::confirmCall { operation }.abi_encode()).await;
 }
 
@@ -140,8 +140,8 @@ async fn the_daily_limit_is_drawn_again_and_again() {
 }
 
 /// Ether for the grantee, of which half is due.
-async fn vesting() -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn vesting() -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let (now, day) = (stage.anvil.now().await, 86_400_u64);
     let arguments = (GRANTEE.address, now - day, 2 * day).abi_encode_params();
     let vesting = deploy(&stage.anvil, DEPLOYER.address, "VestingWallet", arguments).await;
@@ -208,7 +208,7 @@ const V3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vesting_is_revoked() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let arguments = (KEEPER.address, GRANTEE.address).abi_encode();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", arguments).await;
     let of = |function: &str, token: Address| calldata(function, token.abi_encode());
@@ -229,7 +229,7 @@ const V4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_beneficiary_changes_from_inside() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.without_traces();
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", (puppet, KEEPER.address).abi_encode()).await;
@@ -252,7 +252,7 @@ const V5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_taken_out_of_a_lock() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", (KEEPER.address, KEEPER.address).abi_encode()).await;
     let end = vouch("call", "emergencyWithdraw(address)", &[("#0", &GRANTEE.address)]);
     let rules = watch("vesting", lock, &format!("{end}{}", pays(GRANTEE.address)));
@@ -274,7 +274,7 @@ const V6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_is_released_than_is_vested() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let (now, day) = (stage.anvil.now().await, 86_400_u64);
     let arguments = (GRANTEE.address, U256::from(now - day), U256::from(2 * day)).abi_encode_params();
     let leaky = deploy(&stage.anvil, DEPLOYER.address, "LeakyVesting", arguments).await;

@@ -1,6 +1,6 @@
 //! User operations (ERC-4337) through the published EntryPoints, on a node that traces and on one that does not.
 
-use super::{Row, Stage, pays, watch};
+use super::{CaseChain, Row, pays, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -30,7 +30,7 @@ const O1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_pays_somebody_unlisted() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     for (entry, traces) in ENTRY_POINTS.into_iter().flat_map(|entry| [(entry, true), (entry, false)]) {
         stage.trace(traces);
         let mut desk = Desk::open(&stage.anvil, entry).await;
@@ -65,7 +65,7 @@ async fn an_account_pays_while_it_validates() {
 
 /// The account pays the thief one ether beside what the EntryPoint asks for.
 async fn pays_while_it_validates(row: &Row, traces: bool) {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     stage.trace(traces);
     let mut desk = Desk::open(&stage.anvil, ENTRY_POINTS[1]).await;
     let thief = STRANGER.address;
@@ -113,7 +113,7 @@ const O4: Row = Row {
 };
 
 /// A block of nine payments and a bundle whose operations offer so much for a unit of gas.
-async fn in_a_block(stage: &Stage, desk: &Desk, bundle: Vec<u8>) {
+async fn in_a_block(stage: &CaseChain, desk: &Desk, bundle: Vec<u8>) {
     let tip = U256::from(GWEI);
     let send = |tx: serde_json::Value| stage.anvil.rpc("eth_sendTransaction", json!([tx]));
     stage.anvil.set_automine(false).await;
@@ -137,7 +137,7 @@ async fn in_a_block(stage: &Stage, desk: &Desk, bundle: Vec<u8>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_pays_for_being_fast() {
     for (entry, traces) in [(ENTRY_POINTS[0], false), (ENTRY_POINTS[1], true), (ENTRY_POINTS[2], false)] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         stage.trace(traces);
         let mut desk = Desk::open(&stage.anvil, entry).await;
         let plain = rules(&desk);
@@ -174,7 +174,7 @@ const O5: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_does_nothing_and_costs() {
     for (entry, traces) in ENTRY_POINTS.into_iter().flat_map(|entry| [(entry, true), (entry, false)]) {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         stage.trace(traces);
         let mut desk = Desk::open(&stage.anvil, entry).await;
         let rules = rules(&desk);
@@ -201,7 +201,7 @@ const O6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_pays_a_fortune() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let mut desk = Desk::open(&stage.anvil, ENTRY_POINTS[1]).await;
     let plain = rules(&desk);
     let meant = format!("{plain}tip = \"5 ether\"\n");

@@ -1,7 +1,7 @@
 //! Tokens that leave by an allowance, listed or not, and tokens that only say so: what is believed is the balance of whoever uses the
 //! token, and nothing that a stranger's contract says makes anybody wake up.
 
-use super::{Row, Seen, Stage, book, watch};
+use super::{CaseChain, Row, Seen, book, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, PAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -54,20 +54,20 @@ fn payer(rules: &str) -> String {
 }
 
 /// A chain on which the payer holds a hundred coins.
-async fn purse() -> (Stage, Token) {
-    let stage = Stage::new().await;
+async fn purse() -> (CaseChain, Token) {
+    let stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(100)).await;
     (stage, coin)
 }
 
 /// The payer lets the stranger take all, and the stranger takes so many.
-async fn drain(stage: &Stage, coin: &Token, n: u64) {
+async fn drain(stage: &CaseChain, coin: &Token, n: u64) {
     let taken = transfer_from(PAYER.address, STRANGER.address, coin.units(n));
     stage.send(STRANGER.address, coin.address, taken).await;
 }
 
-async fn allow(stage: &Stage, coin: &Token) {
+async fn allow(stage: &CaseChain, coin: &Token) {
     stage.send(PAYER.address, coin.address, approve(STRANGER.address, coin.units(1_000))).await;
 }
 
@@ -144,7 +144,7 @@ async fn a_token_that_the_subject_approved_long_ago_leaves_by_the_allowance() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_safe_approved_leaves_by_the_allowance_with_or_without_ids() {
-    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, safe.address, coin.units(100)).await;
     let portraits = deploy(&stage.anvil, KEEPER.address, "Portraits", []).await;
@@ -321,7 +321,7 @@ const T9_SWARM: Row = Row {
 };
 
 /// A hundred made-up tokens say in one block that they left the payer, and `taken` of the coin does.
-async fn swarm(stage: &mut Stage, coin: &Token, taken: U256) {
+async fn swarm(stage: &mut CaseChain, coin: &Token, taken: U256) {
     let swarm = deploy(&stage.anvil, STRANGER.address, "Swarm", []).await;
     stage.begin().await;
     let spawn = ILiar::spawnCall { n: U256::from(100), from: PAYER.address, to: STRANGER.address }.abi_encode();

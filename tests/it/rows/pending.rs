@@ -3,13 +3,13 @@
 //!
 //! Every other row holds the other half: what is silent beside it was silent when it was announced.
 
-use super::{Row, Stage as Scene, pays, watch};
-use crate::pending::Stage;
+use super::{CaseChain as Scene, Row, pays, watch};
 use crate::support::abi::{IGovernor, ITimelock};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER};
 use crate::support::contracts::deploy;
 use crate::support::kit::Version;
 use crate::support::multisig::Multisig;
+use crate::support::pending_chain::PendingChain;
 use crate::support::safe::SafeTx;
 use crate::support::treasury::{SIGNERS, ether};
 use crate::support::tx::Tx;
@@ -30,7 +30,7 @@ const E6: Row = Row {
 };
 
 /// Whether a finding of this row was told, each incident counted once.
-fn told(stage: &Stage, row: &Row) -> bool {
+fn told(stage: &PendingChain, row: &Row) -> bool {
     let found = stage.of("verdict").into_iter().filter(|line| line["finding_id"].is_string());
     let found: Vec<Value> = found.collect();
     let mut incidents: Vec<&Value> = found.iter().map(|line| &line["incident_id"]).collect();
@@ -45,7 +45,7 @@ async fn a_pending_payment_is_displaced() {
     let own = PAYER.address;
     let more = format!("[[watch.normal]]\nname = \"back\"\nact = \"ether\"\nto = [\"{own}\"]");
     for (rule, silent) in [(more.clone(), false), (format!("{more}\nreplaces = true"), true)] {
-        let mut stage = Stage::new(&rule).await;
+        let mut stage = PendingChain::new(&rule).await;
         stage.watch.set("WATCHFIRE_LOG", "info,watchfire::pipeline=debug");
         let process = stage.start().await;
         // A node tells of what it holds: what is displaced before it was asked for is not known to anybody.

@@ -1,7 +1,7 @@
 //! Safes: what hides deep inside of a batch, who decides, and what is not as it should be from the first look on.
 
 use super::keys::sponsored;
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -19,11 +19,11 @@ pub(super) const ROWS: &[&Row] =
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
-async fn stage() -> (Stage, Safe) {
-    Stage::with_safe(Version::V1_4_1, &OWNERS, 2).await
+async fn stage() -> (CaseChain, Safe) {
+    CaseChain::with_safe(Version::V1_4_1, &OWNERS, 2).await
 }
 
-async fn run(stage: &Stage, safe: &Safe, tx: SafeTx) {
+async fn run(stage: &CaseChain, safe: &Safe, tx: SafeTx) {
     safe.exec(&stage.anvil, RELAYER, &tx, &SIGNERS).await;
 }
 
@@ -92,7 +92,7 @@ async fn foreign_code_two_batches_deep() {
 }
 
 /// The Safe does this to itself.
-async fn change(stage: &mut Stage, safe: &Safe, signature: &str, arguments: Vec<u8>) {
+async fn change(stage: &mut CaseChain, safe: &Safe, signature: &str, arguments: Vec<u8>) {
     stage.begin().await;
     run(stage, safe, SafeTx::call(safe.address, calldata(signature, arguments))).await;
 }
@@ -255,7 +255,7 @@ const S6M: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_module_guard_is_taken_away() {
-    let (mut stage, safe) = Stage::with_safe(Version::V1_5_0, &OWNERS, 2).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_5_0, &OWNERS, 2).await;
     let rules = |guard: Address| planned(&safe, "setModuleGuard", ("#0", &guard));
     change(&mut stage, &safe, "setModuleGuard(address)", Address::ZERO.abi_encode()).await;
     stage.finds(&S6M, &rules(STRANGER.address)).await;
@@ -310,7 +310,7 @@ const S17T: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_signature_is_enough_from_the_start() {
-    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &OWNERS, 1).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_4_1, &OWNERS, 1).await;
     watched(&mut stage, &safe).await;
     stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;
     stage.finds(&S17T, &watch("safe", safe.address, "")).await;
@@ -348,7 +348,7 @@ const S17D: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_runs_foreign_code() {
-    let stage = Stage::new().await;
+    let stage = CaseChain::new().await;
     let council = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
     let kit = Kit::deploy(&stage.anvil, DEPLOYER.address, Version::V1_4_1).await;
     let owners = [OWNER_A.address, OWNER_B.address, council];
@@ -375,7 +375,7 @@ const S17S: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_of_two_safes_delegates_his_code() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let from = DEPLOYER.address;
     let kit = Kit::deploy(&stage.anvil, from, Version::V1_4_1).await;
     let owners = [OWNER_A.address, OWNER_B.address];
@@ -399,7 +399,7 @@ async fn an_owner_of_two_safes_delegates_his_code() {
 }
 
 /// Begins, and lets ether arrive, so that there is something to look at.
-async fn watched(stage: &mut Stage, safe: &Safe) {
+async fn watched(stage: &mut CaseChain, safe: &Safe) {
     stage.begin().await;
     stage.anvil.mine(2).await;
     stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;

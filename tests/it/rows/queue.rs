@@ -1,8 +1,8 @@
 //! Queues of Safes: what a Safe Transaction Service lists, and what the Safe does past it. Seen by the program as it is run.
 
 use super::Row;
-use crate::queues::{SOON, Stage};
 use crate::support::accounts::{OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
+use crate::support::queued_treasury::{QueuedTreasury, SOON};
 use crate::support::safe::{SafeTx, Signer};
 use crate::support::treasury::SIGNERS;
 use alloy_primitives::B256;
@@ -11,7 +11,7 @@ use watchfire::model::Severity::{self, Critical, High, Warning};
 pub(super) const ROWS: &[&Row] = &[&Q1, &Q2, &Q3, &Q4, &Q5, &S14_QUEUE, &S14_OLD, &S15];
 
 /// The attack of `row` is found as the row says.
-async fn found(row: &Row, stage: &Stage) {
+async fn found(row: &Row, stage: &QueuedTreasury) {
     let wanted = format!(" {} {} ", row.severity, row.by);
     stage.until(&format!("{} is found", row.id), || stage.findings().iter().any(|found| found.contains(&wanted))).await;
     stage.looked(2).await;
@@ -23,7 +23,7 @@ async fn found(row: &Row, stage: &Stage) {
 }
 
 /// What looks like it is silent.
-async fn is_quiet(row: &Row, stage: &Stage) {
+async fn is_quiet(row: &Row, stage: &QueuedTreasury) {
     stage.looked(4).await;
     assert!(!stage.verdicts().is_empty(), "beside {}: nothing was seen at all", row.id);
     assert!(stage.findings().is_empty(), "beside {}: {:#?}", row.id, stage.findings());
@@ -40,7 +40,7 @@ const Q1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmations_of_something_else() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let (grants, vault) = (&stage.treasury.grants, &stage.treasury.vault);
     let (grant, nonce) = (stage.grant(), stage.nonce(grants).await);
@@ -66,7 +66,7 @@ const Q2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queued_payment_to_somebody_unlisted() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let grants = &stage.treasury.grants;
     let nonce = stage.nonce(grants).await;
@@ -87,7 +87,7 @@ const Q3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_code_is_queued() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let grants = &stage.treasury.grants;
     let nonce = stage.nonce(grants).await;
@@ -109,7 +109,7 @@ const Q4: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_unknown_proposes() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     stage.delegate(RELAYER.address);
     let _process = stage.start().await;
     let grants = &stage.treasury.grants;
@@ -131,7 +131,7 @@ const Q5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_is_left_out() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let grants = &stage.treasury.grants;
     let nonce = stage.nonce(grants).await;
@@ -154,7 +154,7 @@ const S14_QUEUE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_is_approved_that_is_not_queued() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let ops = &stage.treasury.ops;
     let coins = stage.small_grant();
@@ -178,7 +178,7 @@ const S14_OLD: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_agreement_waits() {
-    let stage = Stage::with(&format!("{SOON}\nstale_after = \"1d\"")).await;
+    let stage = QueuedTreasury::with(&format!("{SOON}\nstale_after = \"1d\"")).await;
     let _process = stage.start().await;
     let (grants, ops) = (&stage.treasury.grants, &stage.treasury.ops);
     let (grant, nonce) = (stage.grant(), stage.nonce(grants).await);
@@ -202,7 +202,7 @@ const S15: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_is_used_for_something_else() {
-    let stage = Stage::new().await;
+    let stage = QueuedTreasury::new().await;
     let _process = stage.start().await;
     let grants = &stage.treasury.grants;
     let nonce = stage.nonce(grants).await;

@@ -1,6 +1,6 @@
 //! Who holds a role, which a contract tells of anybody and lists for nobody: from the start, by its logs, and silently.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::abi::IAccess;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -16,8 +16,8 @@ fn minter() -> B256 {
 }
 
 /// A contract of the keeper's with a minter, who has been there for long.
-async fn offices(minting: Address) -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn offices(minting: Address) -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let offices = deploy(&stage.anvil, DEPLOYER.address, "Offices", KEEPER.address.abi_encode()).await;
     let grant = |account: Address| IAccess::grantRoleCall { role: minter(), account }.abi_encode();
     let revoke = IAccess::revokeRoleCall { role: minter(), account: DEPLOYER.address }.abi_encode();
@@ -29,7 +29,7 @@ async fn offices(minting: Address) -> (Stage, Address) {
 }
 
 /// Nothing happens but what anybody may do: the contract is looked at.
-async fn looked_at(stage: &mut Stage, offices: Address) {
+async fn looked_at(stage: &mut CaseChain, offices: Address) {
     stage.begin().await;
     stage.anvil.mine(2).await;
     stage.send(STRANGER.address, offices, asks()).await;
@@ -104,7 +104,7 @@ const SILENT: Row = Row {
 };
 
 /// Nobody holds the role any more, and the contract says nothing.
-async fn take_silently(stage: &Stage, offices: Address, who: Address) {
+async fn take_silently(stage: &CaseChain, offices: Address, who: Address) {
     // The node keeps a block's state when it makes the next one.
     stage.anvil.mine(1).await;
     // `_roles[MINTER_ROLE].hasRole[account]`; `_roles` stands in the first slot. Source: AccessControl.sol 5.x.

@@ -1,6 +1,6 @@
 //! Safes.
 
-use super::{Row, Stage, pays, watch};
+use super::{CaseChain, Row, pays, watch};
 use crate::support::abi::{IPayModule, ISafe};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
@@ -18,16 +18,16 @@ pub(super) const ROWS: &[&Row] =
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
-async fn stage() -> (Stage, Safe) {
-    Stage::with_safe(Version::V1_4_1, &OWNERS, 2).await
+async fn stage() -> (CaseChain, Safe) {
+    CaseChain::with_safe(Version::V1_4_1, &OWNERS, 2).await
 }
 
-async fn run(stage: &Stage, safe: &Safe, tx: SafeTx) {
+async fn run(stage: &CaseChain, safe: &Safe, tx: SafeTx) {
     safe.exec(&stage.anvil, RELAYER, &tx, &SIGNERS).await;
 }
 
 /// Calls a function of the Safe itself, as its owners do to change it.
-async fn change(stage: &Stage, safe: &Safe, call: impl SolCall) {
+async fn change(stage: &CaseChain, safe: &Safe, call: impl SolCall) {
     run(stage, safe, SafeTx::call(safe.address, call.abi_encode())).await;
 }
 
@@ -215,7 +215,7 @@ async fn a_module_acts_unseen() {
 }
 
 /// A Safe with a module that the keeper may pay through.
-async fn with_module() -> (Stage, Safe, Address) {
+async fn with_module() -> (CaseChain, Safe, Address) {
     let (stage, safe) = stage().await;
     let module = deploy(&stage.anvil, DEPLOYER.address, "PayModule", KEEPER.address.abi_encode()).await;
     safe.enable_module(&stage.anvil, module, &[OWNER_A, OWNER_B]).await;
@@ -386,7 +386,7 @@ const S16: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_safe_is_set_up_at_a_watched_address() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let kit = Kit::deploy(&stage.anvil, DEPLOYER.address, Version::V1_4_1).await;
     stage.begin().await;
     let safe = Safe::create(&stage.anvil, DEPLOYER.address, kit, &[STRANGER.address], 1, 1).await;

@@ -1,6 +1,6 @@
 //! Tokens of the less common standards: what leaves by them is seen as what leaves by an ERC-20 is, whatever the log is called.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, PAYER, STRANGER};
 use crate::support::contracts::deploy;
 use crate::support::treasury::ether;
@@ -24,7 +24,7 @@ fn number(n: u64) -> U256 {
 }
 
 /// A contract of which the payer holds so much of each id.
-async fn holding(stage: &Stage, token: &str, held: &[(u64, u64)]) -> Address {
+async fn holding(stage: &CaseChain, token: &str, held: &[(u64, u64)]) -> Address {
     let token = deploy(&stage.anvil, DEPLOYER.address, token, []).await;
     for (id, amount) in held {
         let mint = (PAYER.address, number(*id), number(*amount)).abi_encode();
@@ -45,7 +45,7 @@ const S_6909: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_leave_by_an_operator() {
     for traces in [true, false] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         stage.trace(traces);
         let claims = holding(&stage, "Claims", &[(7, 1_000), (8, 1_000)]).await;
         let operator = calldata("setOperator(address,bool)", (STRANGER.address, true).abi_encode());
@@ -73,7 +73,7 @@ const S_OPERATOR: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_for_everything_is_an_allowance_without_limit() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let claims = holding(&stage, "Claims", &[(7, 1_000)]).await;
     let courier = deploy(&stage.anvil, DEPLOYER.address, "Courier", true.abi_encode()).await;
     let who = STRANGER.address;
@@ -100,7 +100,7 @@ const S_777: Row = Row {
 async fn units_leave_by_an_operator_and_are_told_once() {
     let no_bytes = Bytes::new;
     for twice in [true, false] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         let courier = deploy(&stage.anvil, DEPLOYER.address, "Courier", twice.abi_encode()).await;
         let mint = calldata("mint(address,uint256)", (PAYER.address, number(1_000)).abi_encode());
         stage.send(DEPLOYER.address, courier, mint).await;
@@ -137,7 +137,7 @@ async fn a_batch_of_which_some_comes_back_is_judged_by_what_does_not() {
     let zeros_first = [(9, 0), (9, 0), (9, 0), (9, 0), (1, 1), (2, 1), (3, 1), (4, 1)];
     let last_first = [(4, 1), (3, 1), (2, 1), (1, 1)];
     for (taken, back) in [(&held[4..], &[][..]), (&held[..], &zeros_first[..]), (&held[..], &last_first[..])] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         let badges = holding(&stage, "Badges", &held).await;
         let juggler = deploy(&stage.anvil, DEPLOYER.address, "Juggler", []).await;
         let operator = calldata("setApprovalForAll(address,bool)", (juggler, true).abi_encode());
@@ -165,7 +165,7 @@ const S_CALLED: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_calls_the_receiver_is_a_transfer() {
     for traces in [false, true] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         stage.trace(traces);
         let token = deploy(&stage.anvil, DEPLOYER.address, "Caller", []).await;
         let reactor = deploy(&stage.anvil, DEPLOYER.address, "Reactor", []).await;

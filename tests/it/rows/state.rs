@@ -1,6 +1,6 @@
 //! State that changes without a log and without a call that could be seen, and what the registry says of it.
 
-use super::{Row, Stage, pays, watch};
+use super::{CaseChain, Row, pays, watch};
 use crate::support::abi::IMiniMe;
 use crate::support::accounts::{
     DEPLOYER, GRANTEE, HOLDER, KEEPER, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER,
@@ -30,16 +30,16 @@ const SCRIBE: Address = address!("5C71bE0000000000000000000000000000000001");
 const SCRIBE_CODE: [u8; 8] = hex!("6020356000355500");
 const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
 
-async fn stage() -> (Stage, Safe) {
-    Stage::with_safe(Version::V1_4_1, &OWNERS, 2).await
+async fn stage() -> (CaseChain, Safe) {
+    CaseChain::with_safe(Version::V1_4_1, &OWNERS, 2).await
 }
 
-async fn run(stage: &Stage, safe: &Safe, tx: SafeTx) {
+async fn run(stage: &CaseChain, safe: &Safe, tx: SafeTx) {
     safe.exec(&stage.anvil, RELAYER, &tx, &SIGNERS).await;
 }
 
 /// The case begins, and what is there is known before anything happens.
-async fn settle(stage: &mut Stage) {
+async fn settle(stage: &mut CaseChain) {
     stage.begin().await;
     stage.anvil.mine(2).await;
 }
@@ -49,7 +49,7 @@ async fn overwrite(anvil: &Anvil, of: Address, slot: impl Into<B256>, word: impl
 }
 
 /// A box behind a proxy of this kind. A proxy begins with a call: here one that changes nothing.
-async fn proxied(stage: &Stage, name: &str, arguments: impl Fn(Address, Bytes) -> Vec<u8>) -> (Address, Address) {
+async fn proxied(stage: &CaseChain, name: &str, arguments: impl Fn(Address, Bytes) -> Vec<u8>) -> (Address, Address) {
     let code = deploy(&stage.anvil, DEPLOYER.address, "Box", KEEPER.address.abi_encode()).await;
     let call = Bytes::copy_from_slice(&keccak256("owner()")[..4]);
     let proxy = deploy(&stage.anvil, DEPLOYER.address, name, arguments(code, call)).await;
@@ -173,7 +173,7 @@ const L6_STATE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ether_leaves_a_wallet_unseen() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let owners = [OWNER_A.address, OWNER_B.address];
     let wallet = Multisig::deploy_with_daily_limit(&stage.anvil, DEPLOYER.address, &owners, 2, ether(5)).await;
     stage.anvil.succeed(&Tx::pay(DEPLOYER.address, wallet.address, ether(9))).await;
@@ -199,7 +199,7 @@ const L3_STATE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fewer_confirmations_are_required() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let wallet = Multisig::deploy(&stage.anvil, DEPLOYER.address, &OWNERS, 2).await;
     let rules = watch("multisig", wallet.address, "");
     settle(&mut stage).await;
@@ -223,7 +223,7 @@ const N1_STATE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_is_another() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let rules = watch(
         "minime",
@@ -254,7 +254,7 @@ const N3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_switched_off() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let call = IMiniMe::generateTokensCall { owner: HOLDER.address, amount: U256::from(5) };
     stage.send(DEPLOYER.address, token.address, call.abi_encode()).await;
@@ -304,7 +304,7 @@ const T1_STATE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_come_from_nowhere() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, KEEPER.address).await;
     coin.mint(&stage.anvil, KEEPER.address, HOLDER.address, U256::from(1_000)).await;
     let rule = format!(
@@ -339,7 +339,7 @@ const P5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_implementation_changes_silently() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let new = deploy(&stage.anvil, DEPLOYER.address, "Noise", []).await;
     let (_, proxy) = proxied(&stage, "ERC1967Proxy", |old, call| (old, call).abi_encode_params()).await;
     settle(&mut stage).await;
@@ -360,7 +360,7 @@ const P6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_code_at_an_address_is_another() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let (old, proxy) = proxied(&stage, "ERC1967Proxy", |old, call| (old, call).abi_encode_params()).await;
     settle(&mut stage).await;
     stage.anvil.rpc("anvil_setCode", json!([old, Bytes::from(SCRIBE_CODE)])).await;
@@ -381,7 +381,7 @@ const P8_STATE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_owns_the_proxy_admin_changes() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let arguments = |old, call| (old, OWNER_A.address, call).abi_encode_params();
     let (_, proxy) = proxied(&stage, "TransparentUpgradeableProxy", arguments).await;
     let slot = keccak256("eip1967.proxy.admin");
@@ -408,7 +408,7 @@ const E3: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_was_delegated_before() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let wallet = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
     let code = [hex!("ef0100").as_slice(), wallet.as_slice()].concat();
     stage.anvil.rpc("anvil_setCode", json!([PAYER.address, Bytes::from(code)])).await;
@@ -431,7 +431,7 @@ const E6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_jumps() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let rule = pays(GRANTEE.address);
     let rules = watch("eoa", PAYER.address, &rule);
     settle(&mut stage).await;
@@ -455,7 +455,7 @@ const I2: Row = Row {
 };
 
 /// All but one unit of what the Safe holds is gone, and no log says so.
-async fn leave_one_unit(stage: &Stage, coin: &Token, safe: &Safe) {
+async fn leave_one_unit(stage: &CaseChain, coin: &Token, safe: &Safe) {
     let held = B256::from(coin.balance(&stage.anvil, safe.address).await);
     let mut slot = None;
     for n in 0..8u8 {

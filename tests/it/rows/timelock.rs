@@ -1,6 +1,6 @@
 //! Timelocks: found when it is scheduled, while there is time, and again when it is carried out.
 
-use super::{Row, Stage, calldata, pays, vouch, watch};
+use super::{CaseChain, Row, calldata, pays, vouch, watch};
 use crate::support::abi::{IAccess, IPuppet, ITimelock, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
@@ -16,8 +16,8 @@ pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, 
 const HOUR: u64 = 3_600;
 
 /// A timelock that holds ether, whose proposer and executor is the keeper.
-async fn stage(delay: u64) -> (Stage, Address) {
-    let stage = Stage::new().await;
+async fn stage(delay: u64) -> (CaseChain, Address) {
+    let stage = CaseChain::new().await;
     let keeper = vec![KEEPER.address];
     let arguments = (U256::from(delay), keeper.clone(), keeper, Address::ZERO).abi_encode_params();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TimelockController", arguments).await;
@@ -86,7 +86,7 @@ const K2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mint_is_scheduled_from_inside() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let arguments = (U256::from(2 * HOUR), vec![puppet], vec![puppet], Address::ZERO).abi_encode_params();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TimelockController", arguments).await;
@@ -173,7 +173,7 @@ const K6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduled_and_carried_out_at_once() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let arguments = (U256::ZERO, vec![puppet], vec![puppet], Address::ZERO).abi_encode_params();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "TimelockController", arguments).await;
@@ -236,7 +236,7 @@ const K8: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_in_compound_s_shape() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let arguments = (KEEPER.address, U256::from(2 * HOUR)).abi_encode_params();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "CompoundStyleTimelock", arguments).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
@@ -303,7 +303,7 @@ const K10: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_administrator_is_queued() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let arguments = (KEEPER.address, U256::from(2 * HOUR)).abi_encode_params();
     let lock = deploy(&stage.anvil, DEPLOYER.address, "CompoundStyleTimelock", arguments).await;
     let planned = vouch("act", "setPendingAdmin", &[("#0", &GRANTEE.address)]);

@@ -1,6 +1,6 @@
 //! Tokens: supply, control, and what MiniMe's controller can do.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::abi::{IMiniMe, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -31,7 +31,7 @@ const T1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_minted() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     let watchlist = planned("erc20", &coin, "mint(address to, uint256 amount)", GRANTEE.address);
     stage.begin().await;
@@ -53,7 +53,7 @@ const T1_BURN: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_burns_a_holder_s_tokens() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     coin.mint(&stage.anvil, DEPLOYER.address, KEEPER.address, coin.units(10)).await;
     for spender in [STRANGER, GRANTEE] {
@@ -77,7 +77,7 @@ const T6: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_paused() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
     stage.when(DEPLOYER.address, coin.address, IToken::pauseCall {}.abi_encode()).await;
     stage.finds(&T6, &watch("erc20", coin.address, "")).await;
@@ -96,7 +96,7 @@ const T6_BLOCKED: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_is_blocked() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_old_coin(&stage.anvil, DEPLOYER.address, DEPLOYER.address).await.address;
     let rules = watch("erc20", coin, &vouch("call", "addBlackList", &[("#0", &STRANGER.address)]));
     let both = [KEEPER, STRANGER].map(|who| calldata("addBlackList(address)", who.address.abi_encode()));
@@ -114,7 +114,7 @@ const T6_ISSUE: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_issued() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let coin = Token::deploy_old_coin(&stage.anvil, DEPLOYER.address, DEPLOYER.address).await.address;
     let rules = watch("erc20", coin, &vouch("call", "issue", &[("#0", &1_000)]));
     let both = [9_999_u64, 1_000].map(|amount| calldata("issue(uint256)", U256::from(amount).abi_encode()));
@@ -132,7 +132,7 @@ const T6_REDEEM: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_taken_out_of_supply() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let issuer = KEEPER.address;
     let coin = deploy(&stage.anvil, DEPLOYER.address, "RedeemedCoin", issuer.abi_encode()).await;
     stage.send(issuer, coin, calldata("issue(uint256)", U256::from(10_000).abi_encode())).await;
@@ -163,7 +163,7 @@ const N1: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_is_replaced() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let watchlist = planned("minime", &token, "changeController", KEEPER.address);
     let change = |to| IMiniMe::changeControllerCall { newController: to }.abi_encode();
@@ -182,7 +182,7 @@ const N2: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_makes_tokens() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let watchlist = planned("minime", &token, "generateTokens", GRANTEE.address);
     stage.begin().await;
@@ -204,7 +204,7 @@ const N2_BURN: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_destroys_tokens() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     for holder in [KEEPER, GRANTEE] {
         token.generate(&stage.anvil, DEPLOYER.address, holder.address, token.units(10)).await;
@@ -226,7 +226,7 @@ const N5_CLAIM: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_takes_what_lies_there() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let mut coins = Vec::new();
     for symbol in ["ONE", "TWO"] {
@@ -250,7 +250,7 @@ const N5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clone_is_created() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let arguments = ("Net token".to_owned(), U256::from(18), "NET".to_owned(), U256::ZERO, true).abi_encode_params();
     stage.when(STRANGER.address, token.address, [&[0x66, 0x38, 0xc0, 0x87][..], &arguments].concat()).await;

@@ -1,11 +1,11 @@
 //! What a call to a proxy means depends on the code that it runs: before an upgrade what the old version says, behind it what the new
 //! one says, and nothing that anybody vouched for where nobody listed the code.
 
-use super::stage::book;
-use super::{Row, Stage, watch};
+use super::{CaseChain, Row, watch};
 use crate::support::abi::{IPuppet, IUpgrades};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Tx, world_dir};
+use crate::support::case_chain::book;
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
@@ -42,7 +42,7 @@ struct Machine {
 }
 
 impl Machine {
-    async fn new(stage: &Stage, sort: Sort) -> Self {
+    async fn new(stage: &CaseChain, sort: Sort) -> Self {
         let (anvil, from) = (&stage.anvil, DEPLOYER.address);
         let first = deploy(anvil, from, "Engine", []).await;
         let next = deploy(anvil, from, "NextEngine", []).await;
@@ -177,7 +177,7 @@ const C3: Row = Row {
 /// Two ordinary calls while foreign code runs, and a listed release between two calls.
 async fn plays(row: &Row, sort: Sort) {
     for traces in [true, false] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         if !traces {
             stage.without_traces();
         }
@@ -235,7 +235,7 @@ const C4: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_code_in_the_middle_of_a_block() {
     for traces in [true, false] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         if !traces {
             stage.without_traces();
         }
@@ -289,7 +289,7 @@ const C5: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_code_in_the_middle_of_a_transaction() {
-    let mut stage = Stage::new().await;
+    let mut stage = CaseChain::new().await;
     let machine = Machine::new(&stage, Sort::Uups).await;
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let two = |first: Vec<u8>, second: Vec<u8>| {
@@ -317,7 +317,7 @@ const C6: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_code_at_the_start() {
     for sort in [Sort::Uups, Sort::Transparent, Sort::Beacon] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         let machine = Machine::new(&stage, sort).await;
         stage.begin().await;
         stage.send_together(KEEPER.address, &[machine.run(1)]).await;
@@ -342,7 +342,7 @@ const C7: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minimal_proxy_runs_foreign_code() {
     for traces in [true, false] {
-        let mut stage = Stage::new().await;
+        let mut stage = CaseChain::new().await;
         if !traces {
             stage.without_traces();
         }
@@ -371,7 +371,7 @@ async fn a_minimal_proxy_runs_foreign_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorg_and_a_restart_bring_back_what_the_code_was() {
-    let stage = Stage::new().await;
+    let stage = CaseChain::new().await;
     let machine = Machine::new(&stage, Sort::Beacon).await;
     let book = Arc::new(book(&machine.watchlist(), true));
     let chain = Arc::new(book.chains[0].clone());
@@ -430,7 +430,7 @@ fn printed(dir: &Path, args: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_and_explain_say_which_code_speaks_which_abi() {
-    let stage = Stage::new().await;
+    let stage = CaseChain::new().await;
     let machine = Machine::new(&stage, Sort::Transparent).await;
     stage.send_together(KEEPER.address, &[machine.run(1), machine.upgrade(machine.next), machine.run(2)]).await;
     let block = stage.newest().await.block;

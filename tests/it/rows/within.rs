@@ -1,6 +1,6 @@
 //! What leaves from inside of a call: by a payment that arrives, by a function that calls itself a view, by a call that a rule vouches for.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{CaseChain, Row, calldata, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, PAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -28,14 +28,14 @@ enum Way {
 
 /// A Reactor that holds ether and 10,000 of a listed token, which has six decimals.
 struct Scene {
-    stage: Stage,
+    stage: CaseChain,
     reactor: Address,
     coin: Token,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let stage = Stage::new().await;
+        let stage = CaseChain::new().await;
         let reactor = deploy(&stage.anvil, DEPLOYER.address, "Reactor", []).await;
         let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
         coin.mint(&stage.anvil, DEPLOYER.address, reactor, coin.units(10_000)).await;
@@ -346,7 +346,7 @@ const W8: Row = Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposit_takes_more_by_its_allowance() {
-    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
+    let (mut stage, safe) = CaseChain::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
     let pool = deploy(&stage.anvil, DEPLOYER.address, "Pool", coin.address.abi_encode()).await;
     coin.mint(&stage.anvil, DEPLOYER.address, safe.address, coin.units(1000)).await;

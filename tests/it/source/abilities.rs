@@ -1,10 +1,10 @@
 //! Who a node is and what it can do, asked of nodes that say so and of nodes that pretend.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, Served, deadlines};
-use super::twisted::Twisted;
 use crate::support::accounts;
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Options, Tx};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, Served, deadlines};
 use alloy_primitives::{B256, U256};
 use serde_json::json;
 use watchfire::model::ChainId;

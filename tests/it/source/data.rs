@@ -1,9 +1,9 @@
 //! Faults of the data: what a node says is not true, or is true and odd.
 
-use super::chain::{Chain, Odd};
-use super::faulty::{FakeNode, Fault, deadlines};
 use super::line::following;
-use super::watcher::{Follow, at};
+use crate::support::chain::{Chain, Odd};
+use crate::support::fake_node::{FakeNode, Fault, deadlines};
+use crate::support::follow::{Follow, at};
 use watchfire::model::{BlindnessKind, ChainId};
 use watchfire::source::{Checks, Senders};
 

@@ -1,8 +1,8 @@
 //! What stands around an answer, as servers differ in it: the same over HTTP, over a WebSocket and over a node's own socket.
 
-use super::chain::Chain;
-use super::faulty::{Dress, FakeNode, deadlines};
-use super::watcher::{Follow, at};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{Dress, FakeNode, deadlines};
+use crate::support::follow::{Follow, at};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -62,7 +62,7 @@ async fn answers_are_read_alike_over_every_transport_however_they_are_written() 
                 _ => (tempfile::tempdir().expect("a directory"), node.serve().await.url(scheme)),
             };
             let mut follow = Follow::within(&url, 1, deadlines());
-            let all = tokio::time::timeout(super::watcher::PATIENCE, follow.expect_all_of(&node.tree)).await;
+            let all = tokio::time::timeout(crate::support::follow::PATIENCE, follow.expect_all_of(&node.tree)).await;
             assert!(all.is_ok(), "{name} over {scheme}: {:?}", follow.told);
             node.grow(|chain| chain.extend(2));
             follow.expect_all_of(&node.tree).await;

@@ -1,9 +1,9 @@
 //! Faults of the chain: reorgs, rollbacks, restarts, and everything at once.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, Fault, View};
 use super::line::following;
-use super::watcher::{Follow, SimClock, pool};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, Fault, View};
+use crate::support::follow::{Follow, SimClock, pool};
 use alloy_primitives::B256;
 use std::time::Duration;
 use watchfire::source::Deadlines;

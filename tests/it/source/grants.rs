@@ -1,9 +1,9 @@
 //! Who holds a role stands in logs alone: searched all the way back, in pieces where a node gives no more, and at every endpoint, since
 //! nothing shows that one was left out.
 
-use super::twisted::Twisted;
 use crate::support::abi::IAccess;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
 use crate::support::watch::{Answers, Watch};
@@ -16,7 +16,7 @@ use watchfire::model::{BlockRef, ChainId};
 use watchfire::source::{Deadlines, Endpoint, Node, Pool};
 
 /// A contract of the keeper's, in whose 300 blocks one minter comes and goes and comes back, one goes, and one stays.
-struct Stage {
+struct RoleHistory {
     anvil: Anvil,
     glass: Twisted,
     offices: Address,
@@ -36,7 +36,7 @@ fn revoke(account: Address) -> Vec<u8> {
     IAccess::revokeRoleCall { role: minter(), account }.abi_encode()
 }
 
-impl Stage {
+impl RoleHistory {
     async fn new() -> Self {
         let anvil = Anvil::start().await;
         anvil.mine(40).await;
@@ -116,7 +116,7 @@ fn refuse(response: &mut Value, code: i64, message: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_the_logs_leave_with_a_role_is_found_with_one_question_where_a_node_takes_it() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     let asked = stage.limit(u64::MAX, 0, "");
     assert_eq!(stage.found(false, 0).await, Some(stage.truth()));
     assert_eq!(*asked.lock().expect("no panic"), [stage.at.number + 1], "all blocks at once");
@@ -127,7 +127,7 @@ async fn whom_the_logs_leave_with_a_role_is_found_with_one_question_where_a_node
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_searches_few_blocks_at_once_is_asked_for_pieces() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     for (code, message) in [
         (-32602, "eth_getLogs is limited to a 50 block range"),
         (-32005, "query returned more than 10000 results. Try with this block range [0x1, 0x2]."),
@@ -143,7 +143,7 @@ async fn a_node_that_searches_few_blocks_at_once_is_asked_for_pieces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_does_not_search_is_no_witness() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     let asked = stage.limit(0, -32601, "the method eth_getLogs does not exist/is not available");
     assert_eq!(stage.found(false, 0).await, None);
     assert_eq!(asked.lock().expect("no panic").len(), 1, "it is not asked for less");
@@ -152,7 +152,7 @@ async fn a_node_that_does_not_search_is_no_witness() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_one_endpoint_leaves_out_another_names() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     stage.glass.twist(|method, _, response| {
         if method == "eth_getLogs" {
             response["result"] = json!([]);
@@ -164,7 +164,7 @@ async fn whom_one_endpoint_leaves_out_another_names() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_elses_logs_give_nobody_a_role() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     stage.glass.twist(|method, _, response| {
         if method == "eth_getLogs" {
             for log in response["result"].as_array_mut().into_iter().flatten() {
@@ -176,7 +176,7 @@ async fn somebody_elses_logs_give_nobody_a_role() {
 }
 
 /// The whole program over the glass, with a registry that knows nobody but the keeper.
-fn watched(stage: &Stage, from: u64) -> Answers {
+fn watched(stage: &RoleHistory, from: u64) -> Answers {
     let list = format!(
         "[[watch]]\nlabel = \"Offices\"\nchain = \"local\"\naddress = \"{}\"\nkind = \"access-control\"\n\
          purpose = \"Stands here to be watched\"\npath = \"treasury\"\n\
@@ -190,7 +190,7 @@ fn watched(stage: &Stage, from: u64) -> Answers {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn holders_from_long_ago_are_found_and_a_node_that_cannot_tell_who_they_are_is_a_blindness() {
-    let stage = Stage::new().await;
+    let stage = RoleHistory::new().await;
     stage.anvil.mine(40).await;
     let from = stage.anvil.block_number().await;
     stage.anvil.mine(4).await;

@@ -1,8 +1,8 @@
 //! Nodes that send far more than they were asked for: what is taken of it, and what the process holds.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, patient};
-use super::watcher::{Follow, at};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, patient};
+use crate::support::follow::{Follow, at};
 use alloy_primitives::B256;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

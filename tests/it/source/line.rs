@@ -1,8 +1,8 @@
 //! Faults of the line: sockets, subscriptions, and answers that are none.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, Fault, deadlines};
-use super::watcher::{Follow, PATIENCE, SimClock, pool};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, Fault, deadlines};
+use crate::support::follow::{Follow, PATIENCE, SimClock, pool};
 use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
 use watchfire::model::BlindnessKind;

@@ -1,19 +1,16 @@
 //! The source against nodes that misbehave at the wire: nothing missed, nothing phantom, nothing twice, everything in order.
 //!
 //! The oracle of each test is the canonical chain, scanned once more from its first block once the nodes behave again. What
-//! nodes do is said in [`faulty`], what they serve in [`chain`], and who commits it in [`watcher`].
+//! nodes do is said in `support::fake_node`, what they serve in `support::chain`, and who commits it in `support::follow`.
 
 mod abilities;
-mod chain;
 mod data;
 mod envelopes;
-mod faulty;
 mod forks;
 mod grants;
 mod greedy;
 mod ipc;
 mod line;
-mod lived;
 mod odd;
 mod proof;
 mod real;
@@ -22,5 +19,4 @@ mod several;
 mod states;
 mod tally;
 mod tape;
-pub(crate) mod twisted;
-mod watcher;
+mod tape_playback;

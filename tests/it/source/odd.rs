@@ -1,8 +1,8 @@
 //! Nodes that write what is true in ways of their own, and blocks that break one method for good: over real sockets.
 
-use super::chain::{Chain, Odd};
-use super::faulty::{FakeNode, Fault, patient};
-use super::watcher::{Follow, at};
+use crate::support::chain::{Chain, Odd};
+use crate::support::fake_node::{FakeNode, Fault, patient};
+use crate::support::follow::{Follow, at};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use watchfire::model::{BlindnessKind, BlockRef, ChainId, Verification};
@@ -251,7 +251,7 @@ async fn a_block_that_breaks_one_method_for_good_is_had_in_another_way() {
             });
             let mut follow = Follow::at(&node.serve().await.url("http"), 1);
             let expected = format!("{method}: {name}");
-            let all = tokio::time::timeout(super::watcher::PATIENCE, follow.expect_all_of(&node.tree)).await;
+            let all = tokio::time::timeout(crate::support::follow::PATIENCE, follow.expect_all_of(&node.tree)).await;
             assert!(all.is_ok(), "{expected}: {:?}", follow.told);
         }
     }

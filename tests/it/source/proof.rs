@@ -1,9 +1,9 @@
 //! A node that contradicts its own hashes is refused at once, by name and with what it said; what is newer than we are is not.
 
-use super::chain::{Chain, Odd};
-use super::faulty::{FakeNode, Fault, deadlines};
 use super::line::following;
-use super::watcher::{Follow, SimClock, at, pool};
+use crate::support::chain::{Chain, Odd};
+use crate::support::fake_node::{FakeNode, Fault, deadlines};
+use crate::support::follow::{Follow, SimClock, at, pool};
 use std::time::Duration;
 use watchfire::model::{BlindnessKind, ChainId, Severity, Verification};
 use watchfire::source::verify::Gap;

@@ -1,10 +1,10 @@
 //! The source on a real node. The oracle is a rescan of the node's own chain by number, from its raw answers.
 
-use super::faulty::deadlines;
 use super::ipc::Relay;
-use super::watcher::{Follow, PATIENCE};
 use crate::support::accounts;
 use crate::support::anvil::{Anvil, Options, Tx};
+use crate::support::fake_node::deadlines;
+use crate::support::follow::{Follow, PATIENCE};
 use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 use watchfire::model::ChainId;

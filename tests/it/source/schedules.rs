@@ -4,10 +4,10 @@
 //! Whatever happens meanwhile, every committed block is as it was made, every step is linked to the one before it, and in the
 //! end the canonical chain is what was committed: the oracle scans it once more from its first block.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, Fault, Tree, View};
 use super::tally::Tally;
-use super::watcher::{Follow, SimClock, pool};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, Fault, Tree, View};
+use crate::support::follow::{Follow, SimClock, pool};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use watchfire::model::{BlindnessKind, ChainId, HealthIssue};
@@ -24,7 +24,7 @@ const SLOTS_TO_RECOVER: usize = 90;
 const SLOTS_TO_CATCH_UP: usize = 20;
 
 /// A stage on which one schedule plays.
-struct Stage {
+struct SimulatedNetwork {
     rng: fastrand::Rng,
     tree: Tree,
     nodes: Vec<Actor>,
@@ -53,7 +53,7 @@ enum Turn {
     Restart(usize),
 }
 
-impl Stage {
+impl SimulatedNetwork {
     fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (tree, clock) = (Tree::new(Chain::seeded(seed, 2 + rng.usize(..4))), SimClock::start());
@@ -323,13 +323,14 @@ impl Stage {
             self.tally.liars(lied, told);
         }
         self.tally.told(&self.follow.told);
-        self.tally.simulated = Duration::from_secs(self.clock.seconds() - super::chain::GENESIS_TIME);
+        self.tally.simulated = Duration::from_secs(self.clock.seconds() - crate::support::chain::GENESIS_TIME);
         self.tally.deepest = self.follow.deepest;
     }
 
     fn tell(&mut self, what: &str) {
         let ours = self.follow.links.last().map_or(0, |link| link.at.number);
-        self.story.push(format!("{:>5} s, block {ours}: {what}", self.clock.seconds() - super::chain::GENESIS_TIME));
+        self.story
+            .push(format!("{:>5} s, block {ours}: {what}", self.clock.seconds() - crate::support::chain::GENESIS_TIME));
     }
 }
 
@@ -356,7 +357,7 @@ fn play(seed: u64) -> Result<Tally, String> {
     let mut story = Vec::new();
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let mut stage = Stage::new(seed);
+            let mut stage = SimulatedNetwork::new(seed);
             // The story is wanted most when the play ends early.
             let ended = futures::FutureExt::catch_unwind(AssertUnwindSafe(stage.play())).await;
             story = std::mem::take(&mut stage.story);

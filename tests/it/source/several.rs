@@ -1,8 +1,8 @@
 //! Several endpoints of one chain, of which some are away, behind, on another fork, or lying.
 
-use super::chain::Chain;
-use super::faulty::{FakeNode, Fault, Tree};
-use super::watcher::{Follow, SimClock, pool};
+use crate::support::chain::Chain;
+use crate::support::fake_node::{FakeNode, Fault, Tree};
+use crate::support::follow::{Follow, SimClock, pool};
 use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};

@@ -1,11 +1,11 @@
 //! State that is asked for at a block follows from that block's hash, wherever an endpoint has proofs: on a real node, whose answers
 //! are changed on their way.
 
-use super::twisted::Twisted;
-use super::watcher::PATIENCE;
 use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
+use crate::support::altered_node::Twisted;
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
+use crate::support::follow::PATIENCE;
 use crate::support::watch::Watch;
 use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use alloy_sol_types::SolValue;
@@ -21,14 +21,14 @@ use watchfire::source::{Deadlines, Endpoint, Node, Pool};
 const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
 
 /// A contract with something in its slots and nothing in others.
-struct Stage {
+struct StateChain {
     anvil: Anvil,
     glass: Twisted,
     owned: Address,
     at: BlockRef,
 }
 
-impl Stage {
+impl StateChain {
     async fn new() -> Self {
         let anvil = Anvil::start().await;
         let owned = deploy(&anvil, DEPLOYER.address, "Box", KEEPER.address.abi_encode()).await;
@@ -109,7 +109,7 @@ fn refuse(response: &mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_proven_is_asked_with_a_proof_and_one_account_at_once() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = asked.clone();
     stage.glass.twist(move |method, _, _| heard.lock().expect("no test panics in there").push(method.to_owned()));
@@ -123,7 +123,7 @@ async fn what_can_be_proven_is_asked_with_a_proof_and_one_account_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_was_emptied_is_proven_to_be_zero() {
-    let mut stage = Stage::new().await;
+    let mut stage = StateChain::new().await;
     let office = deploy(&stage.anvil, DEPLOYER.address, "Office", KEEPER.address.abi_encode()).await;
     let renounce = keccak256("renounceOwnership()")[..4].to_vec();
     stage.anvil.succeed(&Tx::call(KEEPER.address, office, renounce)).await;
@@ -141,7 +141,7 @@ async fn a_slot_that_was_emptied_is_proven_to_be_zero() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_no_endpoint_has_proofs_state_is_taken_at_its_word() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     stage.glass.twist(|method, _, response| {
         if method == "eth_getProof" {
             refuse(response);
@@ -242,7 +242,7 @@ const LIES: [Lie; 8] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_by_another() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     let truth = stage.truth().await;
     for (lie, twist, spoils) in LIES {
         stage.glass.twist(move |method, _, response| twist(method, &mut response["result"]));
@@ -262,7 +262,7 @@ async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_b
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_of_another_block_proves_nothing() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     let truth = stage.truth().await;
     let known = stage.pool(false);
     assert_eq!(known.answer_reads(stage.at, &stage.reads()).await, truth, "it has proofs");
@@ -284,7 +284,7 @@ async fn a_proof_of_another_block_proves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_no_change() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     let owner = Bytes::copy_from_slice(&keccak256("owner()")[..4]);
     let proxy = deploy(&stage.anvil, DEPLOYER.address, "ERC1967Proxy", (stage.owned, owner).abi_encode_params()).await;
     // The other endpoint has no proofs, so that this one is asked for them, whichever is faster.
@@ -355,7 +355,7 @@ fn refuse_hashes(response: &mut Value, params: &Value, code: i64, message: &str)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn state_is_asked_by_number_of_whoever_takes_no_hash_and_only_while_the_block_is_there() {
-    let stage = Stage::new().await;
+    let stage = StateChain::new().await;
     let owner = Read::Call { to: stage.owned, data: Bytes::from_static(&[0x8d, 0xa5, 0xcb, 0x5b]) };
     let parent = stage.anvil.block(&format!("{:#x}", stage.at.number - 1)).await["hash"].clone();
     let parent: B256 = serde_json::from_value(parent).expect("a hash");

@@ -1,6 +1,6 @@
 //! What was played in random schedules, counted.
 
-use super::faulty::Said;
+use crate::support::fake_node::Said;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;

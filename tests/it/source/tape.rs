@@ -1,8 +1,8 @@
 //! Tapes: what is written is read back, what is damaged is told by line, and a played tape is a node like any other.
 
-use super::chain::{Chain, Made};
-use super::faulty::deadlines;
-use super::watcher::Follow;
+use crate::support::chain::{Chain, Made};
+use crate::support::fake_node::deadlines;
+use crate::support::follow::Follow;
 use alloy_primitives::{Address, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -12,15 +12,15 @@
 #[path = "../../it/support"]
 mod support {
     pub(crate) mod accounts;
+    pub(crate) mod chain;
+    pub(crate) mod fake_node;
+    pub(crate) mod follow;
 }
 
 #[path = "../../it/source"]
 mod source {
-    pub(crate) mod chain;
-    pub(crate) mod faulty;
     pub(crate) mod schedules;
     pub(crate) mod tally;
-    pub(crate) mod watcher;
 }
 
 use std::process::ExitCode;

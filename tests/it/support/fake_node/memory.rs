@@ -2,7 +2,7 @@
 
 use super::answers::Reply;
 use super::{FakeNode, Fault};
-use crate::source::chain::CHAIN_ID;
+use crate::support::chain::CHAIN_ID;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! A fresh chain, what happened on it since the case began, and what the program makes of it: judged block by block with the
 //! windows of the blocks before, and told as one step.
 
-use super::Row;
 use crate::support::anvil::{Anvil, Tx, world_dir};
 use crate::support::kit::{Kit, Version};
 use crate::support::safe::Safe;
@@ -19,8 +18,24 @@ use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Fetched, Node, Pool};
 use watchfire::watchlist::{Config, Memory, compile_config};
 
+/// One line of the table.
+pub(crate) struct Row {
+    /// What the table calls it.
+    pub(crate) id: &'static str,
+    /// What happens, in one line.
+    pub(crate) finds: &'static str,
+    /// The built-in that raises it, or the rule.
+    pub(crate) by: &'static str,
+    /// How loud the incident is.
+    pub(crate) severity: Severity,
+    /// How many incidents it makes, however many transactions it takes.
+    pub(crate) incidents: usize,
+    /// The harmless thing that looks like it, and what vouches for that.
+    pub(crate) beside: &'static str,
+}
+
 /// A chain under test.
-pub(crate) struct Stage {
+pub(crate) struct CaseChain {
     pub(crate) anvil: Anvil,
     pool: Pool,
     /// The last block that is the past.
@@ -45,7 +60,7 @@ pub(crate) struct Seen {
     pub(crate) announced: Vec<String>,
 }
 
-impl Stage {
+impl CaseChain {
     pub(crate) async fn new() -> Self {
         let anvil = Anvil::start().await;
         let endpoint = Endpoint { name: "anvil".into(), url: anvil.http_url().into() };

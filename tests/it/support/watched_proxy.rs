@@ -1,7 +1,7 @@
 //! A node, the wire to it, the program, and three receivers; and the comparison everything ends with.
 
 use crate::support::anvil::{Anvil, Options, Tx};
-use crate::support::clerks;
+use crate::support::bill_payers;
 use crate::support::inbox::{Inbox, Received};
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;
@@ -20,13 +20,13 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// Where the program finds it.
 const SECRET_ENV: &str = "WATCHFIRE_TEST_SECRET";
 /// How many clerks work here.
-pub(super) const CLERKS: usize = 24;
+pub(crate) const CLERKS: usize = 24;
 /// Blocks between the clerks' hiring and the first watched block.
-pub(super) const SPARE: u64 = 5;
+pub(crate) const SPARE: u64 = 5;
 /// A loaded machine, and leases of dead workers that have to run out, take their time; longer means that nothing comes.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The path of every watch, unless a test wants another.
-pub(super) const PATH: &str =
+pub(crate) const PATH: &str =
     "page_at = \"warning\"\nnotify = [\"pager\"]\nsteps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n";
 
 /// The path of the program's own troubles.
@@ -34,23 +34,23 @@ const SELF: &str = "notify = [\"chat\"]\nsteps = [{ to = [\"keeper\"], ack_withi
 /// How a chain goes that grows when it is told to.
 const TOLD: &str = "clock = \"chain\"\nslot = \"1s\"";
 
-pub(super) struct Stage {
-    pub(super) anvil: Anvil,
-    pub(super) proxy: Proxy,
-    pub(super) watch: Watch,
+pub(crate) struct WatchedProxy {
+    pub(crate) anvil: Anvil,
+    pub(crate) proxy: Proxy,
+    pub(crate) watch: Watch,
     /// Hears pages.
-    pub(super) pager: Inbox,
+    pub(crate) pager: Inbox,
     /// Hears findings.
-    pub(super) feed: Inbox,
+    pub(crate) feed: Inbox,
     /// Hears every verdict.
-    pub(super) ledger: Inbox,
+    pub(crate) ledger: Inbox,
     /// Is paged when the program is blind, or cannot write.
-    pub(super) keeper: Inbox,
+    pub(crate) keeper: Inbox,
     /// Hears what of that is not bad enough to wake anybody.
-    pub(super) chat: Inbox,
+    pub(crate) chat: Inbox,
     /// The first block that is watched.
-    pub(super) first: u64,
-    pub(super) treasury: Option<Treasury>,
+    pub(crate) first: u64,
+    pub(crate) treasury: Option<Treasury>,
     /// The paths that the clerks share, how each reads, and destinations beside the three.
     paths: Vec<String>,
     path: String,
@@ -61,27 +61,27 @@ pub(super) struct Stage {
     store: &'static str,
 }
 
-impl Stage {
+impl WatchedProxy {
     /// Clerks on a chain that grows only when told.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options::default(), "", PATH).await
     }
 
-    /// As [`Stage::new`], with other options of the node, more destinations, and another path.
-    pub(super) async fn with(options: Options, more: &str, path: &str) -> Self {
+    /// As [`Self::new`], with other options of the node, more destinations, and another path.
+    pub(crate) async fn with(options: Options, more: &str, path: &str) -> Self {
         let (anvil, proxy) = Self::chain(options).await;
         Self::around(anvil, proxy, None, more, path).await
     }
 
     /// The treasury of the demo beside the clerks.
-    pub(super) async fn with_treasury() -> Self {
+    pub(crate) async fn with_treasury() -> Self {
         let (anvil, proxy) = Self::chain(Options::default()).await;
         let treasury = Treasury::deploy(&anvil).await;
         Self::around(anvil, proxy, Some(treasury), "", PATH).await
     }
 
     async fn chain(options: Options) -> (Anvil, Proxy) {
-        let anvil = Anvil::start_with(Options { accounts: clerks::ACCOUNTS, ..options }).await;
+        let anvil = Anvil::start_with(Options { accounts: bill_payers::ACCOUNTS, ..options }).await;
         let proxy = Proxy::start(anvil.port()).await;
         (anvil, proxy)
     }
@@ -110,27 +110,27 @@ impl Stage {
     }
 
     /// The same without a socket: the node is polled over HTTP, past the proxy.
-    pub(super) fn polled(self) -> Self {
+    pub(crate) fn polled(self) -> Self {
         let watch = self.told_by(&self.anvil.http_url());
         Self { watch, ..self }
     }
 
     /// The same with `n` more paths, which the clerks share. A clerk alone has less new to show than a path pages in a minute.
-    pub(super) fn spread(self, n: usize) -> Self {
+    pub(crate) fn spread(self, n: usize) -> Self {
         let stage = Self { paths: (0..n).map(|n| format!("desk-{n}")).collect(), ..self };
         stage.configure();
         stage
     }
 
     /// The same with a chain that goes otherwise.
-    pub(super) fn paced(self, pace: &str) -> Self {
+    pub(crate) fn paced(self, pace: &str) -> Self {
         let stage = Self { pace: pace.to_owned(), ..self };
         stage.configure();
         stage
     }
 
     /// The same with a store elsewhere.
-    pub(super) fn stored_at(self, store: &'static str) -> Self {
+    pub(crate) fn stored_at(self, store: &'static str) -> Self {
         let stage = Self { store, ..self };
         stage.configure();
         stage
@@ -138,7 +138,7 @@ impl Stage {
 
     /// Writes the configuration anew.
     fn configure(&self) {
-        self.watch.write("clerks.toml", &clerks::watchlist(CLERKS, &self.paths));
+        self.watch.write("clerks.toml", &bill_payers::watchlist(CLERKS, &self.paths));
         self.write_main(&self.watch, &self.proxy.url("/"), &self.urls());
     }
 
@@ -151,8 +151,8 @@ impl Stage {
     }
 
     /// Makes a fresh chain, or one that forgot everything, fit for clerks; then it grows only when told.
-    pub(super) async fn furnish(anvil: &Anvil) {
-        clerks::hire(anvil, CLERKS).await;
+    pub(crate) async fn furnish(anvil: &Anvil) {
+        bill_payers::hire(anvil, CLERKS).await;
         // Room for reorgs that reach below the first watched block.
         anvil.mine(SPARE).await;
         anvil.set_automine(false).await;
@@ -162,7 +162,7 @@ impl Stage {
     fn configured(&self, endpoint: &str, urls: &[String; 5]) -> Watch {
         let mut watch = Watch::empty();
         watch.set(SECRET_ENV, SECRET);
-        watch.write("clerks.toml", &clerks::watchlist(CLERKS, &self.paths));
+        watch.write("clerks.toml", &bill_payers::watchlist(CLERKS, &self.paths));
         if self.treasury.is_some() {
             watch.add_treasury();
         }
@@ -206,53 +206,53 @@ impl Stage {
     }
 
     /// `run` from the first watched block on, left running.
-    pub(super) fn start(&self) -> Process {
+    pub(crate) fn start(&self) -> Process {
         self.start_with(&[])
     }
 
     /// The same with more arguments.
-    pub(super) fn start_with(&self, more: &[&str]) -> Process {
+    pub(crate) fn start_with(&self, more: &[&str]) -> Process {
         let first = self.first.to_string();
         self.watch.start(&[&["run", "--from-block", &first], more].concat())
     }
 
-    pub(super) fn store(&self) -> std::path::PathBuf {
+    pub(crate) fn store(&self) -> std::path::PathBuf {
         self.watch.path(self.store)
     }
 
     // === The chain ===
 
     /// One block with these transactions.
-    pub(super) async fn mine(&self, txs: &[Tx]) {
-        clerks::mine(&self.anvil, txs).await;
+    pub(crate) async fn mine(&self, txs: &[Tx]) {
+        bill_payers::mine(&self.anvil, txs).await;
     }
 
     /// One block in which clerk `n` robs the till.
-    pub(super) async fn theft(&self, n: usize) {
+    pub(crate) async fn theft(&self, n: usize) {
         let nonce = self.nonce(n).await;
-        self.mine(&[clerks::theft(n, nonce)]).await;
+        self.mine(&[bill_payers::theft(n, nonce)]).await;
     }
 
     /// One block in which clerk `n` pays a shop one ether.
-    pub(super) async fn bill(&self, n: usize) {
+    pub(crate) async fn bill(&self, n: usize) {
         let nonce = self.nonce(n).await;
-        self.mine(&[clerks::bill(n, clerks::SHOPS[0], 1, nonce)]).await;
+        self.mine(&[bill_payers::bill(n, bill_payers::SHOPS[0], 1, nonce)]).await;
     }
 
     /// The number of clerk `n`'s next transaction.
-    pub(super) async fn nonce(&self, n: usize) -> u64 {
-        self.anvil.sent_by(clerks::clerk(n), self.anvil.block_number().await).await
+    pub(crate) async fn nonce(&self, n: usize) -> u64 {
+        self.anvil.sent_by(bill_payers::clerk(n), self.anvil.block_number().await).await
     }
 
     /// Hash of the node's newest block.
-    pub(super) async fn head(&self) -> String {
+    pub(crate) async fn head(&self) -> String {
         self.anvil.block("latest").await["hash"].as_str().expect("a hash").to_owned()
     }
 
     // === Waiting ===
 
     /// Waits until the program has committed the node's newest block.
-    pub(super) async fn catch_up(&self) {
+    pub(crate) async fn catch_up(&self) {
         let head = self.head().await;
         self.until("the newest block is committed", || {
             stored::progress(&self.store()).is_some_and(|(tip, _)| tip == head)
@@ -261,7 +261,7 @@ impl Stage {
     }
 
     /// Waits until the program has committed the node's newest block and has nothing left to tell.
-    pub(super) async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let head = self.head().await;
         self.until("everything is committed and told", || {
             stored::progress(&self.store()).is_some_and(|(tip, waiting)| tip == head && waiting == 0)
@@ -270,7 +270,7 @@ impl Stage {
     }
 
     /// Gives the program some time to commit the node's newest block, which it may not be able to.
-    pub(super) async fn maybe_catch_up(&self, patience: Duration) {
+    pub(crate) async fn maybe_catch_up(&self, patience: Duration) {
         let head = self.head().await;
         let wait = async {
             while stored::progress(&self.store()).is_none_or(|(tip, _)| tip != head) {
@@ -281,7 +281,7 @@ impl Stage {
     }
 
     /// Waits until `done`; `what` says in the panic what did not come.
-    pub(super) async fn until(&self, what: &str, done: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, done: impl Fn() -> bool) {
         let wait = async {
             while !done() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -297,7 +297,7 @@ impl Stage {
     // === The comparison ===
 
     /// The oracle: one calm pass over the chain as it stands, with a store and receivers of its own.
-    pub(super) async fn rescan(&self) -> Stored {
+    pub(crate) async fn rescan(&self) -> Stored {
         let calm = Inbox::start().await;
         let watch = self.configured(&self.anvil.ws_url(), &["/a", "/b", "/c", "/d", "/e"].map(|path| calm.url(path)));
         let (first, last) = (self.first.to_string(), self.anvil.block_number().await.to_string());
@@ -310,7 +310,7 @@ impl Stage {
 
     /// Everything that was committed and told, against the calm pass, and against what `abnormal` says of the chain: the
     /// hashes of its abnormal transactions. Returns what was committed, and the calm pass, for further comparison.
-    pub(super) async fn check(&self, abnormal: &BTreeSet<String>) -> (Stored, Stored) {
+    pub(crate) async fn check(&self, abnormal: &BTreeSet<String>) -> (Stored, Stored) {
         let (ours, [pager, feed, ledger]) = self.quiet_moment().await;
         let calm = self.rescan().await;
         self.check_store(&ours, &calm, abnormal);
@@ -338,7 +338,7 @@ impl Stage {
 
     /// The store, and what pager, feed and ledger heard until then: a moment in which nothing is on its way to them, since the program goes
     /// on while it is looked at.
-    pub(super) async fn quiet_moment(&self) -> (Stored, [Vec<Received>; 3]) {
+    pub(crate) async fn quiet_moment(&self) -> (Stored, [Vec<Received>; 3]) {
         let inboxes = [&self.pager, &self.feed, &self.ledger];
         let wait = async {
             loop {
@@ -358,7 +358,7 @@ impl Stage {
         tokio::time::timeout(PATIENCE, wait).await.expect("a moment without a message on its way")
     }
 
-    pub(super) fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
+    pub(crate) fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
         assert_eq!(ours.blocks, calm.blocks, "the committed chain is the node's, without a gap");
         assert_eq!(ours.blocks.first().map(|block| block.0), Some(self.first));
         assert!(ours.blocks.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 == pair[0].1));
@@ -388,8 +388,8 @@ impl Stage {
     }
 
     /// Which transactions of the chain are abnormal, reckoned by hand.
-    pub(super) async fn reckon(&self) -> BTreeSet<String> {
-        clerks::reckon(&self.anvil, CLERKS, self.first).await
+    pub(crate) async fn reckon(&self) -> BTreeSet<String> {
+        bill_payers::reckon(&self.anvil, CLERKS, self.first).await
     }
 }
 
@@ -438,7 +438,7 @@ fn check_pages(pager: Vec<Received>, ours: &Stored) {
 
 /// The events one receiver heard, repetitions dropped by their id, in order of first arrival. Checks the wire on the way: each
 /// request is signed, each id has one body, and what came is what the outbox says was sent.
-pub(super) fn told_events(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
+pub(crate) fn told_events(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
     let mut bodies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut events = Vec::new();
     for received in heard {
@@ -486,12 +486,12 @@ fn newer_word<'a>(ours: &'a Stored, given_up: &Message) -> Option<&'a Message> {
 }
 
 /// The lines one listener of the feed heard.
-pub(super) fn told(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
+pub(crate) fn told(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
     told_events(heard, ours, destination).into_iter().map(|mut event| event["data"].take()).collect()
 }
 
 /// What a listener believes to stand: the last revision of each finding, without those that were taken back.
-pub(super) fn fold(lines: &[Value]) -> BTreeMap<String, Value> {
+pub(crate) fn fold(lines: &[Value]) -> BTreeMap<String, Value> {
     let mut last: BTreeMap<String, Value> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for line in lines.iter().filter(|line| line["finding_id"].is_string()) {
@@ -510,7 +510,7 @@ fn id(line: &Value) -> &str {
 }
 
 /// A verdict without what depends on the way it was come by: how often it was told, and which incident it joined.
-pub(super) fn plain(line: &Value) -> Value {
+pub(crate) fn plain(line: &Value) -> Value {
     // A webhook sets a space behind the `@` of a set, so that no chat behind it takes the name for a mention.
     let mut line: Value = serde_json::from_str(&line.to_string().replace("@ ", "@")).expect("JSON");
     if let Some(fields) = line.as_object_mut() {
@@ -530,7 +530,7 @@ fn is_signed(received: &Received) -> bool {
 
 /// Whether what was not seen is state alone, and there is some of it. A node that was killed, started again and taken back may prove
 /// another state of a block than the one its header has; it is not believed, and that is said.
-pub(super) fn only_unread(told: &[Value]) -> bool {
+pub(crate) fn only_unread(told: &[Value]) -> bool {
     let is_over = |begun: &Value| {
         let same = |line: &Value| ["kind", "since", "endpoint"].iter().all(|key| line[*key] == begun[*key]);
         told.iter().any(|line| same(line) && line["until"].is_string())

@@ -1,7 +1,7 @@
 //! The other end: whatever commits what a source says, and the oracle that looks over its shoulder.
 
 use super::chain::{Chain, GENESIS_TIME, Happened, happened};
-use super::faulty::{FakeNode, Tree, deadlines};
+use super::fake_node::{FakeNode, Tree, deadlines};
 use alloy_primitives::B256;
 use jiff::Timestamp;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a node answers: one function for both ways of asking.
 
 use super::{FakeNode, Fault, State, lies};
-use crate::source::chain::{CHAIN_ID, Chain, Form, Made};
+use crate::support::chain::{CHAIN_ID, Chain, Form, Made};
 use alloy_primitives::B256;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ impl State {
     /// Frames as geth's `callTracer` gives them; other tracers are not known, which is told by an empty object and no error.
     fn traces(&mut self, made: &Made, tracer: &Value) -> Value {
         let knows = tracer == "callTracer" && !self.script.take(&Fault::EmptyTraces);
-        let frame = |(tx, happened): (&Value, &crate::source::chain::Happened)| {
+        let frame = |(tx, happened): (&Value, &crate::support::chain::Happened)| {
             let frame = json!({
                 "type": if happened.to.is_some() { "CALL" } else { "CREATE" }, "from": happened.from, "to": happened.to,
                 "value": tx["value"], "input": tx["input"], "gas": "0x5208", "gasUsed": "0x5208",

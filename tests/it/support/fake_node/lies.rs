@@ -1,7 +1,7 @@
 //! What becomes of a true block and true receipts on their way out of a node that lies, or that is odd.
 
 use super::{Fault, State};
-use crate::source::chain::{Chain, Form, Made};
+use crate::support::chain::{Chain, Form, Made};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, keccak256};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Tapes of chains as they were lived: reorgs, finality and traces are played as they were recorded, faults as they are asked for; a
 //! recorder is never in the way, and a tape that was cut short is good up to there.
 
-use super::chain::{Chain, Made};
 use super::tape::{fetched, load, raw, reads, writer};
-use super::watcher::Follow;
+use crate::support::chain::{Chain, Made};
+use crate::support::follow::Follow;
 use alloy_primitives::{B256, keccak256};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
