@@ -51,7 +51,10 @@ world:
 bench *filter:
     cargo bench --locked {{ filter }}
 
-# Measures the size of the stripped release binary.
-size:
+# Builds the release binary, stripped, with the line tables of its own code beside it: `target/release/watchfire` and
+# `watchfire.debug`. A backtrace names files and lines where both lie in one directory.
+release:
     cargo build --locked --release
-    ls -l target/release/watchfire
+    cd target/release && objcopy --only-keep-debug --compress-debug-sections=zlib watchfire watchfire.debug
+    cd target/release && objcopy --strip-all --add-gnu-debuglink=watchfire.debug watchfire
+    ls -l target/release/watchfire target/release/watchfire.debug

@@ -366,7 +366,7 @@ fn test_hours(hours: &Hours, now: u64, refusals: &mut Mismatches) {
     let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
         return refusals.add("hours", || format!("cannot be told for block time {now}"));
     };
-    let local = instant.to_zoned(hours.zone.clone());
+    let local = instant.to_zoned_datetime(hours.zone.clone());
     let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap_or(0);
     let weekday = local.weekday();
     if !hours.spans.iter().any(|span| is_within_span(*span, weekday, minute)) {

@@ -242,7 +242,7 @@ impl Weekly {
     /// Returns the last two due times up to `now`, in Unix seconds, or `None` for a time outside the calendar.
     pub(crate) fn last_two(&self, now: u64) -> Option<(u64, u64)> {
         let instant = Timestamp::from_second(i64::try_from(now).ok()?).ok()?;
-        let today = instant.to_zoned(self.zone.clone()).date();
+        let today = instant.to_zoned_datetime(self.zone.clone()).date();
         let mut found: Vec<u64> = Vec::with_capacity(4);
         for back in 0..=DAYS_BACK {
             let date = today.checked_sub(back.days()).ok()?;
@@ -251,7 +251,7 @@ impl Weekly {
                 let time = Time::new((minute / 60) as i8, (minute % 60) as i8, 0, 0).ok()?;
                 // A time that the clocks skip becomes the moment after; a time that they repeat becomes the first of
                 // the two.
-                let due = date.to_datetime(time).to_zoned(self.zone.clone()).ok()?.timestamp().as_second();
+                let due = date.to_datetime(time).to_zoned_datetime(self.zone.clone()).ok()?.timestamp().as_second();
                 found.extend(u64::try_from(due).ok().filter(|due| *due <= now));
             }
             if found.len() >= 2 {

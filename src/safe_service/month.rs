@@ -14,8 +14,8 @@ pub(super) struct Month {
 
 impl Month {
     pub(super) fn from_timestamp(now: Timestamp) -> Self {
-        let zoned = now.to_zoned(TimeZone::UTC);
-        let next = zoned.date().last_of_month().tomorrow().and_then(|day| day.to_zoned(TimeZone::UTC));
+        let zoned = now.to_zoned_datetime(TimeZone::UTC);
+        let next = zoned.date().last_of_month().tomorrow().and_then(|day| day.to_zoned_datetime(TimeZone::UTC));
         // At the end of the representable time range there is no next month.
         let rest = next.ok().and_then(|next| Duration::try_from(next.timestamp().duration_since(now)).ok());
         Self {

@@ -43,7 +43,7 @@ const IMPURE: &[(&str, &str)] = &[
     ("a socket", "std::net std::os reqwest rustls tokio_tungstenite alloy_json_rpc alloy_pubsub alloy_rpc_client"),
     ("a socket", "alloy_transport alloy_transport_http alloy_transport_ws"),
     ("a runtime", "tokio tokio_util futures"),
-    ("a clock", "std::time::SystemTime std::time::Instant jiff::Timestamp::now jiff::Zoned::now"),
+    ("a clock", "std::time::SystemTime std::time::Instant jiff::Timestamp::now jiff::ZonedDateTime::now"),
     ("a clock", "jiff::tz::TimeZone::system jiff::tz::TimeZone::try_system"),
     ("a file", "std::fs std::io::stdin std::io::stdout std::io::stderr std::path rusqlite"),
     ("a lock", "std::sync::Mutex std::sync::RwLock std::sync::Condvar std::sync::Barrier std::sync::atomic dashmap"),
