@@ -2,6 +2,7 @@
 //! `finality`, Safe queues in `queue`, quotas in `quota`.
 
 mod answers;
+mod earlier;
 mod finality;
 mod lanes;
 mod messages;
