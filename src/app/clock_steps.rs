@@ -3,7 +3,7 @@
 use super::App;
 use crate::escalate;
 use crate::model::span::format_duration;
-use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
+use crate::model::{BlindnessKind, HealthIssue, IncidentScope, Severity};
 use crate::runtime;
 use crate::store::StoreError;
 use jiff::SignedDuration;
@@ -33,7 +33,7 @@ impl App {
             // clock.
             let engine =
                 move |known: &[_]| escalate::lift_outage(BlindnessKind::ClockStepped, None, None, now, known, now_ms);
-            self.store.commit_visibility(ChainId(0), now_ms, engine).await?
+            self.store.commit_visibility(IncidentScope::Program, now_ms, engine).await?
         } else {
             let moved = apart - before.unwrap_or_default();
             let way = if moved.is_negative() { "back" } else { "forward" };
@@ -47,7 +47,7 @@ impl App {
                 HealthIssue { kind, endpoint: None, severity, since: now, why, evidence: None, ways: Vec::new() };
             let roster = self.book.roster.clone();
             let engine = move |known: &[_]| escalate::open_outage(&trouble, None, None, known, &roster, now_ms);
-            self.store.commit_visibility(ChainId(0), now_ms, engine).await?
+            self.store.commit_visibility(IncidentScope::Program, now_ms, engine).await?
         };
         if before.is_some() && apart.abs() < STEP_MIN {
             info!("wall clock agrees with the monotonic clock again");

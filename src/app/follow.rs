@@ -11,7 +11,7 @@ use super::supervisor::TaskName;
 use super::visibility::{LOOK, Visibility};
 use crate::decode;
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, Link, Severity};
+use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, IncidentScope, Link, Severity};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, monotonic_now};
 use crate::source::{
@@ -104,7 +104,7 @@ impl App {
                 warn!("failed to fetch the newest block from {}: {why}", pool.endpoint_names());
                 self.signs.checks.renew(&TaskName::Chain(chain.info.name.clone()).check());
                 // The exit code changes at once; people are notified only when it lasts.
-                self.tally.set_outage(id, true);
+                self.tally.set_outage(IncidentScope::Chain(id), true);
                 if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
                     lookout.record_issue(unreachable_issue(why, began)).await?;
                 }
@@ -114,7 +114,7 @@ impl App {
                 }
             },
         };
-        self.tally.set_outage(id, false);
+        self.tally.set_outage(IncidentScope::Chain(id), false);
         lookout.clear_issue(BlindnessKind::Unreachable, None, self.clock.now()).await?;
         self.store.begin_chain(id, first).await.context("failed to write down where watching begins")?;
         info!("watching {} from block {first}", chain.info.name);

@@ -36,7 +36,7 @@ use crate::escalate;
 use crate::heartbeat;
 use crate::model::incident::{ChangeSet, Incident, OpenState};
 use crate::model::span::format_duration;
-use crate::model::{ChainId, DeliveryKey, Evidence, HealthIssue};
+use crate::model::{ChainId, DeliveryKey, Evidence, HealthIssue, IncidentScope};
 use crate::pipeline::Committed;
 use crate::runtime::{self, Clock, Moment, Stop, monotonic_now};
 use crate::store::{EvidenceStore, Store, StoreError, StoreLock, Unsent};
@@ -158,7 +158,10 @@ impl App {
         let mut patience = self.retry_for((chain, &task), nudge, stop);
         loop {
             let (now_ms, engine) = (runtime::steady_millis(&*self.clock), engine.clone());
-            let written = self.store.commit_visibility(chain, now_ms, move |known| engine(known, now_ms)).await;
+            let written = self
+                .store
+                .commit_visibility(IncidentScope::Chain(chain), now_ms, move |known| engine(known, now_ms))
+                .await;
             match written.context(what) {
                 Ok(plan) => {
                     self.report_change_set(&plan);

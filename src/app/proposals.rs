@@ -11,7 +11,7 @@ use crate::decode;
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Incident};
 use crate::model::span::format_duration;
-use crate::model::{BlindnessKind, HealthIssue, Severity, WatchInfo};
+use crate::model::{BlindnessKind, HealthIssue, IncidentScope, Severity, WatchInfo};
 use crate::pipeline::{Answered, Concluded, Prepared, Queues};
 use crate::runtime::{self, Stop, error_chain, monotonic_now};
 use crate::safe_service::{Client, Schedule, ServiceError};
@@ -408,11 +408,11 @@ enum ReportedOutage {
 impl QueueVisibility {
     /// Starts with the outages that the store has recorded.
     async fn open(session: &App, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
-        let filter = Filter { chain: Some(chain.info.id), ..Filter::live_only() };
+        let filter = Filter { scope: Some(IncidentScope::Chain(chain.info.id)), ..Filter::live_only() };
         let live = session.store.list_incidents(filter).await.context("failed to read whether queues were seen")?;
         let mut told = BTreeMap::new();
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
-            if let Some(blindness) = &incident.blindness
+            if let Some(blindness) = incident.origin.outage()
                 && BlindnessKind::OF_SERVICES.contains(&blindness.kind)
                 && blindness.endpoint.as_deref() == Some(&*book.service.name)
             {

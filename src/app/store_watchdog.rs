@@ -14,7 +14,7 @@ use crate::deliver::{SendError, send_directly};
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Delivery, Incident};
 use crate::model::span::format_duration;
-use crate::model::{BlindnessKind, ChainId, HealthIssue, Severity};
+use crate::model::{BlindnessKind, ChainId, HealthIssue, IncidentScope, Origin, Severity};
 use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, error_chain, monotonic_now};
 use crate::store::{Filter, Store, StoreError, WriteRefusal};
 use crate::watchlist::Config;
@@ -122,8 +122,10 @@ impl StoreWatchdog {
 
     /// Loads the incident about the store that an earlier process recorded and that is still open.
     async fn restore_outage(&self, store: &Store) {
-        let known =
-            store.list_incidents(Filter { chain: Some(ChainId(0)), ..Filter::live_only() }).await.unwrap_or_default();
+        let known = store
+            .list_incidents(Filter { scope: Some(IncidentScope::Program), ..Filter::live_only() })
+            .await
+            .unwrap_or_default();
         let Some(incident) = known.into_iter().find(|incident| is_of_store(incident) && escalate::is_dark(incident))
         else {
             return;
@@ -153,7 +155,7 @@ impl StoreWatchdog {
             if let Some(store) = store.filter(|store| store.is_gone()) {
                 self.rescue_unlinked_store(store).await;
             }
-            self.tally.set_outage(ChainId(0), true);
+            self.tally.set_outage(IncidentScope::Program, true);
             let ways = refusal.ways.clone();
             let trouble = HealthIssue { ways, ..store_issue(Severity::High, since, refusal.why.clone()) };
             let known = match store {
@@ -202,7 +204,7 @@ impl StoreWatchdog {
             // The incident ends when all delayed steps are committed, not when the first one is.
             if written && self.held_chains().is_empty() && self.end_outage(store, nudge).await {
                 info!("store accepts writes again");
-                self.tally.set_outage(ChainId(0), false);
+                self.tally.set_outage(IncidentScope::Program, false);
                 *told = ReportedFailure::default();
             }
             return;
@@ -239,7 +241,9 @@ impl StoreWatchdog {
     async fn end_outage(&self, store: &Store, nudge: &Notify) -> bool {
         let (now, now_ms) = (self.clock.now(), runtime::steady_millis(&*self.clock));
         match store
-            .commit_visibility(ChainId(0), now_ms, move |known| escalate::complete_catch_up(None, now, known, now_ms))
+            .commit_visibility(IncidentScope::Program, now_ms, move |known| {
+                escalate::complete_catch_up(None, now, known, now_ms)
+            })
             .await
         {
             Ok(plan) => {
@@ -264,13 +268,13 @@ impl StoreWatchdog {
             warn!("{why}");
             let (trouble, roster) = (store_issue(Severity::Warning, now, why), self.book.roster.clone());
             store
-                .commit_visibility(ChainId(0), now_ms, move |known| {
+                .commit_visibility(IncidentScope::Program, now_ms, move |known| {
                     escalate::open_outage(&trouble, None, None, known, &roster, now_ms)
                 })
                 .await
         } else if told.warned && room.is_enough() {
             store
-                .commit_visibility(ChainId(0), now_ms, move |known| {
+                .commit_visibility(IncidentScope::Program, now_ms, move |known| {
                     escalate::complete_catch_up(None, now, known, now_ms)
                 })
                 .await
@@ -287,7 +291,7 @@ impl StoreWatchdog {
 
     /// Returns incidents that the new one may continue. Reads work on a full disk.
     async fn known_incidents(&self, store: &Store) -> Vec<Incident> {
-        let of_store = Filter { chain: Some(ChainId(0)), limit: Some(64), ..Filter::default() };
+        let of_store = Filter { scope: Some(IncidentScope::Program), limit: Some(64), ..Filter::default() };
         let mut known = store.list_incidents(Filter::live_only()).await.unwrap_or_default();
         let closed = store.list_incidents(of_store).await.unwrap_or_default();
         known.extend(closed.into_iter().filter(|incident| !incident.state.is_live()));
@@ -424,7 +428,7 @@ fn store_issue(severity: Severity, since: Timestamp, why: String) -> HealthIssue
 }
 
 fn is_of_store(incident: &Incident) -> bool {
-    incident.blindness.as_ref().is_some_and(|blindness| blindness.kind == BlindnessKind::StoreRefuses)
+    matches!(incident.origin, Origin::StoreFailure { .. })
 }
 
 fn format_mebibytes(bytes: u64) -> String {

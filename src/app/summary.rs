@@ -2,7 +2,7 @@
 
 use crate::model::incident::ChangeSet;
 use crate::model::record::{Line, SummaryLine};
-use crate::model::{ChainId, IncidentId};
+use crate::model::{IncidentId, IncidentScope};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,8 +17,8 @@ struct Counts {
     opened: HashSet<IncidentId>,
     /// Ids of findings that were not retracted.
     standing: HashSet<String>,
-    /// Chains that cannot be seen right now.
-    blind: HashSet<ChainId>,
+    /// Chains that cannot be seen right now, and the program while its store rejects writes.
+    blind: HashSet<IncidentScope>,
     /// Targets that were requested and not reached, in words for a person.
     unseen: BTreeSet<String>,
 }
@@ -52,11 +52,11 @@ impl RunSummary {
         }
     }
 
-    pub(super) fn set_outage(&self, chain: ChainId, blind: bool) {
+    pub(super) fn set_outage(&self, scope: IncidentScope, blind: bool) {
         if blind {
-            self.lock_counts().blind.insert(chain);
+            self.lock_counts().blind.insert(scope);
         } else {
-            self.lock_counts().blind.remove(&chain);
+            self.lock_counts().blind.remove(&scope);
         }
     }
 

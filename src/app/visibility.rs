@@ -11,7 +11,7 @@ use crate::decode::StateSight;
 use crate::escalate;
 use crate::model::incident::{ChangeSet, Incident};
 use crate::model::span::format_duration;
-use crate::model::{BlindnessKind, HealthIssue, Severity, WatchId};
+use crate::model::{BlindnessKind, HealthIssue, IncidentScope, Severity, WatchId};
 use crate::pipeline::{Took, Traced};
 use crate::runtime::{Stop, monotonic_now};
 use crate::source::Phase;
@@ -145,10 +145,10 @@ impl<'a> Visibility<'a> {
             unread_for: MissedHeads::default(),
             unread: BTreeMap::new(),
         };
-        let filter = Filter { chain: Some(chain.info.id), ..Filter::live_only() };
+        let filter = Filter { scope: Some(IncidentScope::Chain(chain.info.id)), ..Filter::live_only() };
         let live = session.store.list_incidents(filter).await.context("failed to read whether we were blind")?;
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
-            match &incident.blindness {
+            match incident.origin.outage() {
                 // The task that reads the service handles these.
                 Some(blindness) if BlindnessKind::OF_SERVICES.contains(&blindness.kind) => {}
                 Some(blindness) if !blindness.kind.is_total() => {
@@ -408,7 +408,7 @@ impl<'a> Visibility<'a> {
     /// Updates the summary: the exit code is "could not tell" if the run ends during an outage.
     fn update_summary(&self) {
         let loudest = self.standing.values().copied().max().max(self.dark);
-        self.session.tally.set_outage(self.chain.info.id, loudest >= Some(Severity::High));
+        self.session.tally.set_outage(IncidentScope::Chain(self.chain.info.id), loudest >= Some(Severity::High));
     }
 
     /// Returns whether every endpoint serves another chain.

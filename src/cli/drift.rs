@@ -7,7 +7,7 @@ use crate::app::{find_exposures, pool_of};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Incident;
-use crate::model::{Difference, difference};
+use crate::model::{Difference, Origin, difference};
 use crate::pipeline::{Survey, detect_registry_drift, load_history};
 use crate::settings::Secrets;
 use crate::store::Store;
@@ -112,8 +112,9 @@ pub(super) async fn incident_differences(
     book: &Config,
     incident: &Incident,
 ) -> anyhow::Result<Option<Vec<(Difference, String)>>> {
-    let chain = book.chains.iter().find(|chain| chain.info.id == incident.chain);
-    let watch = book.watches.iter().find(|watch| watch.address == incident.watch && watch.chain.id == incident.chain);
+    let Origin::Findings { watch: subject } = incident.origin else { return Ok(None) };
+    let chain = book.chains.iter().find(|chain| chain.info.id == subject.chain);
+    let watch = book.watches.iter().find(|watch| watch.watched_address() == subject);
     let is_about = incident.rules.iter().any(|rule| rule == difference::DRIFT);
     let (Some(chain), Some(watch), true) = (chain, watch, is_about) else { return Ok(None) };
     let history = load_history(store, chain).await?;

@@ -5,7 +5,7 @@
 use super::{Global, Outcome, Printer, load_config_and_store};
 use crate::model::proposals::{Remembered, Waits};
 use crate::model::record::VerdictLine;
-use crate::model::{BlindnessKind, Severity, WatchInfo};
+use crate::model::{BlindnessKind, IncidentScope, Severity, WatchInfo};
 use crate::store::{Filter, Store};
 use crate::watchlist::Config;
 use anstyle::AnsiColor;
@@ -81,9 +81,9 @@ async fn unseen_services(book: &Config, store: &Store, wanted: &[&WatchInfo]) ->
     let mut unseen = Vec::new();
     let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
     for queue in queues {
-        let live = Filter { chain: Some(queue.chain.id), ..Filter::live_only() };
+        let live = Filter { scope: Some(IncidentScope::Chain(queue.chain.id)), ..Filter::live_only() };
         for incident in store.list_incidents(live).await.context("failed to read whether services answer")? {
-            let Some(blindness) = &incident.blindness else { continue };
+            let Some(blindness) = incident.origin.outage() else { continue };
             if BlindnessKind::OF_SERVICES.contains(&blindness.kind) && blindness.over.is_none() {
                 unseen.push(incident.page.headline.clone());
             }

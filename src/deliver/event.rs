@@ -30,7 +30,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
         let mut event = json!({
             "specversion": "1.0",
             "id": message.key,
-            "source": source(Some((&page.chain, &page.watch.to_string()))),
+            "source": event_source(&page.chain, page.watch.map(|watch| watch.to_string()).as_deref()),
             "type": format!("watchfire.incident.{}.v1", message.kind.as_str()),
             "subject": page.incident,
             "datacontenttype": "application/json",
@@ -145,7 +145,7 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
         let mut event = json!({
             "specversion": "1.0",
             "id": message.key,
-            "source": source(place),
+            "source": place.map_or_else(|| event_source("", None), |(chain, address)| event_source(chain, Some(address))),
             "type": format!("watchfire.feed.{word}.v1"),
             "subject": subject,
             "datacontenttype": "application/json",
@@ -186,14 +186,15 @@ fn without_args(verdict: &VerdictLine) -> VerdictLine {
 
 /// Returns the event source, such as `/watchfire/mainnet/0x5a0A…`: a URI reference, so characters that are not plain
 /// are left out.
-fn source(place: Option<(&str, &str)>) -> String {
+fn event_source(chain: &str, address: Option<&str>) -> String {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_ascii_alphanumeric() || "-._~".contains(*c)).take(100).collect()
     };
-    place.map_or_else(
-        || "/watchfire".to_owned(),
-        |(chain, address)| format!("/watchfire/{}/{}", plain(chain), plain(address)),
-    )
+    match (chain, address) {
+        ("", None) => "/watchfire".to_owned(),
+        (chain, None) => format!("/watchfire/{}", plain(chain)),
+        (chain, Some(address)) => format!("/watchfire/{}/{}", plain(chain), plain(address)),
+    }
 }
 
 /// Converts addresses to EIP-55, as in every other record; the model's own form is lower-case.

@@ -209,7 +209,7 @@ fn address_lines(other: &Party) -> Vec<String> {
 fn location_lines(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     let chain = sanitize_line(&page.chain, NAME_CHARS_MAX);
     // Incidents about the program itself have no address.
-    let mut lines = if page.watch.is_zero() { vec![chain] } else { vec![format!("{} on {chain}", page.watch)] };
+    let mut lines = vec![page.watch.map_or(chain.clone(), |watch| format!("{watch} on {chain}"))];
     let Some(evidence) = evidence else { return lines };
     let at = show_time(i64::try_from(evidence.time).ok());
     lines.push(format!("block {}, {}, {at}", evidence.block, describe_stage(evidence)));

@@ -139,10 +139,10 @@ fn dedup_key(page: &Page, cycle: u32) -> String {
 /// Returns the source of an incident: its chain and its address. An incident about the program itself has no address,
 /// and may have no chain.
 fn event_source(page: &Page) -> String {
-    match (page.chain.is_empty(), page.watch.is_zero()) {
-        (true, true) => "watchfire".to_owned(),
-        (false, true) => sanitize_line(&page.chain, 200),
-        _ => sanitize_line(&format!("{} {}", page.chain, page.watch), 200),
+    match page.watch {
+        Some(watch) => sanitize_line(&format!("{} {watch}", page.chain), 200),
+        None if page.chain.is_empty() => "watchfire".to_owned(),
+        None => sanitize_line(&page.chain, 200),
     }
 }
 

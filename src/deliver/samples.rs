@@ -22,9 +22,9 @@ pub(super) fn sample_page() -> Page {
         state: State::Open,
         severity: Severity::Critical,
         label: "Treasury Safe".to_owned(),
-        watch: Address::repeat_byte(0x5a),
+        watch: Some(Address::repeat_byte(0x5a)),
         chain: "mainnet".to_owned(),
-        chain_id: ChainId(1),
+        chain_id: Some(ChainId(1)),
         headline: "Treasury Safe sends 60,000 SNT to Grantee: docs".to_owned(),
         loudest: None,
         evidence: vec![Evidence {

@@ -5,12 +5,12 @@
 
 use super::headline::clean_line;
 use super::lines::format_rfc3339;
-use super::outage::{is_blindness, is_dark};
+use super::outage::is_dark;
 use super::routing::StepJudged;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{BlindnessLine, Line};
 use crate::model::span::format_duration;
-use crate::model::{Blindness, BlindnessKind, ChainId, HealthIssue, LateBlocks, LateFinding, Severity};
+use crate::model::{Blindness, BlindnessKind, HealthIssue, IncidentScope, LateBlocks, LateFinding, Severity};
 use std::cmp::Reverse;
 
 /// Maximum number of findings named from late blocks; the rest is counted, and the store has all of them.
@@ -23,9 +23,9 @@ const CHAINS_MAX: usize = 32;
 pub(super) fn record_late_blocks(incidents: &mut [Incident], step: &StepJudged<'_>, found: &[Finding]) -> Vec<usize> {
     let (Some(first), Some(last)) = (step.blocks.first(), step.blocks.last()) else { return Vec::new() };
     let hidden = |incident: &Incident| {
-        let here = incident.chain == step.chain.id || incident.chain == ChainId(0);
+        let here = incident.origin.scope().includes(IncidentScope::Chain(step.chain.id));
         // A disk that is only nearly full delays nothing.
-        let total = incident.blindness.as_ref().is_some_and(|blindness| {
+        let total = incident.origin.outage().is_some_and(|blindness| {
             let warned = blindness.kind == BlindnessKind::StoreRefuses && incident.severity < Severity::High;
             blindness.kind.is_total() && !warned
         });
@@ -33,7 +33,7 @@ pub(super) fn record_late_blocks(incidents: &mut [Incident], step: &StepJudged<'
     };
     let mut places = Vec::new();
     for (place, incident) in incidents.iter_mut().enumerate().filter(|(_, incident)| hidden(incident)) {
-        let Some(blindness) = &mut incident.blindness else { continue };
+        let Some(blindness) = incident.origin.outage_mut() else { continue };
         let Some(late) = of_chain(blindness, &step.chain.name, first.at.number) else { continue };
         let gone = step.retract.iter().filter(|gone| gone.number >= late.from).count() as u64;
         late.from = late.from.min(first.at.number);
@@ -76,7 +76,7 @@ fn of_chain<'a>(blindness: &'a mut Blindness, chain: &str, from: u64) -> Option<
 
 /// Returns one sentence that the outage is over.
 pub(super) fn outage_end_sentence(incident: &Incident) -> String {
-    let Some(blindness) = &incident.blindness else { return format!("{} is back", incident.label) };
+    let Some(blindness) = incident.origin.outage() else { return format!("{} is back", incident.label) };
     let after = format_duration(dark_ms(blindness) / 1000);
     let chain = &incident.page.chain;
     let said = match (blindness.kind, &blindness.endpoint) {
@@ -101,7 +101,7 @@ pub(super) fn outage_end_sentence(incident: &Incident) -> String {
 
 /// Returns the lines of the page about an outage beside its headline; empty while the outage is new.
 pub(super) fn catch_up_lines(incident: &Incident) -> Vec<String> {
-    let Some(blindness) = &incident.blindness else { return Vec::new() };
+    let Some(blindness) = incident.origin.outage() else { return Vec::new() };
     let mut said = Vec::new();
     if let Some(over) = blindness.over {
         let times = match blindness.times {
@@ -139,7 +139,7 @@ pub(super) fn outage_began_line(
     chain: Option<&str>,
     blinds: Vec<String>,
 ) -> Line {
-    let evidence = incident.blindness.as_ref().map(|blindness| blindness.evidence.clone()).unwrap_or_default();
+    let evidence = incident.origin.outage().map(|blindness| blindness.evidence.clone()).unwrap_or_default();
     Line::Blindness(BlindnessLine {
         kind: trouble.kind.name().to_owned(),
         why: Some(clean_line(&trouble.why)),
@@ -161,7 +161,7 @@ pub(super) fn outage_began_line(
 
 /// Returns the line of an outage that is over.
 pub(super) fn outage_ended_line(incident: &Incident, chain: Option<&str>) -> Option<Line> {
-    let blindness = incident.blindness.as_ref().filter(|_| is_blindness(incident))?;
+    let blindness = incident.origin.outage()?;
     let late: u64 = blindness.late.iter().map(|late| late.blocks).sum();
     Some(Line::Blindness(BlindnessLine {
         kind: blindness.kind.name().to_owned(),

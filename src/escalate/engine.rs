@@ -7,7 +7,6 @@ use super::lines::{incident_line, verdict_line};
 use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::routing::{Routing, StepJudged};
 use super::shown::shown_content;
-use super::system_incident::is_occasion;
 use super::weight::Lines;
 use super::{catch_up_report, feed, noise, page, storm};
 use crate::model::coverage::Shown;
@@ -17,7 +16,7 @@ use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
 use crate::model::span::format_duration;
 use crate::model::verdict::CAME_LATE;
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Stage, Verdict};
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Origin, Position, Severity, Stage, Verdict};
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -358,7 +357,7 @@ impl<'a> Engine<'a> {
     fn incident_for_cause(&mut self, block: &JudgedBlock, cause: &FindingCause<'_>) -> usize {
         let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
         // A finding that is no longer noise, because more is remembered, leaves the noise incident.
-        let same = |place: &usize| self.incidents[*place].noise.is_some() == cause.noise;
+        let same = |place: &usize| self.incidents[*place].origin.noise().is_some() == cause.noise;
         let before = before.filter_map(|finding| self.by_id.get(&finding.incident)).copied();
         let before: Vec<usize> = before.filter(same).collect();
         let live = |place: &usize| self.incidents[*place].state.is_live();
@@ -368,16 +367,14 @@ impl<'a> Engine<'a> {
         let owner = cause.owner();
         // A test page, a dead letter or an outage may name the watch too. Evidence must not hide in those incidents,
         // nor in noise.
-        let of_a_kind = |incident: &Incident| match &incident.noise {
-            Some(noise) => cause.noise && noise.day == noise::block_day(block),
-            None => !cause.noise && !is_occasion(incident),
+        let subject = owner.watch.watched_address();
+        let of_a_kind = |incident: &Incident| match &incident.origin {
+            Origin::Findings { watch } => !cause.noise && *watch == subject,
+            Origin::Noise { watch, noise } => cause.noise && noise.day == noise::block_day(block) && *watch == subject,
+            _ => false,
         };
         let joins = |incident: &Incident| {
-            incident.state.is_live()
-                && of_a_kind(incident)
-                && incident.chain == self.step.chain.id
-                && incident.watch == owner.watch.address
-                && incident.path.name == *owner.watch.path
+            incident.state.is_live() && of_a_kind(incident) && incident.path.name == *owner.watch.path
         };
         if let Some(place) = self.incidents.iter().position(joins) {
             return place;
@@ -391,9 +388,11 @@ impl<'a> Engine<'a> {
             lifecycle::reopen_incident(&mut self.incidents[place]);
             return place;
         }
-        let mut incident = lifecycle::new_incident(id.clone(), owner, self.roster, self.now_ms);
+        let origin =
+            if cause.noise { noise::noise_origin(owner.watch, block) } else { Origin::Findings { watch: subject } };
+        let mut incident = lifecycle::new_incident(id.clone(), origin, owner.watch, self.roster, self.now_ms);
         if cause.noise {
-            noise::begin_noise(&mut incident, block);
+            incident.marked = Some("NOISE".to_owned());
         }
         self.incidents.push(incident);
         self.by_id.insert(id, self.incidents.len() - 1);
@@ -469,7 +468,7 @@ impl<'a> Engine<'a> {
         let evidence = page::finding_evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.lateness_seconds(block), ..evidence };
         // People were not notified of noise, so any part of it may be a sample.
-        let quiet = raised.observe || self.incidents[place].noise.is_some();
+        let quiet = raised.observe || self.incidents[place].origin.noise().is_some();
         // Queued transactions are checked repeatedly, each part separately.
         let evidence =
             if quiet || self.aside { evidence } else { self.lines.join(place, raised, evidence, self.roster) };

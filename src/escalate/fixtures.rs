@@ -275,7 +275,7 @@ impl Kept {
     pub(crate) fn keep_at(&mut self, plan: &ChangeSet, now_ms: u64) {
         let wakes = |incident: &&Incident| {
             let triggers = |d: &Delivery| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id);
-            incident.paging && incident.storm.is_none() && plan.deliveries.iter().any(triggers)
+            incident.paging && incident.origin.storm().is_none() && plan.deliveries.iter().any(triggers)
         };
         for incident in plan.incidents.iter().filter(wakes) {
             let severity = incident.heard.unwrap_or(incident.severity);

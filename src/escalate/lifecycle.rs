@@ -1,6 +1,5 @@
 //! Lifecycle of one incident: opening, paging, going quiet, closing, and the recipients of each.
 
-use super::group::RaisedFinding;
 use super::headline::clean_line;
 use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::page;
@@ -10,7 +9,7 @@ use super::storm::Claim;
 use crate::model::coverage::{Coverage, Doer};
 use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, Incident, State};
 use crate::model::page::{EVIDENCE_MAX, Evidence, Page};
-use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, Severity};
+use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, IncidentScope, Origin, Severity, WatchInfo};
 use std::collections::BTreeSet;
 
 /// Labels of touched watches, and rules, that an incident lists.
@@ -19,46 +18,17 @@ const LISTED_MAX: usize = 64;
 /// Close reason of an incident whose evidence was all taken back by a reorg.
 pub(super) const REORG: &str = "reorg";
 
-/// Opens an incident without notifying anyone.
-pub(super) fn new_incident(id: IncidentId, raised: &RaisedFinding<'_>, roster: &Routing, now_ms: u64) -> Incident {
-    let watch = raised.watch;
-    let path = roster.path(&watch.path);
-    Incident {
-        page: page::of_watch(&id, watch, &path),
-        id,
-        chain: watch.chain.id,
-        watch: watch.address,
-        label: watch.label.to_string(),
-        touches: Vec::new(),
-        path,
-        severity: Severity::Info,
-        heard: None,
-        mentioned: false,
-        state: State::Open,
-        close_reason: None,
-        closed_by: None,
-        closed_at: None,
-        opened_at: now_ms,
-        paging: false,
-        step: 0,
-        next_escalation: None,
-        cycle: 0,
-        revision: 0,
-        told: Vec::new(),
-        findings: 0,
-        standing: 0,
-        footing: None,
-        rules: Vec::new(),
-        acked_by: None,
-        ack_expires: None,
-        marked: None,
-        blindness: None,
-        noise: None,
-        coverage: Coverage::default(),
-        storm: None,
-        undelivered: None,
-        contested: Vec::new(),
-    }
+/// Opens an incident about findings without notifying anyone.
+pub(super) fn new_incident(
+    id: IncidentId,
+    origin: Origin,
+    watch: &WatchInfo,
+    roster: &Routing,
+    now_ms: u64,
+) -> Incident {
+    let mut incident = Incident::new(id, origin, &watch.label, &roster.path(&watch.path), now_ms);
+    page::describe_watch(&mut incident.page, watch);
+    incident
 }
 
 /// Starts a new round on a closed incident whose evidence came back. People are notified as for a new one.
@@ -161,7 +131,7 @@ fn contested_retraction(what: &str, by: &BTreeSet<String>) -> String {
 /// is final. Returns whether it did.
 pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u64, plan: &mut ChangeSet) -> bool {
     let held = |block: &BlockRef| {
-        standing.iter().any(|contested| contested.chain == incident.chain && contested.block == *block)
+        standing.iter().any(|held| incident.origin.scope() == IncidentScope::Chain(held.chain) && held.block == *block)
     };
     if !incident.state.is_live() || incident.contested.is_empty() || incident.contested.iter().any(held) {
         return false;

@@ -32,8 +32,8 @@ pub use engine::{pending_change_set, proposal_change_set, step_change_set};
 pub use headline::activity_headline;
 pub use lines::{finding_line, format_rfc3339, incident_line, verdict_line};
 pub use outage::{
-    BLINDNESS, RETURNS_WITHIN_MS, complete_catch_up, is_blindness, is_dark, lift_outage, open_outage,
-    record_direct_incident, remind_first_step,
+    BLINDNESS, RETURNS_WITHIN_MS, complete_catch_up, is_dark, lift_outage, open_outage, record_direct_incident,
+    remind_first_step,
 };
 pub use responses::{
     ResponseError, acknowledge_incident, advance_timers, false_alarm, open_again, resolve_incident, stay_open,

@@ -9,8 +9,9 @@ use super::lifecycle::notify_destinations;
 use super::lines::format_rfc3339;
 use super::page;
 use super::routing::Routing;
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Noise, State};
-use crate::model::{Activity, ActivityKind, FindingId, IncidentId, JudgedBlock, WatchInfo};
+use crate::model::incident::{Delivery, DeliveryKind, Incident, State};
+use crate::model::origin::Noise;
+use crate::model::{Activity, ActivityKind, FindingId, IncidentId, IncidentScope, JudgedBlock, Origin, WatchInfo};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -29,15 +30,15 @@ pub(super) fn noise_incident_id(path: &str, first: &FindingId) -> IncidentId {
     IncidentId::new(&format!("{path}/noise"), first)
 }
 
-/// Makes a new incident one of a day's noise.
-pub(super) fn begin_noise(incident: &mut Incident, block: &JudgedBlock) {
-    incident.noise = Some(Noise { day: block_day(block), sorts: Default::default() });
-    incident.marked = Some("NOISE".to_owned());
+/// Returns the origin of a new incident about the noise of a watch on the day of a block.
+pub(super) fn noise_origin(watch: &WatchInfo, block: &JudgedBlock) -> Origin {
+    let noise = Noise { day: block_day(block), sorts: Default::default() };
+    Origin::Noise { watch: watch.watched_address(), noise }
 }
 
 /// Counts one more finding.
 pub(super) fn count_noise(incident: &mut Incident, activity: &Activity, watch: &WatchInfo) {
-    if let Some(noise) = &mut incident.noise {
+    if let Some(noise) = incident.origin.noise_mut() {
         *noise.sorts.entry(noise_category(activity, watch).to_owned()).or_default() += 1;
     }
 }
@@ -45,19 +46,19 @@ pub(super) fn count_noise(incident: &mut Incident, activity: &Activity, watch: &
 /// Returns whether the incident is noise of a day that was over when `block` came.
 pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
     incident.state.is_live()
-        && incident.chain == block.chain
-        && incident.noise.as_ref().is_some_and(|noise| noise.day < block_day(block))
+        && incident.origin.scope() == IncidentScope::Chain(block.chain)
+        && incident.origin.noise().is_some_and(|noise| noise.day < block_day(block))
 }
 
 /// Sends the summary of the day once to the destinations that the path notifies, and closes the incident. Sends nothing
 /// if all findings were retracted or the watch is observed.
 pub(super) fn conclude_noise(incident: &mut Incident, roster: &Routing, now_ms: u64, out: &mut Vec<Delivery>) {
-    let Some(noise) = incident.noise.clone() else { return };
+    let Some(noise) = incident.origin.noise().cloned() else { return };
     incident.state = State::Resolved;
     incident.close_reason = Some(OVER.to_owned());
     incident.closed_at = Some(now_ms);
     incident.page.report = noise_lines(incident, &noise);
-    let of_it = |watch: &&WatchInfo| watch.chain.id == incident.chain && watch.address == incident.watch;
+    let of_it = |watch: &&WatchInfo| incident.origin.watch() == Some(watch.watched_address());
     let observed = roster.watches.iter().find(of_it).is_none_or(|watch| watch.observe);
     let told = if incident.standing == 0 || observed { Vec::new() } else { incident.path.notify.clone() };
     // A closing message opens no alert anywhere and asks for no action.

@@ -18,7 +18,7 @@ use super::system_incident::system_incident;
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::path::SELF_PATH;
 use crate::model::watch::ChainInfo;
-use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, HealthIssue, IncidentId, Kind, Severity};
+use crate::model::{Blindness, BlindnessKind, FindingId, HealthIssue, IncidentScope, Kind, Origin, Severity};
 use jiff::Timestamp;
 
 /// Name of the built-in that raises outages.
@@ -62,7 +62,7 @@ pub fn open_outage(
     incident.severity = incident.severity.max(trouble.severity);
     let covered = known.iter().any(|other| other.id != incident.id && is_covered_by(other, &place, trouble.severity));
     let returned = resume_outage(&mut incident, timestamp_millis(trouble.since), now_ms);
-    if let (Some(file), Some(blindness)) = (evidence, &mut incident.blindness)
+    if let (Some(file), Some(blindness)) = (evidence, incident.origin.outage_mut())
         && blindness.evidence.len() < EVIDENCE_MAX
     {
         blindness.evidence.push(clean_line(file));
@@ -104,7 +104,7 @@ pub fn lift_outage(
     let place = Place { chain, kind, endpoint };
     for incident in known.iter().filter(|incident| is_dark(incident) && place.is_of(incident)) {
         let mut incident = incident.clone();
-        if let Some(blindness) = &mut incident.blindness {
+        if let Some(blindness) = incident.origin.outage_mut() {
             blindness.lifted.get_or_insert(timestamp_millis(until));
         }
         if kind.is_total() {
@@ -121,11 +121,11 @@ pub fn lift_outage(
 #[must_use]
 pub fn complete_catch_up(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
-    let id = chain.map_or(ChainId(0), |chain| chain.id);
+    let scope = IncidentScope::from_chain(chain.map(|chain| chain.id));
     let name = chain.map(|chain| &*chain.name);
-    for incident in known.iter().filter(|incident| is_dark(incident) && incident.chain == id) {
+    for incident in known.iter().filter(|incident| is_dark(incident) && incident.origin.scope() == scope) {
         let mut incident = incident.clone();
-        match &incident.blindness {
+        match incident.origin.outage() {
             Some(blindness) if !blindness.kind.is_total() => {
                 if incident.heard.is_none() && blindness.lifted.is_none() {
                     let severity = incident.severity;
@@ -167,23 +167,16 @@ pub fn record_direct_incident(incident: &Incident, now_ms: u64) -> ChangeSet {
     plan
 }
 
-/// Returns whether an incident is about an outage.
-#[must_use]
-pub fn is_blindness(incident: &Incident) -> bool {
-    incident.blindness.is_some() || incident.rules.iter().any(|rule| rule == BLINDNESS)
-}
-
 /// Returns whether the outage lasts: its incident is live, and visibility has not returned.
 #[must_use]
 pub fn is_dark(incident: &Incident) -> bool {
-    let over = incident.blindness.as_ref().is_some_and(|blindness| blindness.over.is_some());
-    incident.state.is_live() && is_blindness(incident) && !over
+    incident.state.is_live() && incident.origin.outage().is_some_and(|outage| outage.over.is_none())
 }
 
 /// Returns whether `incident` only waits to confirm that its outage does not return, so that the passing of time needs
 /// no other action. Closes an incident that has waited long enough.
 pub(super) fn is_awaiting_recurrence(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
-    let Some(over) = incident.blindness.as_ref().and_then(|blindness| blindness.over) else { return false };
+    let Some(over) = incident.origin.outage().and_then(|blindness| blindness.over) else { return false };
     if incident.state.is_live() && now_ms >= over.saturating_add(RETURNS_WITHIN_MS) {
         let mut incident = incident.clone();
         resolve_outage(&mut incident, now_ms, plan);
@@ -200,8 +193,16 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn chain_id(&self) -> ChainId {
-        self.chain.map_or(ChainId(0), |chain| chain.id)
+    fn scope(&self) -> IncidentScope {
+        IncidentScope::from_chain(self.chain.map(|chain| chain.id))
+    }
+
+    fn origin(&self, outage: Blindness) -> Origin {
+        match (self.scope(), self.kind) {
+            (IncidentScope::Chain(chain), _) => Origin::Outage { chain, outage },
+            (IncidentScope::Program, BlindnessKind::ClockStepped) => Origin::ClockStep { outage },
+            (IncidentScope::Program, _) => Origin::StoreFailure { outage },
+        }
     }
 
     fn name(&self) -> Option<&str> {
@@ -209,11 +210,8 @@ impl Place<'_> {
     }
 
     fn is_of(&self, incident: &Incident) -> bool {
-        incident.chain == self.chain_id()
-            && incident
-                .blindness
-                .as_ref()
-                .is_some_and(|b| b.kind == self.kind && b.endpoint.as_deref() == self.endpoint)
+        incident.origin.scope() == self.scope()
+            && incident.origin.outage().is_some_and(|b| b.kind == self.kind && b.endpoint.as_deref() == self.endpoint)
     }
 
     /// Returns a label such as `Sight of mainnet` or `Sight of mainnet through backup`.
@@ -232,29 +230,13 @@ impl Place<'_> {
 
 /// Returns the incident that a health issue opens, not notified yet.
 fn new_outage(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms: u64) -> Incident {
-    let about = format!("{}/{}/{}", place.chain_id(), trouble.kind, place.endpoint.unwrap_or_default());
+    // Identities stay the same: before there were scopes, the whole program was chain 0.
+    let chain = place.scope().chain().map_or(0, |chain| chain.0);
+    let about = format!("{chain}/{}/{}", trouble.kind, place.endpoint.unwrap_or_default());
     let first = FindingId::of_occasion("blindness", &about, &trouble.since.to_string());
     let path = roster.path(SELF_PATH);
-    let mut incident = system_incident(&first, &path, None, BLINDNESS, trouble.severity, now_ms);
     let since = timestamp_millis(trouble.since);
-    incident.id = IncidentId::new(&path.name, &first);
-    incident.heard = None;
-    incident.chain = place.chain_id();
-    incident.label = place.label();
-    incident.page.label.clone_from(&incident.label);
-    incident.page.chain = place.name().unwrap_or_default().to_owned();
-    incident.page.chain_id = place.chain_id();
-    incident.page.headline = outage_headline(trouble, place);
-    let labels = unwatched_labels(trouble, place, roster);
-    if !labels.is_empty() {
-        let what = if BlindnessKind::OF_SERVICES.contains(&trouble.kind) {
-            "While it lasts what is queued is not watched, and is found when it executes, of"
-        } else {
-            "While it lasts these are not watched"
-        };
-        incident.page.purpose = clean_line(&format!("{what}: {}", labels.join(", ")));
-    }
-    incident.blindness = Some(Blindness {
+    let origin = place.origin(Blindness {
         kind: trouble.kind,
         endpoint: place.endpoint.map(str::to_owned),
         first: since,
@@ -267,6 +249,20 @@ fn new_outage(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms
         evidence: Vec::new(),
         late: Vec::new(),
     });
+    let mut incident = system_incident(&first, origin, &path, (BLINDNESS, trouble.severity), now_ms);
+    incident.heard = None;
+    incident.set_label(place.label());
+    incident.page.chain = place.name().unwrap_or_default().to_owned();
+    incident.page.headline = outage_headline(trouble, place);
+    let labels = unwatched_labels(trouble, place, roster);
+    if !labels.is_empty() {
+        let what = if BlindnessKind::OF_SERVICES.contains(&trouble.kind) {
+            "While it lasts what is queued is not watched, and is found when it executes, of"
+        } else {
+            "While it lasts these are not watched"
+        };
+        incident.page.purpose = clean_line(&format!("{what}: {}", labels.join(", ")));
+    }
     incident
 }
 
@@ -274,13 +270,13 @@ fn new_outage(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing, now_ms
 fn reopened_outage(closed: &Incident, fresh: &Incident) -> Incident {
     let mut incident = closed.clone();
     lifecycle::reopen_incident(&mut incident);
-    incident.blindness.clone_from(&fresh.blindness);
+    incident.origin.clone_from(&fresh.origin);
     incident
 }
 
 /// Returns whether the outage ended by itself so recently that its return counts as the same outage.
 fn is_recurrence(incident: &Incident, now_ms: u64) -> bool {
-    let over = incident.blindness.as_ref().and_then(|blindness| blindness.over);
+    let over = incident.origin.outage().and_then(|blindness| blindness.over);
     incident.closed_by.is_none() && over.is_some_and(|over| now_ms < over.saturating_add(RETURNS_WITHIN_MS))
 }
 
@@ -289,8 +285,8 @@ fn is_recurrence(incident: &Incident, now_ms: u64) -> bool {
 fn is_covered_by(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
     use BlindnessKind::{EndpointDown, FinalityStalled, Lag, ServiceDown};
     let follows = place.kind.is_total() || matches!(place.kind, EndpointDown | Lag | FinalityStalled | ServiceDown);
-    let total = other.blindness.as_ref().is_none_or(|blindness| blindness.kind.is_total());
-    let here = other.chain == place.chain_id() || other.chain == ChainId(0);
+    let total = other.origin.outage().is_some_and(|blindness| blindness.kind.is_total());
+    let here = other.origin.scope().includes(place.scope());
     follows && here && total && is_dark(other) && other.heard.is_some_and(|heard| heard >= severity)
 }
 
@@ -299,7 +295,7 @@ fn is_covered_by(other: &Incident, place: &Place<'_>, severity: Severity) -> boo
 /// The escalation continues at the time it would have had anyway: an intermittent outage is no louder than a lasting
 /// one.
 fn resume_outage(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
-    let Some(blindness) = &mut incident.blindness else { return false };
+    let Some(blindness) = incident.origin.outage_mut() else { return false };
     blindness.lifted = None;
     let Some(over) = blindness.over.take() else { return false };
     blindness.earlier = blindness.earlier.saturating_add(over.saturating_sub(blindness.since));
@@ -340,7 +336,7 @@ fn announce_outage(incident: &mut Incident, severity: Severity, now_ms: u64, pla
 fn end_outage(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut ChangeSet) {
     let mut stays_away = false;
     let next = incident.next_escalation.take();
-    if let Some(blindness) = &mut incident.blindness {
+    if let Some(blindness) = incident.origin.outage_mut() {
         blindness.lifted.get_or_insert(until);
         blindness.over = Some(until.max(blindness.since));
         blindness.resumes = next;

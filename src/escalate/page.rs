@@ -7,47 +7,21 @@ use super::routing::Routing;
 use super::shown::{acting_party, activity_reach, shown_content};
 use crate::model::activity::Stage;
 use crate::model::coverage::Doer;
-use crate::model::incident::State;
 use crate::model::incident::{Finding, Incident};
 use crate::model::page::{EVIDENCE_MAX, Evidence, Gist, Link, NextStep, PARTIES_MAX, Page, Party};
-use crate::model::path::Path;
 use crate::model::value::Value;
 use crate::model::watch::ChainInfo;
-use crate::model::{Activity, Confidence, IncidentId, JudgedBlock, Severity, WatchInfo};
+use crate::model::{Activity, Confidence, IncidentId, JudgedBlock, WatchInfo};
 use alloy_primitives::Address;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-/// An empty page about a watch.
-pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) -> Page {
-    Page {
-        incident: incident.clone(),
-        cycle: 0,
-        marked: None,
-        state: State::Open,
-        severity: Severity::Info,
-        label: watch.label.to_string(),
-        watch: watch.address,
-        chain: watch.chain.name.to_string(),
-        chain_id: watch.chain.id,
-        headline: String::new(),
-        loudest: None,
-        evidence: Vec::new(),
-        more: 0,
-        finality: None,
-        touches: Vec::new(),
-        purpose: watch.purpose.to_string(),
-        runbook: watch.runbook.as_ref().map(ToString::to_string),
-        report: Vec::new(),
-        ways: Vec::new(),
-        links: Vec::new(),
-        path: path.name.clone(),
-        step: 1,
-        next: None,
-        acked_by: None,
-        change: None,
-        again: false,
-    }
+/// Adds to a page what the configuration says about its watch.
+pub(super) fn describe_watch(page: &mut Page, watch: &WatchInfo) {
+    page.label = watch.label.to_string();
+    page.chain = watch.chain.name.to_string();
+    page.purpose = watch.purpose.to_string();
+    page.runbook = watch.runbook.as_ref().map(ToString::to_string);
 }
 
 /// A finding as evidence.
@@ -233,10 +207,10 @@ pub(super) fn links_of(page: &Page, evidence: Option<&Evidence>, chain: &ChainIn
         .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()
-        .chain([Link {
+        .chain(page.watch.map(|watch| Link {
             text: page.label.clone(),
-            href: format!("{explorer}/address/{}", page.watch.to_checksum(None)),
-        }])
+            href: format!("{explorer}/address/{}", watch.to_checksum(None)),
+        }))
         .collect()
 }
 

@@ -9,7 +9,6 @@ use super::lines::incident_line;
 use super::news::{IncidentNews, Pager};
 use super::outage::is_awaiting_recurrence;
 use super::storm::{Claim, WINDOW_MS};
-use super::system_incident::is_occasion;
 use super::{page, storm};
 use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
 use std::cmp::Reverse;
@@ -74,12 +73,12 @@ pub fn advance_timers(standing: &OpenState, now_ms: u64) -> ChangeSet {
 /// Checks whether the incident's path may page once more; if not, the storm takes that into account.
 fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
     // A storm always escalates, and incidents about the program itself are not caused from outside.
-    if incident.storm.is_some() {
+    if incident.origin.storm().is_some() {
         return true;
     }
     let severity = incident.heard.unwrap_or(incident.severity);
     let room = {
-        let claim = if is_occasion(incident) { Claim::Exempt } else { Claim::Ordinary };
+        let claim = if incident.origin.is_about_findings() { Claim::Ordinary } else { Claim::Exempt };
         pager.limit.admit(&incident.path.name, severity, claim)
     };
     if !room {

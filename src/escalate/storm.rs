@@ -18,7 +18,7 @@ use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
 use crate::model::page::Way;
 use crate::model::path::Path;
-use crate::model::{FindingId, Severity};
+use crate::model::{FindingId, Origin, Severity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ pub(super) fn gather_storms(pager: Pager, known: &[Incident], plan: &mut ChangeS
     }
     for (path, held) in by_path.into_values() {
         let of_path = |incident: &&Incident| {
-            incident.storm.is_some() && incident.state.is_live() && incident.path.name == path.name
+            incident.origin.storm().is_some() && incident.state.is_live() && incident.path.name == path.name
         };
         let planned = plan.incidents.iter().position(|incident| of_path(&incident));
         let planned = planned.map(|place| plan.incidents.remove(place));
@@ -107,19 +107,18 @@ pub(super) fn gather_storms(pager: Pager, known: &[Incident], plan: &mut ChangeS
 fn new_storm(path: &Path, held: &[Held], now_ms: u64) -> Incident {
     let first = held.first().map_or("", |held| held.incident.as_str());
     let first = FindingId::of_occasion("storm", &format!("{}/{first}", path.name), &now_ms.to_string());
-    let mut incident = system_incident(&first, path, None, STORM, Severity::Info, now_ms);
+    let origin = Origin::Storm { storm: Storm::default() };
+    let mut incident = system_incident(&first, origin, path, (STORM, Severity::Info), now_ms);
     incident.heard = None;
-    incident.label = format!("Storm on path {}", path.name);
-    incident.page.label.clone_from(&incident.label);
+    incident.set_label(format!("Storm on path {}", path.name));
     incident.page.purpose =
         format!("Path {} pages at most {PAGES_MAX} times a minute. Each incident listed here is kept", path.name);
-    incident.storm = Some(Storm::default());
     incident
 }
 
 /// Adds a page held back, and returns the number of its findings that are new to the storm.
 fn add_held_page(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
-    let Some(storm) = &mut incident.storm else { return 0 };
+    let Some(storm) = incident.origin.storm_mut() else { return 0 };
     let findings = held.findings;
     storm.last_ms = now_ms;
     storm.findings += findings;
@@ -146,7 +145,7 @@ fn add_held_page(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
 
 /// Writes the storm's page.
 fn describe_storm(incident: &mut Incident) {
-    let Some(storm) = &incident.storm else { return };
+    let Some(storm) = incident.origin.storm() else { return };
     let incidents = storm.held.len() + usize::try_from(storm.more).unwrap_or(usize::MAX);
     let findings = usize::try_from(storm.findings).unwrap_or(usize::MAX);
     let loudest = storm.held.first().map_or("", |held| held.headline.as_str());
@@ -179,7 +178,7 @@ fn describe_storm(incident: &mut Incident) {
 fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
     let out = &mut plan.deliveries;
     let louder = incident.heard.is_none_or(|heard| incident.severity > heard);
-    let Some(storm) = &incident.storm else { return };
+    let Some(storm) = incident.origin.storm() else { return };
     let again = now_ms >= storm.told_ms.saturating_add(WINDOW_MS);
     let said = Some(format!(
         "{} more were held back",
@@ -210,14 +209,14 @@ fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
         }
         _ => return,
     }
-    if let Some(storm) = &mut incident.storm {
+    if let Some(storm) = incident.origin.storm_mut() {
         (storm.told_ms, storm.untold) = (now_ms, 0);
     }
 }
 
 /// Applies the passing of time to a storm, apart from its escalation; returns whether anything changed.
 pub(super) fn advance_storm(incident: &Incident, now_ms: u64, plan: &mut ChangeSet) -> bool {
-    let Some(storm) = incident.storm.as_ref().filter(|_| incident.state.is_live()) else { return false };
+    let Some(storm) = incident.origin.storm().filter(|_| incident.state.is_live()) else { return false };
     let mut next = incident.clone();
     if storm.untold > 0 && now_ms >= storm.told_ms.saturating_add(WINDOW_MS) {
         announce_storm(&mut next, now_ms, plan);

@@ -5,19 +5,15 @@ use super::lifecycle::{
     begin_round, forget_ack, format_more_count, notify_destinations, paged_destinations, start_escalation, tell_news,
 };
 use super::news::{IncidentNews, Pager};
-use super::outage::BLINDNESS;
 use super::responses::push_changed_incident;
 use super::routing::Routing;
-use super::storm::{Claim, STORM};
+use super::storm::Claim;
 use super::{page, storm};
-use crate::model::coverage::Coverage;
-use crate::model::incident::{
-    Body, ChangeSet, Delivery, DeliveryKind, Incident, LOST_MAX, OpenState, State, Undelivered,
-};
-use crate::model::page::Page;
+use crate::model::incident::{Body, ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
+use crate::model::origin::{LOST_MAX, Undelivered};
 use crate::model::path::Path;
 use crate::model::record::Line;
-use crate::model::{ChainId, DeliveryKey, FindingId, IncidentId, Severity, WatchInfo};
+use crate::model::{ChainId, DeliveryKey, FindingId, IncidentId, Origin, Severity, WatchInfo};
 use alloy_primitives::Address;
 
 /// Name of the built-in that raises dead letters.
@@ -32,7 +28,11 @@ const TEST: &str = "builtin/test-page";
 pub fn test_page(path: &Path, roster: &Routing, now_ms: u64) -> ChangeSet {
     let first = FindingId::of_occasion("test", &path.name, &now_ms.to_string());
     let watch = roster.watches.iter().find(|watch| *watch.path == *path.name);
-    let mut incident = system_incident(&first, path, watch, TEST, path.page_at, now_ms);
+    let origin = Origin::Test { watch: watch.map(WatchInfo::watched_address) };
+    let mut incident = system_incident(&first, origin, path, (TEST, path.page_at), now_ms);
+    if let Some(watch) = watch {
+        describe_watch(&mut incident, watch);
+    }
     incident.marked = Some("TEST".to_owned());
     incident.page.headline = format!("This is a test of the path {}: nothing happened", path.name);
     let mut plan = ChangeSet::default();
@@ -61,7 +61,7 @@ pub fn dead_letter(letter: &Delivery, error: &str, standing: &OpenState, roster:
     };
     let cause = failure_cause(error, &letter.destination);
     let lists = |incident: &&Incident| {
-        let failed = incident.undelivered.as_ref();
+        let failed = incident.origin.delivery_failure();
         failed.is_some_and(|failed| failed.cause == cause || failed.destinations.contains(&letter.destination))
     };
     let mut plan = ChangeSet::default();
@@ -96,15 +96,18 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Routing, pager: &
     let first = FindingId::of_occasion("dead-letter", &letter.destination, letter.key.as_str());
     let is_page = matches!(letter.body, Body::Page(_));
     let severity = if is_page { letter.severity.max(Severity::High) } else { Severity::Warning };
-    let mut incident = system_incident(&first, &path, *watch, UNDELIVERABLE, severity, pager.now_ms);
+    let paged = about.filter(|_| letter.kind == DeliveryKind::Trigger);
+    let lost = paged.iter().map(|incident| incident.id.clone()).collect();
+    let failure = Undelivered { cause: cause.clone(), destinations: vec![letter.destination.clone()], lost };
+    let origin = Origin::DeliveryFailure { watch: watch.map(WatchInfo::watched_address), failure };
+    let mut incident = system_incident(&first, origin, &path, (UNDELIVERABLE, severity), pager.now_ms);
+    if let Some(watch) = watch {
+        describe_watch(&mut incident, watch);
+    }
     let what = if is_page { letter.kind.as_str() } else { "line of the feed" };
     let whose = about.map_or_else(String::new, |incident| format!(" about {}", incident.label));
     incident.page.headline =
         clean_line(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
-    let paged = about.filter(|_| letter.kind == DeliveryKind::Trigger);
-    let lost = paged.iter().map(|incident| incident.id.clone()).collect();
-    incident.undelivered =
-        Some(Undelivered { cause: cause.clone(), destinations: vec![letter.destination.clone()], lost });
     name_undelivered(&mut incident);
     if let Body::Page(page) = &letter.body {
         incident.marked.clone_from(&page.marked);
@@ -125,7 +128,7 @@ fn join_dead_letter(incident: &mut Incident, letter: &Letter<'_>, path: &Path, r
     incident.findings += 1;
     incident.standing += 1;
     let destination = &letter.letter.destination;
-    let Some(failed) = &mut incident.undelivered else { return };
+    let Some(failed) = incident.origin.delivery_failure_mut() else { return };
     let is_new = !failed.destinations.contains(destination) && failed.destinations.len() < DESTINATIONS_MAX;
     if is_new {
         failed.destinations.push(destination.clone());
@@ -164,10 +167,10 @@ fn join_dead_letter(incident: &mut Incident, letter: &Letter<'_>, path: &Path, r
 /// Returns whether `letter` is the page of another, unacknowledged incident that reached none of the destinations paged for it so far, and
 /// that no page of `incident` names. A store of an earlier version names it by its first page.
 fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
-    let Some(failed) = &incident.undelivered else { return false };
+    let Some(failed) = incident.origin.delivery_failure() else { return false };
     let in_vain = || paged_destinations(about).iter().all(|to| failed.destinations.contains(to));
     letter.kind == DeliveryKind::Trigger
-        && about.undelivered.is_none()
+        && about.origin.delivery_failure().is_none()
         && about.state == State::Open
         && about.paging
         && !failed.lost.contains(&about.id)
@@ -191,7 +194,7 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
         return pager.hold_page(incident, &news, 1);
     }
     incident.heard = incident.heard.max(Some(severity));
-    if let Some(failed) = &mut incident.undelivered {
+    if let Some(failed) = incident.origin.delivery_failure_mut() {
         failed.lost.push(about.id.clone());
         let over = failed.lost.len().saturating_sub(LOST_MAX);
         failed.lost.drain(..over);
@@ -206,7 +209,7 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
         to = paged_destinations(incident);
     }
     incident.cycle += 1;
-    let failed = incident.undelivered.as_ref().map(|failed| failed.destinations.clone()).unwrap_or_default();
+    let failed = incident.origin.delivery_failure().map(|failed| failed.destinations.clone()).unwrap_or_default();
     let rest = incident.told.iter().filter(|name| !to.contains(name) && !failed.contains(name));
     let rest: Vec<String> = rest.cloned().collect();
     tell_news(incident, DeliveryKind::Trigger, &to, &news, &mut pager.out);
@@ -229,14 +232,13 @@ fn failure_cause(error: &str, destination: &str) -> String {
 
 /// Names the incident after the failing destinations.
 fn name_undelivered(incident: &mut Incident) {
-    let Some(failed) = &incident.undelivered else { return };
-    incident.label = match failed.destinations.as_slice() {
+    let Some(failed) = incident.origin.delivery_failure() else { return };
+    let label = match failed.destinations.as_slice() {
         [] => "Delivery".to_owned(),
         [one] => format!("Delivery to {one}"),
         [first, rest @ ..] => format!("Delivery to {first} and {}", format_more_count(rest.len(), "other")),
     };
-    incident.page.label.clone_from(&incident.label);
-    incident.page.report = match failed.destinations.as_slice() {
+    let report = match failed.destinations.as_slice() {
         [] | [_] => Vec::new(),
         several => vec![clean_line(&format!(
             "{} destinations cannot be told ({}): {}",
@@ -245,6 +247,8 @@ fn name_undelivered(incident: &mut Incident) {
             several.join(", ")
         ))],
     };
+    incident.set_label(label);
+    incident.page.report = report;
 }
 
 /// The message about `incident` once more, for whoever is next while nothing can be written down: the first step of its path that does not
@@ -293,7 +297,7 @@ fn dead_letter_watch<'a>(letter: &Delivery, roster: &'a Routing) -> Option<&'a W
         roster.watches.iter().find(|watch| *watch.chain.name == *chain && watch.address == address)
     };
     match &letter.body {
-        Body::Page(page) => is(&page.chain, page.watch),
+        Body::Page(page) => is(&page.chain, page.watch?),
         Body::Line(line) => match &**line {
             Line::Verdict(verdict) => is(&verdict.chain, verdict.address.parse().ok()?),
             // A retraction names its finding alone; the lane has the watch.
@@ -307,93 +311,23 @@ fn dead_letter_watch<'a>(letter: &Delivery, roster: &'a Routing) -> Option<&'a W
     }
 }
 
-/// Returns whether no transaction caused the incident.
-pub(super) fn is_occasion(incident: &Incident) -> bool {
-    let built_in = |rule: &String| [TEST, UNDELIVERABLE, BLINDNESS, STORM].contains(&rule.as_str());
-    incident.marked.is_some() || incident.rules.iter().any(built_in)
-}
-
-/// Returns an incident without a finding on `path`. It is about `watch` if there is one, otherwise about no address.
+/// Returns an incident without a finding on `path`, raised by the built-in `rule`.
 pub(super) fn system_incident(
     first: &FindingId,
+    origin: Origin,
     path: &Path,
-    watch: Option<&WatchInfo>,
-    rule: &str,
-    severity: Severity,
+    (rule, severity): (&str, Severity),
     now_ms: u64,
 ) -> Incident {
-    let id = IncidentId::new(&path.name, first);
-    let (chain, address) = watch.map_or((ChainId(0), Address::ZERO), |watch| (watch.chain.id, watch.address));
-    let mut incident = Incident {
-        page: watch.map_or_else(|| blank_page(&id, path), |watch| page::of_watch(&id, watch, path)),
-        label: watch.map_or_else(String::new, |watch| watch.label.to_string()),
-        id,
-        chain,
-        watch: address,
-        touches: Vec::new(),
-        path: path.clone(),
-        severity,
-        heard: Some(severity),
-        mentioned: false,
-        state: State::Open,
-        close_reason: None,
-        closed_by: None,
-        closed_at: None,
-        opened_at: now_ms,
-        paging: false,
-        step: 0,
-        next_escalation: None,
-        told: Vec::new(),
-        findings: 0,
-        standing: 0,
-        footing: None,
-        rules: vec![rule.to_owned()],
-        cycle: 0,
-        revision: 0,
-        acked_by: None,
-        ack_expires: None,
-        marked: None,
-        blindness: None,
-        noise: None,
-        coverage: Coverage::default(),
-        storm: None,
-        undelivered: None,
-        contested: Vec::new(),
-    };
-    if let Some(watch) = watch {
-        page::add_explorer_links(&mut incident.page, &watch.chain);
-    }
+    let mut incident = Incident::new(IncidentId::new(&path.name, first), origin, "", path, now_ms);
+    (incident.severity, incident.heard) = (severity, Some(severity));
+    incident.rules.push(rule.to_owned());
     incident
 }
 
-/// Returns a page without a watch.
-fn blank_page(id: &IncidentId, path: &Path) -> Page {
-    Page {
-        incident: id.clone(),
-        cycle: 0,
-        marked: None,
-        state: State::Open,
-        severity: Severity::Info,
-        label: String::new(),
-        watch: Address::ZERO,
-        chain: String::new(),
-        chain_id: ChainId(0),
-        headline: String::new(),
-        loudest: None,
-        evidence: Vec::new(),
-        more: 0,
-        finality: None,
-        touches: Vec::new(),
-        purpose: String::new(),
-        runbook: None,
-        report: Vec::new(),
-        ways: Vec::new(),
-        links: Vec::new(),
-        path: path.name.clone(),
-        step: 1,
-        next: None,
-        acked_by: None,
-        change: None,
-        again: false,
-    }
+/// Adds to an incident what the configuration says about the watch that it names.
+fn describe_watch(incident: &mut Incident, watch: &WatchInfo) {
+    incident.set_label(watch.label.to_string());
+    page::describe_watch(&mut incident.page, watch);
+    page::add_explorer_links(&mut incident.page, &watch.chain);
 }

@@ -2,9 +2,9 @@
 
 use super::block::BlockRef;
 use super::confidence::Confidence;
-use super::coverage::{Coverage, Paged, Shown, Storm};
+use super::coverage::{Coverage, Paged, Shown};
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
-use super::outage::Blindness;
+use super::origin::Origin;
 use super::page::Page;
 use super::path::{Path, SELF_PATH};
 use super::pending::PendingVoice;
@@ -12,7 +12,6 @@ use super::record::Line;
 use super::severity::Severity;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// State of an incident in its lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,25 +88,14 @@ pub struct Finding {
     pub act: Option<Box<Shown>>,
 }
 
-/// Noise of one day and one watch, reported once after the day has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noise {
-    /// Days since the Unix epoch, by block time.
-    pub day: u64,
-    /// Number of findings of each kind that ever joined; the kinds are a small, fixed set of words.
-    pub sorts: BTreeMap<String, u64>,
-}
-
 /// An incident as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Identity.
     pub id: IncidentId,
-    /// Chain of the owning watch.
-    pub chain: ChainId,
-    /// Address of the watch that owns it: where the innermost abnormal leaf acts.
-    pub watch: Address,
-    /// Label of that watch when the incident opened.
+    /// Subject of the incident.
+    pub origin: Origin,
+    /// Label of its watch when the incident opened, or a name for what else it is about.
     pub label: String,
     /// Labels of outer watches that one of its transactions passed through, or also touched.
     pub touches: Vec<String>,
@@ -157,27 +145,59 @@ pub struct Incident {
     pub ack_expires: Option<u64>,
     /// Mark of a test page or a drill, shown wherever it appears.
     pub marked: Option<String>,
-    /// Outage that the incident is about, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blindness: Option<Blindness>,
-    /// The noise of a day, if the incident is about that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise: Option<Noise>,
     /// Acts that its pages have shown so far. An acknowledgement covers these and nothing else.
     #[serde(default)]
     pub coverage: Coverage,
-    /// Storm of findings that a path held back, if the incident is about one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storm: Option<Storm>,
-    /// Destinations that cannot be reached, if the incident is about that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undelivered: Option<Undelivered>,
     /// Blocks with evidence that a reorg removed, but that some endpoints still have: the incident stays open as long
     /// as any does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<BlockRef>,
     /// Current page of the incident.
     pub page: Page,
+}
+
+impl Incident {
+    /// Returns an open incident of which nobody was notified yet. `now_ms` is wall-clock milliseconds.
+    #[must_use]
+    pub fn new(id: IncidentId, origin: Origin, label: &str, path: &Path, now_ms: u64) -> Self {
+        Self {
+            page: Page::new(&id, &origin, label, path),
+            id,
+            origin,
+            label: label.to_owned(),
+            touches: Vec::new(),
+            path: path.clone(),
+            severity: Severity::Info,
+            heard: None,
+            mentioned: false,
+            state: State::Open,
+            close_reason: None,
+            closed_by: None,
+            closed_at: None,
+            opened_at: now_ms,
+            paging: false,
+            step: 0,
+            next_escalation: None,
+            cycle: 0,
+            revision: 0,
+            told: Vec::new(),
+            findings: 0,
+            standing: 0,
+            footing: None,
+            rules: Vec::new(),
+            acked_by: None,
+            ack_expires: None,
+            marked: None,
+            coverage: Coverage::default(),
+            contested: Vec::new(),
+        }
+    }
+
+    /// Changes the label of the incident and of its page.
+    pub fn set_label(&mut self, label: String) {
+        self.page.label.clone_from(&label);
+        self.label = label;
+    }
 }
 
 /// A block that was retracted although some endpoints still have it.
@@ -190,22 +210,6 @@ pub struct Contested {
     /// Names of the endpoints that still have it.
     pub by: Vec<String>,
 }
-
-/// Destinations to which messages cannot be delivered, for one cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Undelivered {
-    /// Cause that all of them share, such as `answered 410, gone for good`.
-    pub cause: String,
-    /// Their names, in the order in which they failed.
-    pub destinations: Vec<String>,
-    /// Incidents whose pages were lost with them, and that pages of this one name; at most [`LOST_MAX`], the newest. Whatever is
-    /// forgotten pages anew.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lost: Vec<IncidentId>,
-}
-
-/// Incidents that [`Undelivered::lost`] remembers: as many as people deal with at once.
-pub const LOST_MAX: usize = 64;
 
 /// Purpose of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -19,14 +19,14 @@ pub struct WatchedAddress {
 
 /// Part of the program that an incident concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
+pub enum IncidentScope {
     /// One chain, or a watch on it.
     Chain(ChainId),
     /// The whole program: its store, its clock, one of its paths.
     Program,
 }
 
-impl Scope {
+impl IncidentScope {
     /// Returns the scope of `chain`, or of the whole program where there is none.
     #[must_use]
     pub fn from_chain(chain: Option<ChainId>) -> Self {
@@ -154,10 +154,10 @@ impl Origin {
 
     /// Returns the part of the program that it concerns.
     #[must_use]
-    pub fn scope(&self) -> Scope {
+    pub fn scope(&self) -> IncidentScope {
         match self {
-            Self::Outage { chain, .. } => Scope::Chain(*chain),
-            _ => Scope::from_chain(self.watch().map(|watch| watch.chain)),
+            Self::Outage { chain, .. } => IncidentScope::Chain(*chain),
+            _ => IncidentScope::from_chain(self.watch().map(|watch| watch.chain)),
         }
     }
 
@@ -242,9 +242,13 @@ mod tests {
 
     #[test]
     fn an_incident_of_the_program_concerns_every_chain_and_one_of_a_chain_only_that_chain() {
-        let (here, there) = (Scope::Chain(ChainId(1)), Scope::Chain(ChainId(10)));
-        assert!(Scope::Program.includes(here) && Scope::Program.includes(Scope::Program) && here.includes(here));
-        assert!(!here.includes(there) && !here.includes(Scope::Program));
+        let (here, there) = (IncidentScope::Chain(ChainId(1)), IncidentScope::Chain(ChainId(10)));
+        assert!(
+            IncidentScope::Program.includes(here)
+                && IncidentScope::Program.includes(IncidentScope::Program)
+                && here.includes(here)
+        );
+        assert!(!here.includes(there) && !here.includes(IncidentScope::Program));
     }
 
     #[test]

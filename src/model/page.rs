@@ -6,6 +6,8 @@ use super::block::Finality;
 use super::confidence::Confidence;
 use super::ids::{ChainId, FindingId, IncidentId};
 use super::incident::State;
+use super::origin::Origin;
+use super::path::Path;
 use super::severity::Severity;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -153,12 +155,14 @@ pub struct Page {
     pub severity: Severity,
     /// Label of the owning watch.
     pub label: String,
-    /// The watched address.
-    pub watch: Address,
-    /// Chain name.
+    /// The watched address; absent for an incident about the program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Address>,
+    /// Chain name; empty for an incident about the whole program.
     pub chain: String,
-    /// Chain id.
-    pub chain_id: ChainId,
+    /// Chain id; absent for an incident about the whole program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<ChainId>,
     /// Headline of the most severe evidence, in one sentence; for an update, that of the new evidence.
     pub headline: String,
     /// Most severe evidence of the incident, if `headline` describes something newer.
@@ -207,6 +211,39 @@ pub struct Page {
 }
 
 impl Page {
+    /// Returns the page of a new incident, without any evidence.
+    #[must_use]
+    pub fn new(incident: &IncidentId, origin: &Origin, label: &str, path: &Path) -> Self {
+        Self {
+            incident: incident.clone(),
+            cycle: 0,
+            marked: None,
+            state: State::Open,
+            severity: Severity::Info,
+            label: label.to_owned(),
+            watch: origin.watch().map(|watch| watch.address),
+            chain: String::new(),
+            chain_id: origin.scope().chain(),
+            headline: String::new(),
+            loudest: None,
+            evidence: Vec::new(),
+            more: 0,
+            finality: None,
+            touches: Vec::new(),
+            purpose: String::new(),
+            runbook: None,
+            report: Vec::new(),
+            ways: Vec::new(),
+            links: Vec::new(),
+            path: path.name.clone(),
+            step: 1,
+            next: None,
+            acked_by: None,
+            change: None,
+            again: false,
+        }
+    }
+
     /// Returns the number of findings that the lines of evidence represent.
     #[must_use]
     pub fn n_listed(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Properties of a watch, as needed wherever a watch is mentioned.
 
 use super::ids::ChainId;
+use super::origin::WatchedAddress;
 use super::pending::PendingVoice;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -174,6 +175,14 @@ pub struct WatchInfo {
     pub pending: PendingVoice,
     /// Names of the contract's roles, if configured.
     pub roles: Option<RoleNames>,
+}
+
+impl WatchInfo {
+    /// Returns its address with its chain.
+    #[must_use]
+    pub fn watched_address(&self) -> WatchedAddress {
+        WatchedAddress { chain: self.chain.id, address: self.address }
+    }
 }
 
 /// Names of a contract's roles: the role's hash or number, and its human-readable name.

@@ -26,7 +26,7 @@ pub(super) fn rebase_deadlines(db: &mut Connection, now: &Moment) -> Result<Opti
     };
     let moved = moved.filter(|moved| moved.unsigned_abs() >= STEP_MIN_MS);
     if let Some(moved) = moved {
-        for incident in incidents::live_incidents(&tx, None)? {
+        for incident in incidents::all_live_incidents(&tx)? {
             incidents::write_incident(&tx, &shift_deadlines(incident, moved))?;
         }
         let sql = "UPDATE outbox SET next_at_ms = next_at_ms + ?1, created_at_ms = created_at_ms + ?1, \
@@ -69,12 +69,12 @@ fn shift_deadlines(mut incident: Incident, by_ms: i64) -> Incident {
     if let Some(next) = &mut incident.page.next {
         next.at = next.at.saturating_add_signed(by_ms);
     }
-    if let Some(blindness) = &mut incident.blindness {
+    if let Some(blindness) = incident.origin.outage_mut() {
         shift(&mut blindness.over);
         shift(&mut blindness.resumes);
     }
     shift(&mut incident.coverage.tried_ms);
-    if let Some(storm) = &mut incident.storm {
+    if let Some(storm) = incident.origin.storm_mut() {
         storm.last_ms = storm.last_ms.saturating_add_signed(by_ms);
         storm.told_ms = storm.told_ms.saturating_add_signed(by_ms);
     }

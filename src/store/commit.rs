@@ -7,7 +7,7 @@ use crate::escalate::{self, StepJudged};
 use crate::model::incident::{ChangeSet, Finding, Incident, OpenState, State};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
-use crate::model::{BlockRef, ChainId, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
+use crate::model::{BlockRef, ChainId, FindingId, IncidentId, IncidentScope, JudgedBlock, Link, WatchInfo};
 use alloy_primitives::B256;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
@@ -85,18 +85,23 @@ where
 
 /// Returns the live incidents of all chains, and the recent pages.
 pub(super) fn load_open_state(db: &Connection, now_ms: u64) -> Result<OpenState> {
-    let (incidents, paged) = (incidents::live_incidents(db, None)?, incidents::paged_lately(db, now_ms)?);
+    let (incidents, paged) = (incidents::all_live_incidents(db)?, incidents::paged_lately(db, now_ms)?);
     Ok(OpenState { incidents, paged, findings: Vec::new(), contested: finality::contested_blocks(db)? })
 }
 
-/// Does the same as [`commit_change`], and passes recently closed incidents of `chain` in addition to the live ones.
-pub(super) fn commit_visibility<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
+/// Does the same as [`commit_change`], and passes recently closed incidents of `scope` in addition to the live ones.
+pub(super) fn commit_visibility<F>(
+    db: &mut Connection,
+    scope: IncidentScope,
+    now_ms: u64,
+    engine: F,
+) -> Result<ChangeSet>
 where
     F: FnOnce(&[Incident]) -> ChangeSet,
 {
     let tx = begin_immediate(db)?;
-    let mut known = incidents::live_incidents(&tx, None)?;
-    known.extend(incidents::closed_lately(&tx, chain)?);
+    let mut known = incidents::all_live_incidents(&tx)?;
+    known.extend(incidents::closed_lately(&tx, scope)?);
     let plan = engine(&known);
     write_plan(&tx, &plan, now_ms)?;
     tx.commit()?;
@@ -184,14 +189,13 @@ pub(super) fn write_plan(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Resu
 pub(super) fn load_step_state(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<OpenState> {
     let paged = incidents::paged_lately(db, now_ms)?;
     let mut standing = OpenState {
-        incidents: incidents::live_incidents(db, Some(step.chain.id))?,
+        incidents: incidents::live_incidents(db, IncidentScope::Chain(step.chain.id))?,
         findings: Vec::new(),
         contested: finality::contested_blocks(db)?,
         paged,
     };
-    // System incidents that affect every chain, such as a store that rejects writes, belong to no chain; the storm of a
-    // path also belongs to no chain.
-    standing.incidents.extend(incidents::live_incidents(db, Some(ChainId(0)))?);
+    // Incidents about the whole program, such as a store that rejects writes or the storm of a path.
+    standing.incidents.extend(incidents::live_incidents(db, IncidentScope::Program)?);
     let mut seen: HashSet<FindingId> = HashSet::new();
     let mut keep = |finding: Finding, standing: &mut OpenState| {
         if seen.insert(finding.id.clone()) {

@@ -5,19 +5,19 @@ use super::{Result, StoreError, finality};
 use crate::escalate::{AHEAD_MS, WINDOW_MS};
 use crate::model::coverage::Paged;
 use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Finding, Incident};
-use crate::model::{BlockRef, ChainId, Confidence, Finality, FindingId, IncidentId, Severity};
+use crate::model::{BlockRef, ChainId, Confidence, Finality, FindingId, IncidentId, IncidentScope, Severity};
 use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Params, params};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Filter for listing incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Selects only open and acknowledged incidents.
     pub live: bool,
-    /// Selects only incidents of this chain.
-    pub chain: Option<ChainId>,
+    /// Selects only incidents of this scope.
+    pub scope: Option<IncidentScope>,
     /// Selects only incidents of this path.
     pub path: Option<String>,
     /// Maximum number of incidents; unlimited when absent.
@@ -32,27 +32,39 @@ impl Filter {
     }
 }
 
-pub(super) fn live_incidents(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incident>> {
-    let sql = "SELECT body FROM incidents WHERE live = 1 AND (?1 IS NULL OR chain = ?1) ORDER BY seq";
-    query_bodies(db, "incidents", sql, [chain.map(|id| u64_to_sql(id.0))])
+/// Returns the live incidents of all scopes, in the order in which they opened.
+pub(super) fn all_live_incidents(db: &Connection) -> Result<Vec<Incident>> {
+    query_incidents(db, "SELECT body FROM incidents WHERE live = 1 ORDER BY seq", [])
+}
+
+/// Returns the live incidents of one scope, in the order in which they opened.
+pub(super) fn live_incidents(db: &Connection, scope: IncidentScope) -> Result<Vec<Incident>> {
+    let sql = "SELECT body FROM incidents WHERE live = 1 AND chain IS ?1 ORDER BY seq";
+    query_incidents(db, sql, [scope_to_sql(scope)])
+}
+
+/// Returns the value of the column `chain`: null for the whole program.
+fn scope_to_sql(scope: IncidentScope) -> Option<i64> {
+    scope.chain().map(|chain| u64_to_sql(chain.0))
 }
 
 /// Number of closed incidents that are searched for one whose outage has returned. If so many have closed since, the
 /// return counts as a new outage: it pages once more, and never once too few.
 const CLOSED_LATELY_MAX: u32 = 64;
 
-/// The newest closed incidents of a chain, newest first.
-pub(super) fn closed_lately(db: &Connection, chain: ChainId) -> Result<Vec<Incident>> {
-    let sql = "SELECT body FROM incidents WHERE live = 0 AND chain = ?1 ORDER BY seq DESC LIMIT ?2";
-    query_bodies(db, "incidents", sql, params![u64_to_sql(chain.0), CLOSED_LATELY_MAX])
+/// Returns the newest closed incidents of a scope, newest first.
+pub(super) fn closed_lately(db: &Connection, scope: IncidentScope) -> Result<Vec<Incident>> {
+    let sql = "SELECT body FROM incidents WHERE live = 0 AND chain IS ?1 ORDER BY seq DESC LIMIT ?2";
+    query_incidents(db, sql, params![scope_to_sql(scope), CLOSED_LATELY_MAX])
 }
 
 pub(super) fn list_incidents(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
-    let sql = "SELECT body FROM incidents WHERE (?1 = 0 OR live = 1) AND (?2 IS NULL OR chain = ?2) \
-               AND (?3 IS NULL OR path = ?3) ORDER BY seq DESC LIMIT ?4";
+    let sql = "SELECT body FROM incidents WHERE (?1 = 0 OR live = 1) AND (?2 = 0 OR chain IS ?3) \
+               AND (?4 IS NULL OR path = ?4) ORDER BY seq DESC LIMIT ?5";
     let limit = filter.limit.map_or(-1, i64::from);
-    let chain = filter.chain.map(|id| u64_to_sql(id.0));
-    let mut found: Vec<Incident> = query_bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])?;
+    let chain = filter.scope.and_then(scope_to_sql);
+    let params = params![filter.live, filter.scope.is_some(), chain, filter.path, limit];
+    let mut found = query_incidents(db, sql, params)?;
     found.iter_mut().try_for_each(|incident| set_confidence(db, incident))?;
     Ok(found)
 }
@@ -62,7 +74,7 @@ pub(super) fn by_id(db: &Connection, id: &IncidentId) -> Result<Option<Incident>
         .prepare_cached("SELECT body FROM incidents WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
-    body.map(|body| decode_body("incidents", &body)).transpose()
+    body.map(|body| decode_shaped("incidents", &body)).transpose()
 }
 
 pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
@@ -78,7 +90,7 @@ pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
     match found.as_slice() {
         [] => Err(StoreError::NoIncident(prefix.to_owned())),
         [(_, body)] => {
-            let mut incident = decode_body("incidents", body)?;
+            let mut incident = decode_shaped("incidents", body)?;
             set_confidence(db, &mut incident)?;
             Ok(incident)
         }
@@ -124,21 +136,22 @@ pub(super) fn finding_by_id(db: &Connection, id: &FindingId) -> Result<Option<Fi
 }
 
 pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()> {
-    let sql = "INSERT INTO incidents (id, chain, watch, path, state, live, severity, opened_at_ms, next_escalation, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
+    let sql = "INSERT INTO incidents (id, chain, watch, path, state, live, severity, opened_at_ms, next_escalation, body, \
+               origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
                live = excluded.live, severity = excluded.severity, next_escalation = excluded.next_escalation, \
                body = excluded.body";
     db.prepare_cached(sql)?.execute(params![
         incident.id.as_str(),
-        u64_to_sql(incident.chain.0),
-        incident.watch.to_checksum(None),
+        scope_to_sql(incident.origin.scope()),
+        incident.origin.watch().map(|watch| watch.address.to_checksum(None)),
         incident.path.name,
         incident.state.as_str(),
         incident.state.is_live(),
         incident.severity.as_str(),
         u64_to_sql(incident.opened_at),
         incident.next_escalation.map(u64_to_sql),
-        encode_body("incidents", incident)?
+        encode_shaped("incidents", incident)?,
+        incident.origin.as_str()
     ])?;
     Ok(())
 }
@@ -162,7 +175,7 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
         finding.severity.as_str(),
         finding.revision,
         finding.orphaned,
-        encode_body("findings", finding)?,
+        encode_shaped("findings", finding)?,
         u64_to_sql(finding.at.number),
         finding.footing.sources,
         finding.footing.endpoints,
@@ -194,7 +207,9 @@ pub(super) fn write_pages(db: &Connection, plan: &ChangeSet, now_ms: u64) -> Res
         let triggers = |delivery: &&Delivery| {
             delivery.kind == DeliveryKind::Trigger && delivery.incident.as_ref() == Some(&incident.id)
         };
-        incident.paging && incident.storm.is_none() && plan.deliveries.iter().any(|delivery| triggers(&delivery))
+        incident.paging
+            && incident.origin.storm().is_none()
+            && plan.deliveries.iter().any(|delivery| triggers(&delivery))
     };
     let mut any = false;
     for incident in plan.incidents.iter().filter(wakes) {
@@ -236,7 +251,9 @@ fn set_confidence(db: &Connection, incident: &mut Incident) -> Result<()> {
     let sql = "SELECT max(CASE WHEN block_hash = ?2 THEN 9223372036854775807 ELSE number END), min(sources), max(endpoints), \
                CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
                FROM findings WHERE incident = ?1 AND orphaned = 0";
-    let chain = finality::settled_finality(db, incident.chain)?;
+    // Incidents about the whole program have no finding.
+    let Some(chain) = incident.origin.scope().chain() else { return Ok(()) };
+    let chain = finality::settled_finality(db, chain)?;
     incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str(), NOWHERE], |row| {
         let Some(newest) = row.get::<_, Option<i64>>(0)?.map(sql_to_u64) else { return Ok(None) };
         let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
@@ -257,7 +274,7 @@ fn query_findings(db: &Connection, which: &str, params: impl Params) -> Result<V
     let rows = statement.query_map(params, |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, u8>(2)?)))?;
     rows.map(|row| {
         let (body, sources, finality) = row?;
-        let mut finding: Finding = decode_body("findings", &body)?;
+        let mut finding: Finding = decode_shaped("findings", &body)?;
         finding.footing.sources = sources;
         finding.footing.finality = match finality {
             0 => Finality::Included,
@@ -269,15 +286,36 @@ fn query_findings(db: &Connection, which: &str, params: impl Params) -> Result<V
     .collect()
 }
 
-fn query_bodies<T: DeserializeOwned>(
-    db: &Connection,
-    table: &'static str,
-    sql: &str,
-    params: impl Params,
-) -> Result<Vec<T>> {
+fn query_incidents(db: &Connection, sql: &str, params: impl Params) -> Result<Vec<Incident>> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params, |row| row.get::<_, String>(0))?;
-    rows.map(|body| decode_body(table, &body?)).collect()
+    rows.map(|body| decode_shaped("incidents", &body?)).collect()
+}
+
+/// Schema that gave the bodies of incidents and findings their present shape.
+const SHAPE: u32 = 11;
+
+/// Reads the body of an incident or a finding. A migration brings older shapes to the present one.
+fn decode_shaped<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Shape {
+        v: u32,
+    }
+    match decode_body(table, body)? {
+        Shape { v: SHAPE } => decode_body(table, body),
+        Shape { v } => Err(StoreError::Damaged { table, why: format!("a body has shape {v}, accepted is {SHAPE}") }),
+    }
+}
+
+/// Writes the body of an incident or a finding, with the schema that gave it its shape.
+fn encode_shaped<T: Serialize>(table: &'static str, value: &T) -> Result<String> {
+    #[derive(Serialize)]
+    struct Shaped<'a, T> {
+        v: u32,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    encode_body(table, &Shaped { v: SHAPE, body: value })
 }
 
 pub(super) fn decode_body<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {

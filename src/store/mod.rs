@@ -58,7 +58,7 @@ use crate::model::incident::{ChangeSet, Finding, Incident, OpenState};
 use crate::model::page::Way;
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
-use crate::model::{ChainId, IncidentId};
+use crate::model::{ChainId, IncidentId, IncidentScope};
 use crate::runtime::{monotonic_now, quoted_path};
 use crate::telemetry::Metrics;
 use actor::Actor;
@@ -235,16 +235,16 @@ impl Store {
         self.actor.run_write(move |db| commit::commit_change(db, now_ms, engine)).await
     }
 
-    /// Does the same as [`Store::commit_change`], and passes recently closed incidents of `chain` in addition to the live
+    /// Does the same as [`Store::commit_change`], and passes recently closed incidents of `scope` in addition to the live
     /// ones: for issues that may return.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
-    pub async fn commit_visibility<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<ChangeSet>
+    pub async fn commit_visibility<F>(&self, scope: IncidentScope, now_ms: u64, engine: F) -> Result<ChangeSet>
     where
         F: FnOnce(&[Incident]) -> ChangeSet + Send + 'static,
     {
-        self.actor.run_write(move |db| commit::commit_visibility(db, chain, now_ms, engine)).await
+        self.actor.run_write(move |db| commit::commit_visibility(db, scope, now_ms, engine)).await
     }
 
     /// Reads the findings of `chain` by `rule` whose incidents are closed, and writes the plan that `engine` computes

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_pages.sql"),
     include_str!("migrations/0009_contested.sql"),
     include_str!("migrations/0010_triggers.sql"),
+    include_str!("migrations/0011_origin.sql"),
 ];
 
 /// Application id `WFIR`: distinguishes files of this program from those of others.

@@ -87,7 +87,7 @@ fn a_drain_among_five_thousand_lines_of_noise_pages_once_and_nothing_is_dropped(
     assert_eq!(quiet, 5_000);
 
     // A page holds a handful of samples and a finding one reason, however much there is.
-    let noise = plan.incidents.iter().find(|incident| incident.noise.is_some()).unwrap();
+    let noise = plan.incidents.iter().find(|incident| incident.origin.noise().is_some()).unwrap();
     assert_eq!((noise.findings, noise.told.len(), noise.paging), (5_000, 0, false));
     assert!(serde_json::to_string(noise).unwrap().len() < 32_768);
     assert!(plan.findings.iter().all(|finding| finding.reasons.len() <= 2));

@@ -8,7 +8,7 @@ use crate::escalate::{
 };
 use crate::model::incident::{Body, ChangeSet, Incident, State};
 use crate::model::record::{BlindnessLine, Line};
-use crate::model::{BlindnessKind as Kind, HealthIssue, IncidentId, Severity};
+use crate::model::{BlindnessKind as Kind, HealthIssue, Severity};
 use jiff::Timestamp;
 
 const MINUTE: u64 = 60_000;
@@ -74,7 +74,7 @@ impl Sight {
     }
 
     fn of(&self, kind: Kind) -> &Incident {
-        let mut all = self.0.incidents.values().filter(|i| i.blindness.as_ref().is_some_and(|b| b.kind == kind));
+        let mut all = self.0.incidents.values().filter(|i| i.origin.outage().is_some_and(|b| b.kind == kind));
         let one = all.next().expect("an incident");
         assert!(all.next().is_none(), "one incident of {kind}");
         one
@@ -141,7 +141,7 @@ fn the_end_tells_which_blocks_came_late_and_what_was_in_them() {
     assert_eq!((line(&plan).blocks, late.severity), (Some(3), Some(Severity::Critical)));
     // The next block is seen in time.
     sight.0.commit_block(5, vec![treasury_finding(5, Severity::High)], T + 135 * MINUTE);
-    assert_eq!(sight.of(Kind::Unreachable).blindness.as_ref().unwrap().late[0].blocks, 3);
+    assert_eq!(sight.of(Kind::Unreachable).origin.outage().unwrap().late[0].blocks, 3);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_reorg_while_blind_counts_each_block_that_stands_once() {
         judged_block(at(4, 1), at(3, 1), vec![]),
     ];
     sight.0.commit_step(&[at(3, 0), at(2, 0)], &others, T);
-    let late = &sight.of(Kind::Unreachable).blindness.as_ref().unwrap().late[0];
+    let late = &sight.of(Kind::Unreachable).origin.outage().unwrap().late[0];
     assert_eq!((late.from, late.to, late.blocks), (2, 4, 3));
 }
 
@@ -346,7 +346,7 @@ fn a_disk_that_is_only_nearly_full_makes_no_block_late() {
     assert_eq!(notified_recipients(&plan), "trigger chat");
     sight.0.apply_change_set(&plan);
     sight.0.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
-    assert!(sight.of(Kind::StoreRefuses).blindness.as_ref().unwrap().late.is_empty());
+    assert!(sight.of(Kind::StoreRefuses).origin.outage().unwrap().late.is_empty());
 }
 
 #[test]
@@ -369,13 +369,4 @@ fn a_block_seen_late_says_so_in_its_line_and_on_its_page() {
     assert_eq!(plan.deliveries[0].incident, first, "it is the same finding all the same");
     let plan = kept.commit_block(2, vec![treasury_finding(2, Severity::Critical)], (1_795_168_024 + 60) * 1000);
     assert_eq!(late(&plan), (None, None), "a minute is nothing");
-}
-
-#[test]
-fn an_incident_of_an_earlier_version_ends_too() {
-    let mut sight = Sight::new();
-    sight.blind(&trouble(Kind::Unreachable, Severity::High, T), T);
-    let id: IncidentId = sight.0.only_incident().id.clone();
-    sight.0.incidents.get_mut(&id).unwrap().blindness = None;
-    assert_eq!(notified_recipients(&sight.sighted(T + MINUTE)), "resolve keeper");
 }

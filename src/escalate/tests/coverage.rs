@@ -333,7 +333,7 @@ fn check(events: Vec<Event>) {
             }
             Event::Block(acts) => {
                 number += 1;
-                let before = kept.incidents.values().find(|incident| incident.storm.is_none()).cloned();
+                let before = kept.incidents.values().find(|incident| incident.origin.storm().is_none()).cloned();
                 let judged = acts.iter().map(|act| {
                     n += 1;
                     act.judged(n)
@@ -343,9 +343,15 @@ fn check(events: Vec<Event>) {
                 let paged = pages(&plan, &kept).count() > 0;
                 let new = acts.iter().any(|act| !on_pages.iter().any(|seen| seen.shows(act)));
                 let listed = plan.incidents.iter().any(|incident| {
-                    let of =
-                        |id: &_| incident.storm.iter().flat_map(|storm| &storm.held).any(|held| held.incident == *id);
-                    kept.incidents.values().any(|other| other.storm.is_none() && of(&other.id))
+                    let of = |id: &_| {
+                        incident
+                            .origin
+                            .storm()
+                            .into_iter()
+                            .flat_map(|storm| &storm.held)
+                            .any(|held| held.incident == *id)
+                    };
+                    kept.incidents.values().any(|other| other.origin.storm().is_none() && of(&other.id))
                 });
                 assert!(!new || paged || listed, "neither on a page nor in the storm: {acts:?}, seen {on_pages:?}");
                 let louder = acts.iter().any(|act| act.critical)
@@ -369,7 +375,7 @@ fn check(events: Vec<Event>) {
             lately(&ordinary) + lately(&own) <= PAGES_MAX + OWN_PAGES_MAX + 2,
             "{ordinary:?} {own:?} within a minute"
         );
-        for storm in kept.incidents.values().filter(|incident| incident.storm.is_some()) {
+        for storm in kept.incidents.values().filter(|incident| incident.origin.storm().is_some()) {
             assert!(!storm.told.is_empty(), "nobody was told of the storm");
             let waits = storm.state == State::Open;
             assert_eq!(storm.next_escalation.is_some(), waits, "a storm escalates until somebody acknowledges it");

@@ -204,9 +204,9 @@ fn strangers_cannot_take_the_room_of_what_the_subject_does_itself() {
                 .contains("trigger"),
         );
     }
-    let storm = kept.incidents.values().find(|incident| incident.storm.is_some()).expect("a storm");
+    let storm = kept.incidents.values().find(|incident| incident.origin.storm().is_some()).expect("a storm");
     assert!((OWN_PAGES_MAX - 2..=PAGES_MAX + OWN_PAGES_MAX).contains(&paged), "{paged}");
-    let held = &storm.storm.as_ref().unwrap().held;
+    let held = &storm.origin.storm().unwrap().held;
     assert_eq!((held[0].label.as_str(), held[0].own), ("Child Safe", true), "{held:#?}");
     assert!(held[0].headline.contains("119 ETH"), "{}", held[0].headline);
     assert!(storm.page.headline.contains("119 ETH"), "{}", storm.page.headline);

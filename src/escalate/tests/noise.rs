@@ -73,7 +73,8 @@ fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
     let plan = kept.commit_block(1, judged, T);
     assert_eq!(notified_recipients(&plan), "trigger pager");
     assert_eq!(plan.findings.len(), 5_001, "nothing is dropped");
-    let (noise, real): (Vec<_>, Vec<_>) = kept.incidents.values().partition(|incident| incident.noise.is_some());
+    let (noise, real): (Vec<_>, Vec<_>) =
+        kept.incidents.values().partition(|incident| incident.origin.noise().is_some());
     let [noise] = noise[..] else { panic!("one incident of noise") };
     let [real] = real[..] else { panic!("one incident of what counts") };
     assert_eq!((noise.findings, noise.page.evidence.len()), (5_000, EVIDENCE_MAX));
@@ -103,7 +104,7 @@ fn what_was_noise_and_turns_out_to_be_more_leaves_the_noise_and_is_told() {
     let louder = judged_abnormal(nothing(TREASURY, 1, 0), POISONING, Severity::Warning);
     let plan = kept.commit_step(&[block_ref(1, 0)], &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![louder])], T);
     assert_eq!(notified_recipients(&plan), "trigger pager");
-    let live: Vec<_> = kept.incidents.values().filter(|incident| incident.noise.is_none()).collect();
+    let live: Vec<_> = kept.incidents.values().filter(|incident| incident.origin.noise().is_none()).collect();
     assert_eq!((live.len(), live[0].standing), (1, 1));
 }
 

@@ -165,14 +165,16 @@ fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
             pages += plan.deliveries.iter().filter(others).count();
             kept.keep_at(&plan, T + u64::from(n));
         }
-        let about =
-            kept.incidents.values().find(|i| i.state == State::Open && i.undelivered.is_none() && i.storm.is_none());
+        let about = kept
+            .incidents
+            .values()
+            .find(|i| i.state == State::Open && i.origin.delivery_failure().is_none() && i.origin.storm().is_none());
         if let Some(incident) = about.cloned() {
             kept.apply_change_set(&resolve_incident(&incident, "on-call", T + u64::from(n)).unwrap());
         }
     }
     assert!((2..=PAGES_MAX + 1).contains(&pages), "{pages}");
-    assert!(kept.incidents.values().any(|incident| incident.storm.is_some()), "the rest stands in the storm");
+    assert!(kept.incidents.values().any(|incident| incident.origin.storm().is_some()), "the rest stands in the storm");
 }
 
 #[test]

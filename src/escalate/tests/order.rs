@@ -135,7 +135,7 @@ fn holds(kept: &Kept) {
     let keys: BTreeSet<_> = messages.iter().map(|delivery| &delivery.key).collect();
     assert_eq!(keys.len(), messages.len(), "no two messages share a key");
     for incident in kept.incidents.values() {
-        if incident.storm.is_some() {
+        if incident.origin.storm().is_some() {
             continue;
         }
         let own: Vec<_> = kept.findings.values().filter(|finding| finding.incident == incident.id).collect();
@@ -149,7 +149,7 @@ fn holds(kept: &Kept) {
     for finding in kept.findings.values().filter(|f| !f.orphaned && !f.observe && f.severity >= Severity::High) {
         let incident = &kept.incidents[&finding.incident];
         let in_storm = |storm: &Incident| {
-            storm.storm.as_ref().is_some_and(|storm| storm.held.iter().any(|held| held.incident == incident.id))
+            storm.origin.storm().is_some_and(|storm| storm.held.iter().any(|held| held.incident == incident.id))
         };
         let somebody = !incident.told.is_empty() || kept.incidents.values().any(in_storm);
         assert!(somebody, "somebody was told of {}", finding.headline);

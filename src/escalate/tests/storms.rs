@@ -29,7 +29,7 @@ fn paged(plan: &ChangeSet) -> usize {
 }
 
 fn storm(kept: &Kept) -> &Incident {
-    kept.incidents.values().find(|incident| incident.storm.is_some()).expect("a storm")
+    kept.incidents.values().find(|incident| incident.origin.storm().is_some()).expect("a storm")
 }
 
 /// A storm of 20 blocks in 20 seconds.
@@ -51,7 +51,7 @@ fn ten_thousand_findings_in_a_minute_are_twelve_pages_and_one_storm_that_lists_t
     assert_eq!(pages, PAGES_MAX + 1, "and the storm's own");
     assert_eq!(kept.findings.len(), 10_000, "nothing is lost");
     let incident = storm(&kept);
-    let held = incident.storm.as_ref().unwrap();
+    let held = incident.origin.storm().unwrap();
     assert_eq!((held.findings, held.held.len(), incident.path.name.as_str()), (38 * 200, 1, "treasury"));
     assert!(
         incident.page.headline.starts_with("Path treasury reached 12 pages in a minute: 7600 findings of 1 incident")
@@ -146,7 +146,7 @@ fn a_storm_holds_back_neither_what_is_louder_nor_the_subject_s_own_first_act() {
     kept.roster.watches = watches.into();
     let plan = kept.commit_block(35, vec![judged_abnormal(stranger, "builtin/unvouched", Severity::High)], T + 25_000);
     assert_eq!(notified_recipients(&plan), "");
-    let held = &storm(&kept).storm.as_ref().unwrap().held;
+    let held = &storm(&kept).origin.storm().unwrap().held;
     assert!(held.iter().any(|held| held.label == "New Safe"), "{held:?}");
 }
 
@@ -213,12 +213,12 @@ fn fifteen_of_twenty_seven_destinations_that_fail_are_one_incident_for_each_caus
     let failed: BTreeSet<&String> = kept
         .incidents
         .values()
-        .filter_map(|i| i.undelivered.as_ref())
+        .filter_map(|i| i.origin.delivery_failure())
         .flat_map(|failed| &failed.destinations)
         .collect();
     assert_eq!(failed.len(), 15, "each is named");
     // All working destinations were notified of both.
-    for incident in kept.incidents.values().filter(|incident| incident.undelivered.is_some()) {
+    for incident in kept.incidents.values().filter(|incident| incident.origin.delivery_failure().is_some()) {
         let alive = (15..27).map(|n| format!("d{n}"));
         assert!(alive.clone().all(|name| incident.told.contains(&name)), "{:?}", incident.told);
         assert!(
@@ -227,7 +227,7 @@ fn fifteen_of_twenty_seven_destinations_that_fail_are_one_incident_for_each_caus
                 .steps
                 .iter()
                 .flat_map(|step| &step.to)
-                .any(|to| dead.contains(to) && incident.undelivered.as_ref().unwrap().destinations.contains(to))
+                .any(|to| dead.contains(to) && incident.origin.delivery_failure().unwrap().destinations.contains(to))
         );
     }
 }

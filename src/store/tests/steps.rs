@@ -3,7 +3,7 @@
 use super::*;
 use crate::escalate::{ResponseError, acknowledge_incident, advance_timers, resolve_incident};
 use crate::model::incident::{Finding, Incident, State};
-use crate::model::{IncidentId, Severity, WindowEntry};
+use crate::model::{IncidentId, IncidentScope, Severity, WindowEntry};
 use crate::runtime::Moment;
 use crate::store::{Filter, StoreError, WINDOW_BLOCKS_MAX};
 use alloy_primitives::U256;
@@ -232,7 +232,7 @@ async fn incidents_are_listed_newest_first_through_a_filter() {
     assert_eq!(labels(Filter::default()).await, ["SNT", "Treasury Safe"]);
     assert_eq!(labels(Filter { live: true, ..Filter::default() }).await, ["SNT"]);
     assert_eq!(labels(Filter { path: Some("treasury".into()), ..Filter::default() }).await, ["Treasury Safe"]);
-    assert_eq!(labels(Filter { chain: Some(ChainId(5)), ..Filter::default() }).await, [""; 0]);
+    assert_eq!(labels(Filter { scope: Some(IncidentScope::Chain(ChainId(5))), ..Filter::default() }).await, [""; 0]);
     assert_eq!(labels(Filter { limit: Some(1), ..Filter::default() }).await, [token.label]);
     assert_eq!(kit.store.find_incident(treasury.id.as_str()).await.unwrap().state, State::Resolved);
 }

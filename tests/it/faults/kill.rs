@@ -97,7 +97,7 @@ async fn sixty_crashes_lose_nothing_and_tell_nothing_anew() {
     assert_eq!(lines(&ours.activities), lines(&calm.activities));
     assert_eq!(ours.findings, calm.findings);
     let storms = |stored: &Stored| -> Vec<Value> {
-        stored.incidents.values().filter(|incident| !incident["storm"].is_null()).cloned().collect()
+        stored.incidents.values().filter(|incident| incident["origin"]["kind"] == "storm").cloned().collect()
     };
     let none: Vec<Value> = Vec::new();
     assert_eq!(

@@ -143,10 +143,11 @@ async fn a_storm_on_a_path_of_which_most_destinations_are_dead_is_one_storm_and_
     let label = |incident: &Value| incident["label"].as_str().unwrap_or_default().to_owned();
     let storms: Vec<&Value> = ours.incidents.values().filter(|one| label(one) == "Storm on path treasury").collect();
     assert!(storms.len() <= 1, "{storms:#?}");
-    let undelivered: Vec<&Value> = ours.incidents.values().filter(|one| one["undelivered"].is_object()).collect();
+    let undelivered: Vec<&Value> =
+        ours.incidents.values().filter(|one| one["origin"]["kind"] == "delivery-failure").collect();
     assert_eq!(undelivered.len(), 2, "one for each cause: {undelivered:#?}");
     let mut counts: Vec<usize> =
-        undelivered.iter().map(|one| one["undelivered"]["destinations"].as_array().map_or(0, Vec::len)).collect();
+        undelivered.iter().map(|one| one["origin"]["failure"]["destinations"].as_array().map_or(0, Vec::len)).collect();
     counts.sort_unstable();
     assert_eq!(counts, [MISPLACED, GONE], "each of them is listed once");
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());

@@ -402,22 +402,25 @@ fn check_pages(pager: Vec<Received>, ours: &Stored) {
     };
     let mut live: BTreeSet<&str> = BTreeSet::new();
     // Not to see is an incident too. It comes and goes with the line, which is not what is compared here.
-    let dark = |incident: &Value| incident["rules"].as_array().is_some_and(|r| r.contains(&"builtin/blindness".into()));
+    let dark = |incident: &Value| incident["origin"]["outage"].is_object();
     // What a path holds back stands in the incident of its storm.
     let held: BTreeSet<&str> = ours
         .incidents
         .values()
-        .flat_map(|incident| incident["storm"]["held"].as_array().into_iter().flatten())
+        .flat_map(|incident| incident["origin"]["storm"]["held"].as_array().into_iter().flatten())
         .filter_map(|held| held["incident"].as_str())
         .collect();
-    let own = |incident: &Value| !dark(incident) && incident["storm"].is_null();
+    let own = |incident: &Value| !dark(incident) && incident["origin"]["kind"] != "storm";
     for (id, incident) in ours.incidents.iter().filter(|(_, incident)| own(incident)) {
         let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
         match state {
             "open" => {
                 let told = kinds.contains("trigger") || held.contains(id.as_str());
                 assert!(told, "{id} was never told: {incident:#}");
-                assert!(live.insert(incident["watch"].as_str().unwrap_or("?")), "one incident for each watch");
+                assert!(
+                    live.insert(incident["origin"]["watch"]["address"].as_str().unwrap_or("?")),
+                    "one incident for each watch"
+                );
             }
             "false-alarm" => {
                 assert_eq!((&incident["close_reason"], &incident["standing"]), (&"reorg".into(), &0.into()));
