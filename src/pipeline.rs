@@ -121,7 +121,7 @@ pub async fn examine_block(
     deltas.append(&mut decoded.facts);
     let judged = JudgedBlock {
         chain: chain.info.id,
-        at: block.at,
+        anchor: block.at.into(),
         parent: block.parent,
         time: block.time,
         judged,
@@ -321,7 +321,7 @@ impl Watcher {
             sights.extend(seen);
             judged.sight = fetched.sight;
             self.metrics.record_judging_time(&self.chain.info.name, began.elapsed());
-            add_to_history(&mut self.history, judged.at, judged.time, &judged.deltas);
+            add_to_history(&mut self.history, fetched.block.at, judged.time, &judged.deltas);
             blocks.push(judged);
             answers.push(told);
         }
@@ -393,11 +393,13 @@ impl Watcher {
             metrics.record_reorg(chain, n_retracted);
         }
         if let Some(tip) = blocks.last() {
-            metrics.record_processed_block(chain, tip.at.number, tip.time, blocks.len());
+            metrics.record_processed_block(chain, tip.anchor.number(), tip.time, blocks.len());
         }
         let now_ms = runtime::wall_millis(&*self.clock);
         for block in blocks {
-            metrics.block_committed(chain, block.at.hash, runtime::monotonic_now());
+            if let Some(at) = block.anchor.block() {
+                metrics.block_committed(chain, at.hash, runtime::monotonic_now());
+            }
             let time_ms = block.time.saturating_mul(1_000);
             if self.chain.clock == ChainClock::Wall {
                 metrics.record_detection_delay(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));

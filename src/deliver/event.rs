@@ -297,7 +297,7 @@ mod tests {
         let mut verdict = VerdictLine {
             chain: "mainnet".to_owned(),
             block: 1,
-            block_hash: "0x01".to_owned(),
+            block_hash: Some("0x01".to_owned()),
             time: "2026-11-20T10:00:00Z".to_owned(),
             tx: "0x02".to_owned(),
             position: "call".to_owned(),

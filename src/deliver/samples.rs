@@ -53,7 +53,7 @@ pub(super) fn sample_page() -> Page {
             via: vec!["execTransaction at Treasury Safe".to_owned(), "multiSend at MultiSendCallOnly".to_owned()],
             stage: "included".to_owned(),
             block: 21_234_567,
-            block_hash: B256::repeat_byte(0xb1),
+            block_hash: Some(B256::repeat_byte(0xb1)),
             time: 1_795_168_800,
             tx: B256::repeat_byte(0x7e),
             footing: Confidence::default(),

@@ -34,10 +34,10 @@ pub(super) fn record_late_blocks(incidents: &mut [Incident], step: &StepJudged<'
     let mut places = Vec::new();
     for (place, incident) in incidents.iter_mut().enumerate().filter(|(_, incident)| hidden(incident)) {
         let Some(blindness) = incident.origin.outage_mut() else { continue };
-        let Some(late) = of_chain(blindness, &step.chain.name, first.at.number) else { continue };
+        let Some(late) = of_chain(blindness, &step.chain.name, first.anchor.number()) else { continue };
         let gone = step.retract.iter().filter(|gone| gone.number >= late.from).count() as u64;
-        late.from = late.from.min(first.at.number);
-        late.to = last.at.number;
+        late.from = late.from.min(first.anchor.number());
+        late.to = last.anchor.number();
         late.blocks = late.blocks.saturating_sub(gone) + step.blocks.len() as u64;
         for finding in found {
             late.findings += 1;

@@ -139,19 +139,27 @@ impl<'a> Engine<'a> {
     fn retract_findings(&mut self, again: &HashSet<&FindingId>) {
         let gone: HashSet<&BlockRef> = self.step.retract.iter().collect();
         let chain = self.step.chain.id;
-        let lost = self.findings.values().filter(|f| !f.orphaned && f.chain == chain && gone.contains(&f.at));
+        let lost = self
+            .findings
+            .values()
+            .filter(|f| !f.orphaned && f.chain == chain && f.anchor.block().is_some_and(|block| gone.contains(&block)));
         let lost: BTreeSet<(u64, FindingId)> =
-            lost.filter(|f| !again.contains(&f.id)).map(|f| (f.at.number, f.id.clone())).collect();
+            lost.filter(|f| !again.contains(&f.id)).map(|f| (f.anchor.number(), f.id.clone())).collect();
         for (number, id) in lost {
-            let replaced_by = self.step.blocks.iter().find(|block| block.at.number == number);
-            let Some((finding, change)) = self.take_back(&id, lifecycle::REORG, replaced_by.map(|block| block.at.hash))
-            else {
+            let replaced_by = self.step.blocks.iter().find(|block| block.anchor.number() == number);
+            let Some((finding, change)) = self.take_back(
+                &id,
+                lifecycle::REORG,
+                replaced_by.and_then(|block| block.anchor.block()).map(|block| block.hash),
+            ) else {
                 continue;
             };
             if !finding.observe {
                 change.gone.push(finding.headline);
             }
-            self.contest_block(&finding.incident, finding.at);
+            if let Some(block) = finding.anchor.block() {
+                self.contest_block(&finding.incident, block);
+            }
         }
     }
 
@@ -180,8 +188,8 @@ impl<'a> Engine<'a> {
             finding_id: id.to_string(),
             revision: finding.revision,
             reason: why.to_owned(),
-            orphaned_block: finding.at.number,
-            orphaned_hash: format!("{:#x}", finding.at.hash),
+            orphaned_block: finding.anchor.number(),
+            orphaned_hash: finding.anchor.block_hash(),
             replaced_by: by.map(|by| format!("{by:#x}")),
         });
         feed::send_retraction_line(&finding, &line, self.roster, &mut self.feed.deliveries);
@@ -297,7 +305,10 @@ impl<'a> Engine<'a> {
         if self.aside {
             return self.go_on(block, raised);
         }
-        let Some(known) = self.findings.get(&raised.id).filter(|known| known.at != block.at) else { return };
+        let Some(known) = self.findings.get(&raised.id).filter(|known| known.anchor.block() != block.anchor.block())
+        else {
+            return;
+        };
         let was_pending = known.pending.is_some();
         let Some(place) = self.by_id.get(&known.incident).copied() else { return };
         let finding = self.write_finding(block, raised, place);
@@ -422,7 +433,7 @@ impl<'a> Engine<'a> {
         }
         let incident = &mut self.incidents[place];
         // This block stands again, whoever holds it; others that are held have evidence of their own.
-        incident.contested.retain(|held| *held != block.at);
+        incident.contested.retain(|held| Some(*held) != block.anchor.block());
         let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);

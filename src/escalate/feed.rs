@@ -33,7 +33,7 @@ pub(super) fn send_verdict_line(
                 "{chain}/{}/{}/{}/{}/{}/{}",
                 line.address, line.tx, line.position, line.activity, line.stage, line.by
             );
-            (FindingId::of_occasion("verdict", &what, &line.block_hash), 1)
+            (FindingId::of_occasion("verdict", &what, line.block_hash.as_deref().unwrap_or_default()), 1)
         }
     };
     let line = Line::Verdict(Box::new(line.clone()));

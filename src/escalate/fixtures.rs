@@ -9,9 +9,9 @@ use crate::model::pending::{Ended, PendingVoice};
 use crate::model::value::{Arg, Value};
 use crate::model::watch::ChainInfo;
 use crate::model::{
-    Abnormal, Activity, ActivityKind, BlockRef, ChainId, DecodedCall, Decoding, Fate, FindingId, IncidentId, Judged,
-    JudgedBlock, Kind, Operation, Position, Provenance, Role, Severity, Stage, Verdict, Verification, Voucher, WatchId,
-    WatchInfo,
+    Abnormal, Activity, ActivityKind, Anchor, BlockRef, ChainId, DecodedCall, Decoding, Fate, FindingId, IncidentId,
+    Judged, JudgedBlock, Kind, Operation, Position, Provenance, Role, Severity, Stage, Verdict, Verification, Voucher,
+    WatchId, WatchInfo,
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,12 +98,13 @@ pub(crate) fn block_ref(number: u64, fork: u8) -> BlockRef {
 }
 
 /// Returns a block on top of the previous one of the same fork, or of `parent`.
-pub(crate) fn judged_block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
+pub(crate) fn judged_block(at: impl Into<Anchor>, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
+    let anchor = at.into();
     JudgedBlock {
         chain: ChainId(1),
-        at,
+        anchor,
         parent: parent.hash,
-        time: 1_795_168_000 + at.number * 12,
+        time: 1_795_168_000 + anchor.number() * 12,
         judged,
         deltas: vec![],
         sight: Provenance { sources: 2, endpoints: 2, proof: Verification::Proven },
@@ -212,7 +213,9 @@ impl Kept {
         let findings: Vec<Finding> = self
             .findings
             .values()
-            .filter(|f| again.contains(&f.id) || (!f.orphaned && retract.contains(&f.at)))
+            .filter(|f| {
+                again.contains(&f.id) || (!f.orphaned && f.anchor.block().is_some_and(|block| retract.contains(&block)))
+            })
             .cloned()
             .collect();
         let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
@@ -232,9 +235,9 @@ impl Kept {
 
     /// Commits pending transactions: these verdicts, and the ends of others.
     pub(crate) fn commit_pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> ChangeSet {
-        let nowhere = BlockRef { number: 7, hash: B256::ZERO };
+        let pending = Anchor::Pending { since: 7 };
         let blocks: Vec<JudgedBlock> =
-            judged.into_iter().map(|judged| judged_block(nowhere, nowhere, vec![judged])).collect();
+            judged.into_iter().map(|judged| judged_block(pending, block_ref(6, 0), vec![judged])).collect();
         let standing = OpenState {
             incidents: self.incidents.values().cloned().collect(),
             findings: self.findings.values().cloned().collect(),

@@ -34,8 +34,8 @@ pub fn verdict_line(
     };
     VerdictLine {
         chain: step.chain.name.to_string(),
-        block: block.at.number,
-        block_hash: format!("{:#x}", block.at.hash),
+        block: block.anchor.number(),
+        block_hash: block.anchor.block_hash(),
         time: format_rfc3339(block.time),
         tx: transaction_or_empty(block.transaction_of(activity)),
         position: activity.position.to_string(),
@@ -117,8 +117,8 @@ pub fn finding_line(finding: &Finding, roster: &Routing) -> Line {
         incident_id: finding.incident.to_string(),
         revision: finding.revision,
         chain: chain.map_or_else(|| finding.chain.to_string(), |watch| watch.chain.name.to_string()),
-        block: finding.at.number,
-        block_hash: format!("{:#x}", finding.at.hash),
+        block: finding.anchor.number(),
+        block_hash: finding.anchor.block_hash(),
         tx: transaction_or_empty(finding.tx),
         watch: watch.map_or_else(|| address.clone(), |watch| watch.label.to_string()),
         address,

@@ -55,8 +55,8 @@ pub(super) fn finding_evidence(
         parties: others.into_iter().take(PARTIES_MAX).map(party).collect(),
         via: wrapper_descriptions(activity, block.chain, &roster.names),
         stage: stage_name(activity.stage).to_owned(),
-        block: block.at.number,
-        block_hash: block.at.hash,
+        block: block.anchor.number(),
+        block_hash: block.anchor.block().map(|block| block.hash),
         time: block.time,
         tx: block.transaction_of(activity),
         footing: finding.footing,
@@ -95,7 +95,7 @@ pub(super) fn raised_finding(
         incident: incident.clone(),
         revision: 1,
         chain: block.chain,
-        at: block.at,
+        anchor: block.anchor_of(activity),
         tx: block.transaction_of(activity),
         watch: raised.watch.address,
         rule: raised.abnormal.rule.to_string(),
@@ -204,7 +204,7 @@ pub(super) fn links_of(page: &Page, evidence: Option<&Evidence>, chain: &ChainIn
     let Some(explorer) = &chain.explorer else { return Vec::new() };
     evidence
         // A queued transaction and a missing action are in no block, and no explorer knows their hash.
-        .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
+        .filter(|first| !first.tx.is_zero() && first.block_hash.is_some())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()
         .chain(page.watch.map(|watch| Link {

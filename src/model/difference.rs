@@ -31,6 +31,8 @@ impl Difference {
         let position = Position::State(self.item);
         // Where no transaction caused the change, the block's hash is used instead.
         let is_of = |tx: B256| FindingId::of_state(chain, self.watch, tx, &position, &self.values, DRIFT) == finding.id;
-        finding.watch == self.watch && finding.rule == DRIFT && (is_of(finding.tx) || is_of(finding.at.hash))
+        finding.watch == self.watch
+            && finding.rule == DRIFT
+            && (is_of(finding.tx) || finding.anchor.block().is_some_and(|block| is_of(block.hash)))
     }
 }

@@ -1,5 +1,6 @@
 //! Related findings with a common lifecycle.
 
+use super::anchor::Anchor;
 use super::block::BlockRef;
 use super::confidence::Confidence;
 use super::coverage::{Coverage, Paged, Shown};
@@ -57,8 +58,8 @@ pub struct Finding {
     pub revision: u32,
     /// Chain.
     pub chain: ChainId,
-    /// Block that contains it, or contained it before it was orphaned.
-    pub at: BlockRef,
+    /// Place relative to the chain: the block that contains it, or contained it before it was orphaned.
+    pub anchor: Anchor,
     /// Transaction.
     pub tx: B256,
     /// Watched address.

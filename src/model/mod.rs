@@ -6,6 +6,7 @@
 
 pub mod activity;
 pub mod amount;
+pub mod anchor;
 pub mod arg_path;
 pub mod block;
 pub mod confidence;
@@ -36,6 +37,7 @@ pub mod verdict;
 pub mod watch;
 
 pub use activity::{Activity, ActivityKind, DecodedCall, Decoding, Fate, Operation, Position, Role, Stage, Wrapper};
+pub use anchor::Anchor;
 pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tip, Tx};
 pub use confidence::{Confidence, Provenance, Verification};
 pub use difference::Difference;

@@ -118,8 +118,9 @@ pub struct Evidence {
     pub stage: String,
     /// Block number.
     pub block: u64,
-    /// Block hash.
-    pub block_hash: B256,
+    /// Block hash; absent for what is in no block yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_hash: Option<B256>,
     /// Block time, Unix seconds.
     pub time: u64,
     /// Transaction hash; absent where no transaction caused it.

@@ -40,8 +40,9 @@ pub struct VerdictLine {
     pub chain: String,
     /// Block number.
     pub block: u64,
-    /// Block hash.
-    pub block_hash: String,
+    /// Block hash; absent for what is proposed or pending, which is in no block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_hash: Option<String>,
     /// Block time.
     pub time: String,
     /// Transaction hash; absent where no transaction caused it.
@@ -136,8 +137,9 @@ pub struct RetractionLine {
     pub reason: String,
     /// Number of the block that was removed; for a pending transaction, of the newest block when it was first seen.
     pub orphaned_block: u64,
-    /// Hash of that block; zero for pending transactions.
-    pub orphaned_hash: String,
+    /// Hash of that block; absent for pending transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned_hash: Option<String>,
     /// Hash of the block now at that height, or of the transaction that took the nonce, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
@@ -216,10 +218,12 @@ pub struct FindingLine {
     pub revision: u32,
     /// Chain name.
     pub chain: String,
-    /// Number of the block that contains it, or contained it.
+    /// Number of the block that contains it, or contained it; of what is in no block, number of the newest block when it
+    /// was first seen.
     pub block: u64,
-    /// Hash of that block.
-    pub block_hash: String,
+    /// Hash of the block that contains it, or contained it; absent for what is proposed or pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_hash: Option<String>,
     /// Transaction hash; absent where no transaction caused it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tx: String,

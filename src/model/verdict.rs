@@ -1,7 +1,7 @@
 //! Verdict on an activity.
 
 use super::activity::{Activity, Position};
-use super::block::BlockRef;
+use super::anchor::Anchor;
 use super::confidence::Provenance;
 use super::ids::{ChainId, FindingId};
 use super::severity::Severity;
@@ -137,17 +137,27 @@ impl JudgedBlock {
     /// Returns the transaction that caused it; zero where no transaction did.
     #[must_use]
     pub fn transaction_of(&self, activity: &Activity) -> B256 {
-        if activity.tx == self.at.hash { B256::ZERO } else { activity.tx }
+        let is_block = self.anchor.block().is_some_and(|block| block.hash == activity.tx);
+        if is_block { B256::ZERO } else { activity.tx }
+    }
+
+    /// Returns the place of one of its activities: that of the block, unless it is about an expected action.
+    #[must_use]
+    pub fn anchor_of(&self, activity: &Activity) -> Anchor {
+        match (&activity.position, self.anchor) {
+            (Position::Due(due), Anchor::Block(block)) => Anchor::Due { block, due: *due },
+            (_, anchor) => anchor,
+        }
     }
 }
 
-/// A block with a verdict for every activity.
+/// A block with a verdict for every activity, or the moment at which an activity was first seen that is in no block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedBlock {
     /// Chain id.
     pub chain: ChainId,
-    /// Number and hash of the block.
-    pub at: BlockRef,
+    /// The block, or the moment.
+    pub anchor: Anchor,
     /// Hash of the parent block.
     pub parent: B256,
     /// Block timestamp, Unix seconds.

@@ -117,7 +117,7 @@ pub async fn detect_registry_drift<'b>(
     for _ in 0..ROUNDS_MAX {
         let judged = examine_block(&block, &chain, book, &history, reader).await.judged;
         for delta in &judged.deltas {
-            history.add(judged.at.hash, judged.time, delta);
+            history.add(block.at.hash, judged.time, delta);
         }
         told.extend(judged.judged);
         if is_open(&history) {

@@ -13,7 +13,7 @@ use crate::model::incident::ChangeSet;
 use crate::model::pending::{Ended, Ending, Pending};
 use crate::model::read::{Answer, READS_MAX, Read};
 use crate::model::{
-    Activity, ActivityKind, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Provenance, Tx, Verdict,
+    Activity, ActivityKind, Anchor, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Provenance, Tx, Verdict,
 };
 use crate::runtime::{self, Clock};
 use crate::source::mempool::Interest;
@@ -347,7 +347,7 @@ impl PendingWatcher {
     fn synthetic_block(&self, tip: Link, judged: Vec<Judged>) -> JudgedBlock {
         JudgedBlock {
             chain: self.chain.info.id,
-            at: BlockRef { number: tip.at.number, hash: B256::ZERO },
+            anchor: Anchor::Pending { since: tip.at.number },
             parent: B256::ZERO,
             time: tip.time,
             judged,

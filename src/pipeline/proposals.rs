@@ -14,7 +14,9 @@ use crate::escalate;
 use crate::model::incident::ChangeSet;
 use crate::model::proposals::{Checked, Queued, Remembered, SafeState, Waits, proposal_digest};
 use crate::model::read::{Answer, Answers, READS_MAX, Read};
-use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Provenance, Verdict, WatchInfo};
+use crate::model::{
+    ActivityKind, Anchor, BlockRef, Judged, JudgedBlock, Link, Position, Provenance, Verdict, WatchInfo,
+};
 use crate::runtime::{self, Clock};
 use crate::store::{OwnedStepJudged, QueueKept, QueueSeen, Store};
 use crate::telemetry::Metrics;
@@ -206,7 +208,8 @@ impl Queues {
             seen.iter().filter(|one| one.before.is_none_or(|before| before.judged != one.row.judged)).collect();
         let mut blocks = self.judge_new_proposals(&fresh, watch, rules, tip.at, reader).await?;
         let (accounted, of_chain, open) = reconcile_safe_logs(prepared, answered, watch, rules);
-        blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.synthetic_block(at, time, vec![judged])));
+        blocks
+            .extend(of_chain.into_iter().map(|(at, time, judged)| self.synthetic_block(at.into(), time, vec![judged])));
         let (remembered, news) = proposal_outcomes(&seen, kept, &answered.held, state);
         let stirs =
             waiting > seen.len() || !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
@@ -349,11 +352,7 @@ impl Queues {
                 .flat_map(|envelope| proposals::proposal_findings(envelope, &one.weighed.matters, rules))
                 .collect();
             judged.extend(raised);
-            blocks.push(self.synthetic_block(
-                BlockRef { number: one.row.first, hash: B256::ZERO },
-                one.row.time,
-                judged,
-            ));
+            blocks.push(self.synthetic_block(Anchor::Proposed { since: one.row.first }, one.row.time, judged));
             tokio::task::yield_now().await;
         }
         Ok(blocks)
@@ -368,9 +367,17 @@ impl Queues {
         decode::queued::decode_proposal(one.queued, one.checked, progress, subjects, answers)
     }
 
-    fn synthetic_block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {
+    fn synthetic_block(&self, anchor: Anchor, time: u64, judged: Vec<Judged>) -> JudgedBlock {
         let chain = self.chain.info.id;
-        JudgedBlock { chain, at, parent: B256::ZERO, time, judged, deltas: Vec::new(), sight: Provenance::default() }
+        JudgedBlock {
+            chain,
+            anchor,
+            parent: B256::ZERO,
+            time,
+            judged,
+            deltas: Vec::new(),
+            sight: Provenance::default(),
+        }
     }
 
     fn count_verdicts(&self, blocks: &[JudgedBlock]) {

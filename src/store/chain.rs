@@ -174,10 +174,6 @@ pub(super) fn parse_text_column<T: FromStr<Err: std::fmt::Display>>(
     written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
 }
 
-/// The block hash of records that are in no block: queued and pending transactions carry it, and statements about a
-/// block do not apply to them.
-pub(super) const NOWHERE: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
-
 /// Converts to SQLite's signed integer by keeping the bits. Heights, times and chain ids in use stay far below the sign
 /// bit.
 pub(super) const fn u64_to_sql(number: u64) -> i64 {

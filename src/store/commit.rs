@@ -7,7 +7,7 @@ use crate::escalate::{self, StepJudged};
 use crate::model::incident::{ChangeSet, Finding, Incident, OpenState, State};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
-use crate::model::{BlockRef, ChainId, FindingId, IncidentId, IncidentScope, JudgedBlock, Link, WatchInfo};
+use crate::model::{Anchor, BlockRef, ChainId, FindingId, IncidentId, IncidentScope, JudgedBlock, Link, WatchInfo};
 use alloy_primitives::B256;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
@@ -47,9 +47,14 @@ where
     let plan = engine(&step.as_step_judged(), &standing);
     write_plan(&tx, &plan, now_ms)?;
     write_lines(&tx, step.chain.id, &plan)?;
-    finality::record_step_sources(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
+    finality::record_step_sources(&tx, step.chain.id, sources_of(step))?;
     tx.commit()?;
     Ok(plan)
+}
+
+/// Returns the blocks of a step, each with the number of endpoints that reported it.
+fn sources_of(step: &OwnedStepJudged) -> impl Iterator<Item = (BlockRef, u32)> {
+    step.blocks.iter().filter_map(|block| Some((block.anchor.block()?, block.sight.sources)))
 }
 
 /// Stores every judged activity as its record line.
@@ -277,19 +282,23 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
     }
     for block in &step.blocks {
         if block.chain != chain {
-            return Err(StoreError::Unknown(format!("block {} is of chain {}, not of {chain}", block.at, block.chain)));
+            let number = block.anchor.number();
+            return Err(StoreError::Unknown(format!("block {number} is of chain {}, not of {chain}", block.chain)));
         }
+        let Anchor::Block(at) = block.anchor else {
+            return Err(StoreError::Unknown(format!("what is {} is no block of the chain", block.anchor.as_str())));
+        };
         let (number, parent) = next;
-        if block.at.number != number || parent.is_some_and(|parent| parent != block.parent) {
+        if at.number != number || parent.is_some_and(|parent| parent != block.parent) {
             let hash = parent.unwrap_or_default();
             return Err(StoreError::Gap {
                 cursor: BlockRef { number: number.wrapping_sub(1), hash },
                 parent: block.parent,
             });
         }
-        chain::append_block(db, chain, &Link { at: block.at, parent: block.parent, time: block.time }, block.sight)?;
-        block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
-        next = (block.at.number.saturating_add(1), Some(block.at.hash));
+        chain::append_block(db, chain, &Link { at, parent: block.parent, time: block.time }, block.sight)?;
+        block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, at, block.time, delta))?;
+        next = (at.number.saturating_add(1), Some(at.hash));
     }
     // A chain without a block starts again at its first block after a restart. If the next block is a different one,
     // the position would be lost.

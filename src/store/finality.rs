@@ -5,7 +5,7 @@
 //! are rewritten, once when one of their findings gains confidence, since such a page may be sent at any time. All
 //! other finality is computed when it is read.
 
-use super::chain::{NOWHERE, parse_text_column, sql_to_u64, u64_to_sql};
+use super::chain::{parse_text_column, sql_to_u64, u64_to_sql};
 use super::{Result, commit, incidents};
 use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, FindingId, IncidentId, Link};
@@ -113,13 +113,9 @@ pub(super) fn promote_finality(
     }
     write_settled(&tx, chain, settled)?;
     let sql = "SELECT id, incident FROM findings WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
-               AND block_hash <> ?4 ORDER BY number, seq";
-    let range = params![
-        u64_to_sql(chain.0),
-        before.map_or(-1, |before| u64_to_sql(before.number)),
-        u64_to_sql(at.number),
-        NOWHERE
-    ];
+               AND block_hash IS NOT NULL ORDER BY number, seq";
+    let range =
+        params![u64_to_sql(chain.0), before.map_or(-1, |before| u64_to_sql(before.number)), u64_to_sql(at.number)];
     let reached = query_reached(&tx, sql, range)?;
     let gained = update_live_pages(&tx, reached)?;
     tx.commit()?;
@@ -201,8 +197,8 @@ fn raise_sources(
     let sql = "UPDATE blocks SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND sources < ?4";
     db.prepare_cached(sql)?.execute(range)?;
     let sql = "UPDATE findings SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
-               AND sources < ?4 AND block_hash <> ?5 RETURNING id, incident";
-    let range = params![u64_to_sql(chain.0), held.unwrap_or(-1), u64_to_sql(at.number), sources, NOWHERE];
+               AND sources < ?4 AND block_hash IS NOT NULL RETURNING id, incident";
+    let range = params![u64_to_sql(chain.0), held.unwrap_or(-1), u64_to_sql(at.number), sources];
     query_reached(db, sql, range).map(Some)
 }
 

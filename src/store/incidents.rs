@@ -1,6 +1,6 @@
 //! Incidents and findings, stored whole as JSON beside the columns that queries use.
 
-use super::chain::{NOWHERE, sql_to_u64, u64_to_sql};
+use super::chain::{sql_to_u64, u64_to_sql};
 use super::{Result, StoreError, finality};
 use crate::escalate::{AHEAD_MS, WINDOW_MS};
 use crate::model::coverage::Paged;
@@ -158,17 +158,17 @@ pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()>
 
 pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
     let sql = "INSERT INTO findings (id, incident, chain, block_hash, tx, watch, rule, severity, revision, orphaned, body, \
-               number, sources, endpoints, verified) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO UPDATE SET \
+               number, sources, endpoints, verified, anchor) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (id) DO UPDATE SET \
                incident = excluded.incident, block_hash = excluded.block_hash, severity = excluded.severity, \
                revision = excluded.revision, orphaned = excluded.orphaned, body = excluded.body, \
                number = excluded.number, sources = excluded.sources, endpoints = excluded.endpoints, \
-               verified = excluded.verified";
+               verified = excluded.verified, anchor = excluded.anchor";
     db.prepare_cached(sql)?.execute(params![
         finding.id.as_str(),
         finding.incident.as_str(),
         u64_to_sql(finding.chain.0),
-        finding.at.hash.to_string(),
+        finding.anchor.block_hash(),
         finding.tx.to_string(),
         finding.watch.to_checksum(None),
         finding.rule,
@@ -176,10 +176,11 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
         finding.revision,
         finding.orphaned,
         encode_shaped("findings", finding)?,
-        u64_to_sql(finding.at.number),
+        u64_to_sql(finding.anchor.number()),
         finding.footing.sources,
         finding.footing.endpoints,
-        finding.footing.verified
+        finding.footing.verified,
+        finding.anchor.as_str()
     ])?;
     Ok(())
 }
@@ -248,13 +249,13 @@ pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
 /// Sets the footing of an incident to that of its weakest active finding.
 fn set_confidence(db: &Connection, incident: &mut Incident) -> Result<()> {
     // A finding that is in no block has the lowest finality.
-    let sql = "SELECT max(CASE WHEN block_hash = ?2 THEN 9223372036854775807 ELSE number END), min(sources), max(endpoints), \
+    let sql = "SELECT max(iif(block_hash IS NULL, 9223372036854775807, number)), min(sources), max(endpoints), \
                CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
                FROM findings WHERE incident = ?1 AND orphaned = 0";
     // Incidents about the whole program have no finding.
     let Some(chain) = incident.origin.scope().chain() else { return Ok(()) };
     let chain = finality::settled_finality(db, chain)?;
-    incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str(), NOWHERE], |row| {
+    incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str()], |row| {
         let Some(newest) = row.get::<_, Option<i64>>(0)?.map(sql_to_u64) else { return Ok(None) };
         let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok(Some(Confidence { finality: chain.finality_at(newest), sources, endpoints, verified }))
@@ -266,7 +267,7 @@ fn set_confidence(db: &Connection, incident: &mut Incident) -> Result<()> {
 /// Returns findings with their current footing, in the order they were first written. `which` is a condition on `f`.
 fn query_findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
     let sql = format!(
-        "SELECT f.body, f.sources, CASE WHEN f.orphaned OR f.block_hash = '{NOWHERE}' THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
+        "SELECT f.body, f.sources, CASE WHEN f.orphaned OR f.block_hash IS NULL THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
          WHEN f.number <= c.safe_number THEN 1 ELSE 0 END \
          FROM findings f LEFT JOIN chains c ON c.id = f.chain WHERE {which} ORDER BY f.seq"
     );
@@ -293,7 +294,7 @@ fn query_incidents(db: &Connection, sql: &str, params: impl Params) -> Result<Ve
 }
 
 /// Schema that gave the bodies of incidents and findings their present shape.
-const SHAPE: u32 = 11;
+const SHAPE: u32 = 12;
 
 /// Reads the body of an incident or a finding. A migration brings older shapes to the present one.
 fn decode_shaped<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {

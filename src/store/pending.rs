@@ -1,6 +1,6 @@
 //! Pending transactions: the findings in each before it was included in a block, and how each ended.
 
-use super::chain::{NOWHERE, u64_to_sql};
+use super::chain::u64_to_sql;
 use super::commit::{self, OwnedStepJudged};
 use super::{Result, StoreError, incidents};
 use crate::escalate::StepJudged;
@@ -35,14 +35,13 @@ pub(super) fn pending_transactions(db: &Connection, chain: ChainId) -> Result<Ve
 
 /// Returns those of `hashes` that are in a committed block.
 pub(super) fn included_hashes(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
-    let sql =
-        "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash IS NOT NULL)";
     select_hashes(db, sql, chain, hashes)
 }
 
 /// Returns those of `hashes` that need not be judged: they are in a block, or were received before.
 pub(super) fn known_hashes(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3) \
+    let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash IS NOT NULL) \
                OR EXISTS (SELECT 1 FROM pending WHERE chain = ?2 AND hash = ?1)";
     select_hashes(db, sql, chain, hashes)
 }
@@ -51,7 +50,7 @@ fn select_hashes(db: &Connection, sql: &str, chain: ChainId, hashes: &[B256]) ->
     let mut statement = db.prepare_cached(sql)?;
     let mut found = Vec::new();
     for hash in hashes {
-        if statement.query_row(params![hash.to_string(), u64_to_sql(chain.0), NOWHERE], |row| row.get::<_, bool>(0))? {
+        if statement.query_row(params![hash.to_string(), u64_to_sql(chain.0)], |row| row.get::<_, bool>(0))? {
             found.push(*hash);
         }
     }

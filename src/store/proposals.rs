@@ -66,14 +66,11 @@ pub struct QueueSeen {
 pub(super) fn touched_since(db: &Connection, chain: ChainId, safes: &[Address]) -> Result<Vec<Address>> {
     // Records that the queue itself produced do not count as a change.
     let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE seq > (SELECT accounted FROM queues WHERE chain = ?1 AND safe = ?2) \
-               AND chain = ?1 AND address = ?2 AND block_hash <> ?3 AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%')";
+               AND chain = ?1 AND address = ?2 AND block_hash IS NOT NULL AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%')";
     let mut statement = db.prepare_cached(sql)?;
-    let nowhere = B256::ZERO.to_string();
     let mut stirred = Vec::new();
     for safe in safes {
-        if statement
-            .query_row(params![u64_to_sql(chain.0), safe.to_checksum(None), nowhere], |row| row.get::<_, bool>(0))?
-        {
+        if statement.query_row(params![u64_to_sql(chain.0), safe.to_checksum(None)], |row| row.get::<_, bool>(0))? {
             stirred.push(*safe);
         }
     }
@@ -104,7 +101,7 @@ pub(super) fn load_proposals(db: &Connection, chain: ChainId, safe: Address) -> 
 /// Returns the executions and approvals since `accounted`, and whether the list is complete.
 fn unaccounted_logs(db: &Connection, chain: ChainId, address: &str, accounted: i64) -> Result<(Vec<Trace>, bool)> {
     let sql = "SELECT seq, number, block_hash, line FROM activities WHERE seq > ?1 AND chain = ?2 AND address = ?3 \
-               AND orphaned = 0 AND json_extract(line, '$.activity') = 'event' \
+               AND orphaned = 0 AND block_hash IS NOT NULL AND json_extract(line, '$.activity') = 'event' \
                AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%' \
                AND json_extract(line, '$.function') IN ('ExecutionSuccess(bytes32,uint256)', 'ExecutionFailure(bytes32,uint256)', \
                'ApproveHash(bytes32,address)') ORDER BY seq LIMIT ?4";

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_contested.sql"),
     include_str!("migrations/0010_triggers.sql"),
     include_str!("migrations/0011_origin.sql"),
+    include_str!("migrations/0012_anchor.sql"),
 ];
 
 /// Application id `WFIR`: distinguishes files of this program from those of others.

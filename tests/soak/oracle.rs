@@ -77,7 +77,7 @@ pub(crate) async fn compare(stage: &WatchedProxy, abnormal: &BTreeSet<String>) -
     let right = standing(&calm);
     compared("verdicts that stand", whole(&right), whole(&lines));
     contrast(&right, &lines);
-    let findings = |stored: &Stored| count(stored.standing().map(|(id, f)| format!("{id} in {}", f["at"]["hash"])));
+    let findings = |stored: &Stored| count(stored.standing().map(|(id, f)| format!("{id} in {}", f["anchor"]["hash"])));
     compared("findings that stand", findings(&calm), findings(&ours));
     let txs = ours.standing().map(|(_, finding)| text(finding, "tx")).collect::<BTreeSet<_>>();
     compared("abnormal transactions, reckoned by hand", count(abnormal.iter().cloned()), count(txs.into_iter()));

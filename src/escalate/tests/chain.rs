@@ -296,7 +296,7 @@ fn the_same_transaction_in_the_block_that_replaces_its_own_wakes_nobody() {
     );
     assert_eq!(notified_recipients(&plan), "update pager");
     let finding = kept.findings.values().next().unwrap();
-    assert_eq!((finding.orphaned, finding.revision, finding.at), (false, 2, block_ref(1, 1)));
+    assert_eq!((finding.orphaned, finding.revision, finding.anchor), (false, 2, block_ref(1, 1).into()));
     assert!(!plan.lines.iter().any(|line| matches!(line, Line::Retraction(_))));
     assert_eq!((kept.only_incident().cycle, kept.only_incident().findings, kept.only_incident().standing), (0, 1, 1));
 }

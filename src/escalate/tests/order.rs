@@ -54,7 +54,7 @@ fn scan(chain: &[JudgedBlock]) -> BTreeMap<String, BlockRef> {
     let ids = chain.iter().flat_map(|block| block.judged.iter().map(move |judged| (block, judged)));
     ids.filter_map(|(block, judged)| {
         let id = judged.finding_id(block.chain, numbered_address(judged.activity.watch.0))?;
-        Some((id.to_string(), block.at))
+        Some((id.to_string(), block.anchor.block()?))
     })
     .collect()
 }
@@ -70,13 +70,13 @@ fn check(events: Vec<Event>) {
         let plan = match event {
             Event::Step { depth, blocks } => {
                 let keep = chain.len().saturating_sub(depth);
-                let gone: Vec<BlockRef> = chain.drain(keep..).map(|block| block.at).collect();
+                let gone: Vec<BlockRef> = chain.drain(keep..).filter_map(|block| block.anchor.block()).collect();
                 let fresh = blocks.into_iter().map(|txs| {
                     // A chain contains a transaction only once.
                     let on_chain: BTreeSet<_> = chain.iter().flat_map(|b| &b.judged).map(|j| j.activity.tx).collect();
                     let txs: BTreeSet<u32> =
                         txs.into_iter().filter(|n| !on_chain.contains(&numbered_tx_hash(*n))).collect();
-                    let parent = chain.last().map_or(block_ref(0, 0), |block| block.at);
+                    let parent = chain.last().and_then(|block| block.anchor.block()).unwrap_or(block_ref(0, 0));
                     let judged = txs.into_iter().flat_map(|n| judged(n, fork)).collect();
                     chain.push(judged_block(block_ref(parent.number + 1, fork + 1), parent, judged));
                     chain[chain.len() - 1].clone()
@@ -103,7 +103,7 @@ fn check(events: Vec<Event>) {
         for delivery in plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == "findings") {
             let Body::Line(line) = &delivery.body else { panic!("a line") };
             let (id, revision, block) = match &**line {
-                Line::Verdict(v) => (v.finding_id.clone().unwrap(), v.revision, Some(v.block_hash.clone())),
+                Line::Verdict(v) => (v.finding_id.clone().unwrap(), v.revision, v.block_hash.clone()),
                 Line::Retraction(r) => (r.finding_id.clone(), r.revision, None),
                 other => panic!("{other:?} in the feed"),
             };
@@ -121,7 +121,7 @@ fn check(events: Vec<Event>) {
         .findings
         .values()
         .filter(|finding| !finding.orphaned)
-        .map(|finding| (finding.id.to_string(), format!("{:#x}", finding.at.hash)))
+        .map(|finding| (finding.id.to_string(), finding.anchor.block_hash().unwrap()))
         .collect();
     assert_eq!(kept, stands, "kept");
 }

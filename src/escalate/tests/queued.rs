@@ -5,7 +5,7 @@ use crate::escalate::{Routing, StepJudged, proposal_change_set};
 use crate::model::activity::Note;
 use crate::model::incident::{ChangeSet, OpenState, State};
 use crate::model::proposals::Progress;
-use crate::model::{BlockRef, ChainId, Fate, JudgedBlock, Severity, Stage};
+use crate::model::{Anchor, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
 
 /// Returns a transfer that no rule vouches for, with `confirmed` of 2 confirmations, first seen at block 1.
@@ -13,8 +13,7 @@ fn waits(confirmed: u32) -> JudgedBlock {
     let mut judged = treasury_finding(1, Severity::High);
     (judged.activity.stage, judged.activity.fate) = (Stage::Proposed, Fate::Waiting);
     judged.activity.notes.push(Note::Queued(Progress { nonce: U256::from(7), confirmed, threshold: 2, next: true }));
-    let nowhere = BlockRef { number: 1, hash: B256::ZERO };
-    judged_block(nowhere, nowhere, vec![judged])
+    judged_block(Anchor::Proposed { since: 1 }, block_ref(0, 0), vec![judged])
 }
 
 fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> ChangeSet {

@@ -4,7 +4,7 @@ use super::*;
 use crate::escalate::proposal_change_set;
 use crate::model::proposals::{Progress, Remembered, Waits};
 use crate::model::value::Value;
-use crate::model::{ActivityKind, Decoding, Position, Severity};
+use crate::model::{ActivityKind, Anchor, Decoding, Position, Severity};
 use crate::store::{QueueKept, QueueSeen};
 use alloy_primitives::{Address, B256, U256};
 
@@ -29,11 +29,7 @@ fn remembered(n: u32, waits: Waits, seen_at: u64) -> Remembered {
 fn seen(kit: &Kit, remembered: Vec<Remembered>, accounted: i64) -> QueueSeen {
     let step = kit.owned(
         &[],
-        vec![judged_block(
-            BlockRef { number: 1, hash: B256::ZERO },
-            block_ref(0, 0),
-            vec![treasury_finding(1, Severity::High)],
-        )],
+        vec![judged_block(Anchor::Proposed { since: 1 }, block_ref(0, 0), vec![treasury_finding(1, Severity::High)])],
     );
     QueueSeen { step, safe: numbered_address(TREASURY), remembered, news: vec![], accounted }
 }

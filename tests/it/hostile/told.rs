@@ -70,7 +70,7 @@ fn told_of(words: &str) -> (Vec<Body>, Vec<Line>) {
     let at = BlockRef { number: 1, hash: B256::ZERO };
     let block = JudgedBlock {
         chain: court.book.chains[0].info.id,
-        at,
+        anchor: at.into(),
         parent: B256::ZERO,
         time: court.time,
         judged,

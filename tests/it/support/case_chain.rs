@@ -160,7 +160,7 @@ impl CaseChain {
             announced.extend(self.announced(&fetched.block, &book, &history).await);
             let judged = examine_block(&fetched.block, chain, &book, &history, &self.pool).await.judged;
             for delta in &judged.deltas {
-                history.add(judged.at.hash, judged.time, delta);
+                history.add(fetched.block.at.hash, judged.time, delta);
             }
             blocks.push(judged);
         }

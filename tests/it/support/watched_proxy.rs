@@ -379,7 +379,7 @@ impl WatchedProxy {
             let told = |finding: &Value| {
                 ["tx", "rule", "severity", "watch"].map(|key| finding[key].as_str().unwrap_or("?").to_owned())
             };
-            let place = |finding: &Value| finding["at"]["hash"].as_str().unwrap_or("?").to_owned();
+            let place = |finding: &Value| finding["anchor"]["hash"].as_str().unwrap_or("?").to_owned();
             stored.standing().map(|(id, f)| (format!("{id} in {}", place(f)), told(f))).collect()
         };
         assert_eq!(standing(ours), standing(calm), "findings that stand");
