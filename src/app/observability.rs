@@ -1,7 +1,8 @@
 //! Observability of a session: series that have to be polled rather than reported, and the checks that no other module
 //! owns.
 
-use crate::model::incident::{Body, ChangeSet, DeliveryKind, Incident, State};
+use crate::model::incident::{Body, ChangeSet, DeliveryKind, Incident};
+use crate::model::incident_state::State;
 use crate::model::record::Line;
 use crate::model::{BlindnessKind, Severity};
 use crate::runtime::{self, Clock};
@@ -162,7 +163,8 @@ impl Observability {
 pub(super) fn count_live_incidents(metrics: &Metrics, live: &[Incident]) {
     for severity in Severity::ALL {
         for state in [State::Open, State::Acknowledged] {
-            let n = live.iter().filter(|incident| incident.severity == severity && incident.state == state).count();
+            let n =
+                live.iter().filter(|incident| incident.severity == severity && incident.state.kind() == state).count();
             metrics.incidents_open(severity, state.as_str(), n);
         }
     }

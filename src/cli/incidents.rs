@@ -115,10 +115,9 @@ async fn list_incidents(book: &Config, store: &Store, args: &List, printer: &Pri
         }
         let severity = printer
             .paint(super::printer::severity_style(incident.severity.as_str()), &format!("{:<9}", incident.severity));
-        let state = incident
-            .acked_by
-            .as_ref()
-            .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
+        let state = incident.state.acknowledged_by().map_or(incident.state.kind().as_str().to_owned(), |by| {
+            format!("{} by {by}", incident.state.kind().as_str())
+        });
         let stands =
             incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", describe_confidence(known)));
         let unpaged = unpaged_remark(store, incident).await?;
@@ -262,7 +261,7 @@ async fn print_response(
         let findings = store.findings_of(&incident.id).await?;
         printer.json(&escalate::incident_line(&incident, &finding_ids(&findings)));
     } else {
-        printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
+        printer.text(&format!("{}  {}  {}", incident.id, incident.state.kind().as_str(), incident.label));
     }
     if unseen.is_empty() {
         return Ok(Outcome::Calm);

@@ -6,7 +6,8 @@
 
 use super::escape::{is_plain_address, sanitize_line, without_links};
 use crate::model::Finality;
-use crate::model::incident::{DeliveryKind, State};
+use crate::model::incident::DeliveryKind;
+use crate::model::incident_state::State;
 use crate::model::likeness::mark_matching_digits;
 use crate::model::page::{Evidence, Gist, Page, Party, Way};
 use crate::model::span::format_duration;

@@ -192,7 +192,7 @@ fn pagerduty_severity(severity: Severity) -> &'static str {
 mod tests {
     use super::super::samples::{hostile_page, oversized_page, sample_page};
     use super::*;
-    use crate::model::incident::State;
+    use crate::model::incident_state::State;
 
     #[test]
     fn a_page_triggers_an_alert_with_everything_a_responder_needs() {

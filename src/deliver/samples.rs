@@ -1,7 +1,8 @@
 //! Sample pages for tests: one ordinary page, and one with content from an attacker.
 
 use super::Outgoing;
-use crate::model::incident::{Body, DeliveryKind, State};
+use crate::model::incident::{Body, DeliveryKind};
+use crate::model::incident_state::State;
 use crate::model::page::{Evidence, Link, NextStep, Page, Party};
 use crate::model::{ChainId, Confidence, DeliveryKey, Finality, FindingId, IncidentId, Severity};
 use alloy_primitives::{Address, B256};

@@ -361,7 +361,7 @@ mod tests {
             let shown = render_terminal(kind, &page, false, COLUMNS);
             shown.lines().next().unwrap_or_default().trim_end_matches('━').trim_end().to_owned()
         };
-        use crate::model::incident::State::{Acknowledged, FalseAlarm, Open, Resolved};
+        use crate::model::incident_state::State::{Acknowledged, FalseAlarm, Open, Resolved};
         assert_eq!(banner(Some(DeliveryKind::Trigger), Open, Some("TEST")), "┏━ TEST  CRITICAL  Treasury Safe");
         assert_eq!(banner(Some(DeliveryKind::Update), Open, None), "┏━ CRITICAL (UPDATE)  Treasury Safe");
         assert_eq!(banner(Some(DeliveryKind::Retract), Open, None), "┏━ CRITICAL (RETRACTED IN PART)  Treasury Safe");

@@ -10,7 +10,8 @@ use super::shown::shown_content;
 use super::weight::Lines;
 use super::{catch_up_report, feed, noise, page, storm};
 use crate::model::coverage::Shown;
-use crate::model::incident::{ChangeSet, Contested, Finding, Incident, OpenState, State};
+use crate::model::incident::{ChangeSet, Contested, Finding, Incident, OpenState};
+use crate::model::incident_state::{CloseCause, Resolution};
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
@@ -544,8 +545,8 @@ impl<'a> Engine<'a> {
                 noise::conclude_noise(incident, self.roster, self.now_ms, &mut self.pager.out);
             }
             if let Some(said) = self.made_up.remove(place).filter(|_| incident.state.is_live()) {
-                incident.close_reason = Some("it came".to_owned());
-                lifecycle::close_incident(incident, State::Resolved, said, self.now_ms, &mut self.pager.out);
+                let closing = (Resolution::Resolved, CloseCause::Itself("it came".to_owned()));
+                lifecycle::close_incident(incident, closing, said, self.now_ms, &mut self.pager.out);
                 page::refresh_page(incident);
             }
             let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();

@@ -7,7 +7,8 @@ use super::responses::push_changed_incident;
 use super::routing::Routing;
 use super::storm::Claim;
 use crate::model::coverage::{Coverage, Doer};
-use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, Incident, State};
+use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, Incident};
+use crate::model::incident_state::{CloseCause, Resolution, State};
 use crate::model::page::{EVIDENCE_MAX, Evidence, Page};
 use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, IncidentScope, Origin, Severity, WatchInfo};
 use std::collections::BTreeSet;
@@ -33,16 +34,12 @@ pub(super) fn new_incident(
 
 /// Starts a new round on a closed incident whose evidence came back. People are notified as for a new one.
 pub(super) fn reopen_incident(incident: &mut Incident) {
-    incident.state = State::Open;
+    incident.state.reopen();
     incident.cycle += 1;
     incident.heard = None;
     incident.mentioned = false;
     incident.paging = false;
     incident.step = 0;
-    incident.close_reason = None;
-    incident.closed_by = None;
-    incident.closed_at = None;
-    forget_ack(incident);
     incident.page.evidence.clear();
     incident.coverage = Coverage::default();
     incident.contested.clear();
@@ -96,13 +93,13 @@ pub(super) fn notify_changes(incident: &mut Incident, change: &IncidentChange, p
     }
     let over = incident.standing == 0 && incident.state.is_live() && incident.contested.is_empty();
     if let Some(why) = change.shrunk.filter(|_| over) {
-        incident.close_reason = Some(why.to_owned());
-        let (state, what) = if why == REORG {
-            (State::FalseAlarm, "Closed: a reorg took back all of its evidence".to_owned())
+        let (resolution, what) = if why == REORG {
+            (Resolution::FalseAlarm, "Closed: a reorg took back all of its evidence".to_owned())
         } else {
-            (State::Resolved, format!("Closed: all of its evidence was pending, and ended ({why})"))
+            (Resolution::Resolved, format!("Closed: all of its evidence was pending, and ended ({why})"))
         };
-        close_incident(incident, state, what, pager.now_ms, &mut pager.out);
+        let cause = CloseCause::Itself(why.to_owned());
+        close_incident(incident, (resolution, cause), what, pager.now_ms, &mut pager.out);
     } else if let Some(leading) = change.leading_finding(&incident.coverage) {
         notify_new_findings(incident, change, leading, pager);
     } else if !change.ahead.is_empty() {
@@ -139,10 +136,10 @@ pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u
     let mut incident = incident.clone();
     incident.contested.clear();
     if incident.standing == 0 {
-        incident.close_reason = Some(REORG.to_owned());
+        let closing = (Resolution::FalseAlarm, CloseCause::Itself(REORG.to_owned()));
         let what =
             "Closed: a reorg took back all of its evidence, and no endpoint holds it against a final branch".to_owned();
-        close_incident(&mut incident, State::FalseAlarm, what, now_ms, &mut plan.deliveries);
+        close_incident(&mut incident, closing, what, now_ms, &mut plan.deliveries);
     }
     push_changed_incident(incident, plan);
     true
@@ -186,7 +183,7 @@ fn decide_notification(incident: &Incident, change: &IncidentChange, loudest: Se
     let can_page = paging.clone().next().is_some() && !incident.path.steps.is_empty();
     let acts = paging.filter_map(|fresh| fresh.act.as_ref());
     // After an acknowledgement, acts of one step are added up too.
-    let acknowledged = incident.state == State::Acknowledged;
+    let acknowledged = incident.state.is_acknowledged();
     let (mut so_far, mut unseen, mut own) = (coverage.clone(), 0_u64, false);
     for act in acts.clone() {
         if so_far.covers_act(act) {
@@ -198,7 +195,7 @@ fn decide_notification(incident: &Incident, change: &IncidentChange, loudest: Se
             own |= act.doer >= Doer::Outflow;
         }
     }
-    let page = match incident.state {
+    let page = match incident.state.kind() {
         // An acknowledgement covers what was on a page and not this finding. Before an acknowledgement, the finding has
         // to be on a page too.
         State::Open | State::Acknowledged => louder || unseen > 0 || !incident.paging,
@@ -236,7 +233,7 @@ pub(super) fn notify_new_findings(
     let mentioned = std::mem::take(&mut incident.mentioned);
     // The first page of an incident shows the whole incident; every later one begins with the news.
     let led = before.and(leading.id());
-    let acknowledged = incident.state == State::Acknowledged;
+    let acknowledged = incident.state.is_acknowledged();
     incident.heard = before.max(Some(loudest));
     let triggered = if admitted {
         page_for(incident, &wish, (before, mentioned), &news, pager)
@@ -273,10 +270,9 @@ fn page_for(
     let first = incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default();
     // A destination that was only notified has to get this as a separate page.
     let was_notified = first.iter().any(|to| incident.told.contains(to));
-    match (before, incident.state) {
+    match (before, incident.state.kind()) {
         (None, _) => {
-            incident.state = State::Open;
-            forget_ack(incident);
+            incident.state.reopen();
             incident.cycle += u32::from(mentioned && was_notified);
             start_escalation(incident, pager.now_ms, None, &mut pager.out)
         }
@@ -290,8 +286,7 @@ fn page_for(
         }
         (Some(_), state) => {
             incident.cycle += u32::from(state != State::Open || was_notified);
-            incident.state = State::Open;
-            forget_ack(incident);
+            incident.state.reopen();
             let to = begin_round(incident, pager.now_ms);
             tell_news(incident, DeliveryKind::Trigger, &to, news, &mut pager.out);
             to
@@ -357,7 +352,7 @@ pub(super) fn start_escalation(
 pub(super) fn begin_round(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.paging = true;
     incident.step = 0;
-    incident.next_escalation = next_escalation_at(incident, now_ms);
+    incident.state.schedule(next_escalation_at(incident, now_ms));
     incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default()
 }
 
@@ -379,26 +374,19 @@ pub(super) fn paged_destinations(incident: &Incident) -> Vec<String> {
     to
 }
 
-/// Closes an incident and notifies everyone who was notified of it.
+/// Closes a live incident and notifies everyone who was notified of it.
 pub(super) fn close_incident(
     incident: &mut Incident,
-    state: State,
+    (resolution, cause): (Resolution, CloseCause),
     change: String,
     now_ms: u64,
     out: &mut Vec<Delivery>,
 ) {
-    incident.closed_at = Some(now_ms);
-    incident.state = state;
-    incident.next_escalation = None;
-    incident.ack_expires = None;
+    if incident.state.close(resolution, cause, now_ms).is_err() {
+        return;
+    }
     let told = incident.told.clone();
     notify_destinations(incident, DeliveryKind::Resolve, &told, Some(change), out);
-}
-
-/// Clears the acknowledgement of the incident.
-pub(super) fn forget_ack(incident: &mut Incident) {
-    incident.acked_by = None;
-    incident.ack_expires = None;
 }
 
 /// Appends one message for each destination, all with the same revision.

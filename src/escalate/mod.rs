@@ -28,6 +28,7 @@ mod storm;
 mod system_incident;
 mod weight;
 
+pub use crate::model::incident_state::ResponseError;
 pub use engine::{pending_change_set, proposal_change_set, step_change_set};
 pub use headline::activity_headline;
 pub use lines::{finding_line, format_rfc3339, incident_line, verdict_line};
@@ -35,9 +36,7 @@ pub use outage::{
     BLINDNESS, RETURNS_WITHIN_MS, complete_catch_up, is_dark, lift_outage, open_outage, record_direct_incident,
     remind_first_step,
 };
-pub use responses::{
-    ResponseError, acknowledge_incident, advance_timers, false_alarm, open_again, resolve_incident, stay_open,
-};
+pub use responses::{acknowledge_incident, advance_timers, false_alarm, open_again, resolve_incident, stay_open};
 pub use routing::{AddressNames, Routing, StepJudged, shorten_address};
 pub use standing::reopen_standing;
 pub use storm::{AHEAD_MS, OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS};

@@ -9,7 +9,8 @@ use super::lifecycle::notify_destinations;
 use super::lines::format_rfc3339;
 use super::page;
 use super::routing::Routing;
-use crate::model::incident::{Delivery, DeliveryKind, Incident, State};
+use crate::model::incident::{Delivery, DeliveryKind, Incident};
+use crate::model::incident_state::{CloseCause, Resolution};
 use crate::model::origin::Noise;
 use crate::model::{Activity, ActivityKind, FindingId, IncidentId, IncidentScope, JudgedBlock, Origin, WatchInfo};
 
@@ -54,9 +55,9 @@ pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
 /// if all findings were retracted or the watch is observed.
 pub(super) fn conclude_noise(incident: &mut Incident, roster: &Routing, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(noise) = incident.origin.noise().cloned() else { return };
-    incident.state = State::Resolved;
-    incident.close_reason = Some(OVER.to_owned());
-    incident.closed_at = Some(now_ms);
+    if incident.state.close(Resolution::Resolved, CloseCause::Itself(OVER.to_owned()), now_ms).is_err() {
+        return;
+    }
     incident.page.report = noise_lines(incident, &noise);
     let of_it = |watch: &&WatchInfo| incident.origin.watch() == Some(watch.watched_address());
     let observed = roster.watches.iter().find(of_it).is_none_or(|watch| watch.observe);

@@ -15,7 +15,8 @@ use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::responses::push_changed_incident;
 use super::routing::Routing;
 use super::system_incident::system_incident;
-use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident};
+use crate::model::incident_state::{CloseCause, Resolution};
 use crate::model::path::SELF_PATH;
 use crate::model::watch::ChainInfo;
 use crate::model::{Blindness, BlindnessKind, FindingId, HealthIssue, IncidentScope, Kind, Origin, Severity};
@@ -50,7 +51,7 @@ pub fn open_outage(
     let live = known.iter().find(|incident| incident.state.is_live() && place.is_of(incident));
     let lately = || {
         let ended = known.iter().filter(|incident| !incident.state.is_live() && place.is_of(incident));
-        ended.filter(|incident| is_recurrence(incident, now_ms)).max_by_key(|incident| incident.closed_at)
+        ended.filter(|incident| is_recurrence(incident, now_ms)).max_by_key(|incident| incident.state.closed_at())
     };
     let mut incident = live.or_else(lately).cloned().unwrap_or_else(|| {
         // A responder closed it, but its cause persists at a higher severity.
@@ -160,8 +161,9 @@ pub fn remind_first_step(incident: &Incident, what: &str, now_ms: u64) -> Change
 pub fn record_direct_incident(incident: &Incident, now_ms: u64) -> ChangeSet {
     let mut plan = ChangeSet::default();
     let mut incident = incident.clone();
-    if incident.state == State::Open && incident.paging {
-        incident.next_escalation = next_escalation_at(&incident, now_ms);
+    if incident.paging {
+        let next = next_escalation_at(&incident, now_ms);
+        incident.state.schedule(next);
     }
     push_changed_incident(incident, &mut plan);
     plan
@@ -277,7 +279,7 @@ fn reopened_outage(closed: &Incident, fresh: &Incident) -> Incident {
 /// Returns whether the outage ended by itself so recently that its return counts as the same outage.
 fn is_recurrence(incident: &Incident, now_ms: u64) -> bool {
     let over = incident.origin.outage().and_then(|blindness| blindness.over);
-    incident.closed_by.is_none() && over.is_some_and(|over| now_ms < over.saturating_add(RETURNS_WITHIN_MS))
+    incident.state.closed_by().is_none() && over.is_some_and(|over| now_ms < over.saturating_add(RETURNS_WITHIN_MS))
 }
 
 /// Returns whether the outage `other` already says what a health issue at `place` would say: nothing is seen, and
@@ -302,18 +304,10 @@ fn resume_outage(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
     blindness.since = since.max(over);
     blindness.times = blindness.times.saturating_add(1);
     let resumes = blindness.resumes.take();
-    if !incident.state.is_live() {
-        incident.close_reason = None;
-        incident.closed_at = None;
-        if incident.acked_by.is_some() {
-            incident.state = State::Acknowledged;
-            incident.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
-        } else {
-            incident.state = State::Open;
-        }
-    }
-    if incident.state == State::Open && incident.paging {
-        incident.next_escalation = resumes.map(|at| at.max(now_ms)).or_else(|| next_escalation_at(incident, now_ms));
+    incident.state.resume(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
+    if incident.paging {
+        let next = resumes.map(|at| at.max(now_ms)).or_else(|| next_escalation_at(incident, now_ms));
+        incident.state.schedule(next);
     }
     true
 }
@@ -335,7 +329,8 @@ fn announce_outage(incident: &mut Incident, severity: Severity, now_ms: u64, pla
 /// first.
 fn end_outage(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut ChangeSet) {
     let mut stays_away = false;
-    let next = incident.next_escalation.take();
+    let next = incident.state.next_escalation();
+    incident.state.schedule(None);
     if let Some(blindness) = incident.origin.outage_mut() {
         blindness.lifted.get_or_insert(until);
         blindness.over = Some(until.max(blindness.since));
@@ -351,9 +346,9 @@ fn end_outage(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u
 }
 
 fn resolve_outage(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
-    incident.close_reason = Some("sight returned".to_owned());
+    let closing = (Resolution::Resolved, CloseCause::Itself("sight returned".to_owned()));
     let change = catch_up_report::outage_end_sentence(incident);
-    close_incident(incident, State::Resolved, change, now_ms, &mut plan.deliveries);
+    close_incident(incident, closing, change, now_ms, &mut plan.deliveries);
 }
 
 /// Returns the headline of an outage: what prevents observation, since when, and why.

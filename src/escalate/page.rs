@@ -151,7 +151,7 @@ pub(super) fn set_confidence(incident: &mut Incident) {
 
 /// Updates the page from its incident.
 pub(super) fn refresh_page(incident: &mut Incident) {
-    let next = incident.next_escalation.and_then(|at| {
+    let next = incident.state.next_escalation().and_then(|at| {
         let last = incident.path.steps.len().checked_sub(1)?;
         let step = incident.path.steps.get(last.min(incident.step as usize + 1))?;
         Some(NextStep { at, to: step.to.clone() })
@@ -159,14 +159,14 @@ pub(super) fn refresh_page(incident: &mut Incident) {
     let page = &mut incident.page;
     page.cycle = incident.cycle;
     page.marked.clone_from(&incident.marked);
-    page.state = incident.state;
+    page.state = incident.state.kind();
     page.severity = incident.heard.unwrap_or(incident.severity);
     page.touches.clone_from(&incident.touches);
     page.more = incident.findings.saturating_sub(page.n_listed());
     page.finality = incident.footing.map(|footing| footing.finality);
     page.step = incident.step + 1;
     page.next = next;
-    page.acked_by.clone_from(&incident.acked_by);
+    page.acked_by = incident.state.acknowledged_by().map(str::to_owned);
     page.change = None;
     if let Some(loudest) = page.evidence.iter().find(|e| !e.orphaned) {
         page.headline.clone_from(&loudest.headline);

@@ -2,7 +2,7 @@
 
 use super::headline::clean_line;
 use super::lifecycle::{
-    close_incident, end_contest, forget_ack, format_more_count, next_escalation_at, notify_destinations,
+    begin_round, close_incident, end_contest, format_more_count, next_escalation_at, notify_destinations,
     paged_destinations, start_escalation,
 };
 use super::lines::incident_line;
@@ -10,19 +10,9 @@ use super::news::{IncidentNews, Pager};
 use super::outage::is_awaiting_recurrence;
 use super::storm::{Claim, WINDOW_MS};
 use super::{page, storm};
-use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState};
+use crate::model::incident_state::{CloseCause, IncidentEvent, Resolution, ResponseError};
 use std::cmp::Reverse;
-
-/// Reason that a response changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResponseError {
-    /// Already acknowledged by another responder; the escalation is paused.
-    #[error("already acknowledged by {0}")]
-    Acknowledged(String),
-    /// Already closed.
-    #[error("already closed as {}", .0.as_str())]
-    Closed(State),
-}
 
 /// Returns what the passing of time makes due: next steps of paths, and acknowledgements that have expired.
 ///
@@ -46,19 +36,14 @@ pub fn advance_timers(standing: &OpenState, now_ms: u64) -> ChangeSet {
             continue;
         }
         let past = |at: Option<u64>| at.is_some_and(|at| at <= now_ms);
-        let escalates = incident.state == State::Open && incident.paging && past(incident.next_escalation);
-        let expires = incident.state == State::Acknowledged && past(incident.ack_expires);
+        let escalates = incident.paging && past(incident.state.next_escalation());
+        let expires = past(incident.state.acknowledgement_expires());
         if !escalates && !expires {
             continue;
         }
         let mut next = incident.clone();
         if (escalates || incident.paging) && !has_room(incident, &mut pager) {
-            let at = Some(now_ms.saturating_add(WINDOW_MS));
-            if escalates {
-                next.next_escalation = at;
-            } else {
-                next.ack_expires = at;
-            }
+            next.state.postpone(now_ms.saturating_add(WINDOW_MS));
         } else if escalates {
             escalate_incident(&mut next, now_ms, &mut plan.deliveries);
         } else {
@@ -94,17 +79,9 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
 /// # Errors
 /// [`ResponseError`] when it is taken or over.
 pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
-    match (incident.state, &incident.acked_by) {
-        (State::Open, _) => {}
-        (State::Acknowledged, by) => return Err(ResponseError::Acknowledged(by.clone().unwrap_or_default())),
-        (closed, _) => return Err(ResponseError::Closed(closed)),
-    }
     let mut next = incident.clone();
-    next.state = State::Acknowledged;
     let who = clean_line(who);
-    next.acked_by = Some(who.clone());
-    next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
-    next.next_escalation = None;
+    next.state.acknowledge(who.clone(), now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)))?;
     let mut plan = ChangeSet::default();
     let told = next.told.clone();
     let change = Some(format!("Acknowledged by {who}"));
@@ -118,7 +95,7 @@ pub fn acknowledge_incident(incident: &Incident, who: &str, now_ms: u64) -> Resu
 /// # Errors
 /// [`ResponseError::Closed`] when it is over already.
 pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
-    close_by_responder(incident, State::Resolved, who, "Resolved by", now_ms)
+    close_by_responder(incident, Resolution::Resolved, who, "Resolved by", now_ms)
 }
 
 /// Closes the incident as a false alarm.
@@ -126,25 +103,24 @@ pub fn resolve_incident(incident: &Incident, who: &str, now_ms: u64) -> Result<C
 /// # Errors
 /// [`ResponseError::Closed`] when it is over already.
 pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<ChangeSet, ResponseError> {
-    close_by_responder(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
+    close_by_responder(incident, Resolution::FalseAlarm, who, "Closed as a false alarm by", now_ms)
 }
 
 fn close_by_responder(
     incident: &Incident,
-    state: State,
+    resolution: Resolution,
     who: &str,
     how: &str,
     now_ms: u64,
 ) -> Result<ChangeSet, ResponseError> {
     if !incident.state.is_live() {
-        return Err(ResponseError::Closed(incident.state));
+        return Err(ResponseError::Closed(incident.state.kind()));
     }
     let mut next = incident.clone();
     let who = clean_line(who);
     let change = format!("{how} {who}");
-    next.closed_by = Some(who);
     let mut plan = ChangeSet::default();
-    close_incident(&mut next, state, change, now_ms, &mut plan.deliveries);
+    close_incident(&mut next, (resolution, CloseCause::Responder(who)), change, now_ms, &mut plan.deliveries);
     push_changed_incident(next, &mut plan);
     Ok(plan)
 }
@@ -155,10 +131,10 @@ fn close_by_responder(
 #[must_use]
 pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> ChangeSet {
     let mut next = incident.clone();
-    let who = answer.closed_by.as_ref().or(answer.acked_by.as_ref()).map_or("somebody", String::as_str);
+    let who = answer.state.closed_by().or(answer.state.acknowledged_by()).unwrap_or("somebody");
     let rest = if n > 1 { format!(", and {}", format_more_count(n - 1, "more finding")) } else { String::new() };
     let said = format!("{who} answered, and it stays open: no page was delivered that says: {headline}{rest}");
-    if next.state != State::Open {
+    if !next.state.is_open() {
         reopen_round(&mut next, now_ms);
     }
     let mut plan = ChangeSet::default();
@@ -182,13 +158,9 @@ pub fn open_again(incident: &Incident, now_ms: u64) -> ChangeSet {
 
 /// Undoes an acknowledgement or a closing.
 fn reopen_round(incident: &mut Incident, now_ms: u64) {
-    incident.state = State::Open;
-    forget_ack(incident);
-    (incident.closed_at, incident.closed_by, incident.close_reason) = (None, None, None);
+    incident.state.reopen();
     incident.cycle += 1;
-    incident.step = 0;
-    incident.paging = true;
-    incident.next_escalation = next_escalation_at(incident, now_ms);
+    begin_round(incident, now_ms);
 }
 
 /// Notifies the next step, or the last one again.
@@ -212,16 +184,14 @@ fn escalate_incident(incident: &mut Incident, now_ms: u64, out: &mut Vec<Deliver
     if again {
         to.clone_from(&incident.path.steps[last].to);
     }
-    incident.next_escalation = next_escalation_at(incident, now_ms);
+    incident.state.schedule(next_escalation_at(incident, now_ms));
     let change = if again { "Nobody has acknowledged yet" } else { "Escalated: nobody acknowledged in time" };
     notify_destinations(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
 }
 
 /// Reopens an incident whose acknowledgement expired before the incident was closed, and pages again.
 fn expire_acknowledgement(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
-    let who = incident.acked_by.clone().unwrap_or_default();
-    incident.state = State::Open;
-    forget_ack(incident);
+    let Some(IncidentEvent::Expired { by: who }) = incident.state.expire() else { return };
     if incident.paging {
         incident.cycle += 1;
         start_escalation(incident, now_ms, Some(format!("The acknowledgement by {who} expired")), out);

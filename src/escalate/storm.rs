@@ -8,14 +8,13 @@
 //! acknowledges it.
 
 use super::headline::clean_line;
-use super::lifecycle::{
-    self, close_incident, format_more_count, notify_destinations, paged_destinations, start_escalation,
-};
+use super::lifecycle::{close_incident, format_more_count, notify_destinations, paged_destinations, start_escalation};
 use super::news::Pager;
 use super::responses::push_changed_incident;
 use super::system_incident::system_incident;
 use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
-use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident};
+use crate::model::incident_state::{CloseCause, Resolution, State};
 use crate::model::page::Way;
 use crate::model::path::Path;
 use crate::model::{FindingId, Origin, Severity};
@@ -184,7 +183,7 @@ fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
         "{} more were held back",
         format_more_count(usize::try_from(storm.untold).unwrap_or(usize::MAX), "finding")
     ));
-    match incident.state {
+    match incident.state.kind() {
         _ if incident.heard.is_none() => {
             incident.heard = Some(incident.severity);
             start_escalation(incident, now_ms, None, out);
@@ -192,9 +191,8 @@ fn announce_storm(incident: &mut Incident, now_ms: u64, plan: &mut ChangeSet) {
         // The acknowledgement covers what the storm listed then, not this addition.
         State::Acknowledged if louder || again => {
             incident.heard = Some(incident.severity);
-            incident.state = State::Open;
+            incident.state.reopen();
             incident.cycle += 1;
-            lifecycle::forget_ack(incident);
             start_escalation(incident, now_ms, said, out);
         }
         State::Open if louder => {
@@ -220,10 +218,10 @@ pub(super) fn advance_storm(incident: &Incident, now_ms: u64, plan: &mut ChangeS
     let mut next = incident.clone();
     if storm.untold > 0 && now_ms >= storm.told_ms.saturating_add(WINDOW_MS) {
         announce_storm(&mut next, now_ms, plan);
-    } else if incident.state == State::Acknowledged && now_ms >= storm.last_ms.saturating_add(CALM_MS) {
-        next.close_reason = Some("it is over".to_owned());
+    } else if incident.state.is_acknowledged() && now_ms >= storm.last_ms.saturating_add(CALM_MS) {
+        let closing = (Resolution::Resolved, CloseCause::Itself("it is over".to_owned()));
         let said = "The storm is over: nothing was held back for ten minutes".to_owned();
-        close_incident(&mut next, State::Resolved, said, now_ms, &mut plan.deliveries);
+        close_incident(&mut next, closing, said, now_ms, &mut plan.deliveries);
     } else {
         return false;
     }

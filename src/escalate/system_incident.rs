@@ -2,14 +2,14 @@
 
 use super::headline::clean_line;
 use super::lifecycle::{
-    begin_round, forget_ack, format_more_count, notify_destinations, paged_destinations, start_escalation, tell_news,
+    begin_round, format_more_count, notify_destinations, paged_destinations, start_escalation, tell_news,
 };
 use super::news::{IncidentNews, Pager};
 use super::responses::push_changed_incident;
 use super::routing::Routing;
 use super::storm::Claim;
 use super::{page, storm};
-use crate::model::incident::{Body, ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
+use crate::model::incident::{Body, ChangeSet, Delivery, DeliveryKind, Incident, OpenState};
 use crate::model::origin::{LOST_MAX, Undelivered};
 use crate::model::path::Path;
 use crate::model::record::Line;
@@ -171,7 +171,7 @@ fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
     let in_vain = || paged_destinations(about).iter().all(|to| failed.destinations.contains(to));
     letter.kind == DeliveryKind::Trigger
         && about.origin.delivery_failure().is_none()
-        && about.state == State::Open
+        && about.state.is_open()
         && about.paging
         && !failed.lost.contains(&about.id)
         && in_vain()
@@ -200,9 +200,8 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
         failed.lost.drain(..over);
     }
     let mut to: Vec<String> = own.steps.first().map(|step| step.to.clone()).unwrap_or_default();
-    if !incident.paging || incident.state != State::Open {
-        incident.state = State::Open;
-        forget_ack(incident);
+    if !incident.paging || !incident.state.is_open() {
+        incident.state.reopen();
         let begun = begin_round(incident, pager.now_ms);
         to.extend(begun.into_iter().filter(|name| own.steps.first().is_none_or(|step| !step.to.contains(name))));
     } else if to.is_empty() {

@@ -5,6 +5,7 @@ use super::block::BlockRef;
 use super::confidence::Confidence;
 use super::coverage::{Coverage, Paged, Shown};
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
+use super::incident_state::IncidentState;
 use super::origin::Origin;
 use super::page::Page;
 use super::path::{Path, SELF_PATH};
@@ -13,39 +14,6 @@ use super::record::Line;
 use super::severity::Severity;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-
-/// State of an incident in its lifecycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Not acknowledged yet.
-    Open,
-    /// Acknowledged by a responder.
-    Acknowledged,
-    /// Closed as handled.
-    Resolved,
-    /// Closed as a false alarm, or because a reorg undid all of it.
-    FalseAlarm,
-}
-
-impl State {
-    /// Returns its name as text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Acknowledged => "acknowledged",
-            Self::Resolved => "resolved",
-            Self::FalseAlarm => "false-alarm",
-        }
-    }
-
-    /// Returns true if findings still join the incident.
-    #[must_use]
-    pub const fn is_live(self) -> bool {
-        matches!(self, Self::Open | Self::Acknowledged)
-    }
-}
 
 /// A finding as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,21 +78,13 @@ pub struct Incident {
     #[serde(default)]
     pub mentioned: bool,
     /// State in its lifecycle.
-    pub state: State,
-    /// Reason why it closed by itself, such as `reorg`.
-    pub close_reason: Option<String>,
-    /// Name of the person who closed it, if a person did.
-    pub closed_by: Option<String>,
-    /// Time of closing, wall-clock milliseconds.
-    pub closed_at: Option<u64>,
+    pub state: IncidentState,
     /// Milliseconds since the Unix epoch, wall clock.
     pub opened_at: u64,
     /// True if people are paged: false while every finding is below `page_at`, or only observed.
     pub paging: bool,
     /// Last step of the path that was notified, from 0.
     pub step: u32,
-    /// Time at which the next step is due, wall-clock milliseconds; absent when acknowledged, closed or not paging.
-    pub next_escalation: Option<u64>,
     /// Number of times that paging started again: 0 at first; grows when an acknowledged incident must page again.
     pub cycle: u32,
     /// Grows with each message about it, so that no two messages share a delivery key.
@@ -140,10 +100,6 @@ pub struct Incident {
     pub footing: Option<Confidence>,
     /// Rules and built-ins that raised its findings.
     pub rules: Vec<String>,
-    /// Name of the person who acknowledged it.
-    pub acked_by: Option<String>,
-    /// Time at which an acknowledgement expires, wall-clock milliseconds.
-    pub ack_expires: Option<u64>,
     /// Mark of a test page or a drill, shown wherever it appears.
     pub marked: Option<String>,
     /// Acts that its pages have shown so far. An acknowledgement covers these and nothing else.
@@ -171,14 +127,10 @@ impl Incident {
             severity: Severity::Info,
             heard: None,
             mentioned: false,
-            state: State::Open,
-            close_reason: None,
-            closed_by: None,
-            closed_at: None,
+            state: IncidentState::default(),
             opened_at: now_ms,
             paging: false,
             step: 0,
-            next_escalation: None,
             cycle: 0,
             revision: 0,
             told: Vec::new(),
@@ -186,8 +138,6 @@ impl Incident {
             standing: 0,
             footing: None,
             rules: Vec::new(),
-            acked_by: None,
-            ack_expires: None,
             marked: None,
             coverage: Coverage::default(),
             contested: Vec::new(),

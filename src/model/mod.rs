@@ -16,6 +16,7 @@ pub mod fees;
 pub mod holding;
 pub mod ids;
 pub mod incident;
+pub mod incident_state;
 pub mod json;
 pub mod likeness;
 pub mod origin;

@@ -20,7 +20,7 @@ pub struct WatchedAddress {
 /// Part of the program that an incident concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IncidentScope {
-    /// One chain, or a watch on it.
+    /// A chain, or a watch on it.
     Chain(ChainId),
     /// The whole program: its store, its clock, one of its paths.
     Program,

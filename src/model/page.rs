@@ -5,7 +5,7 @@
 use super::block::Finality;
 use super::confidence::Confidence;
 use super::ids::{ChainId, FindingId, IncidentId};
-use super::incident::State;
+use super::incident_state::State;
 use super::origin::Origin;
 use super::path::Path;
 use super::severity::Severity;

@@ -64,8 +64,7 @@ fn shift_deadlines(mut incident: Incident, by_ms: i64) -> Incident {
             *at = at.saturating_add_signed(by_ms);
         }
     };
-    shift(&mut incident.next_escalation);
-    shift(&mut incident.ack_expires);
+    incident.state.shift_deadlines(by_ms);
     if let Some(next) = &mut incident.page.next {
         next.at = next.at.saturating_add_signed(by_ms);
     }

@@ -4,7 +4,7 @@ use super::chain::{self, u64_to_sql};
 use super::unseen::{self, Unseen};
 use super::{Result, StoreError, finality, incidents, lanes, outbox, reorg_override};
 use crate::escalate::{self, StepJudged};
-use crate::model::incident::{ChangeSet, Finding, Incident, OpenState, State};
+use crate::model::incident::{ChangeSet, Finding, Incident, OpenState};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
 use crate::model::{Anchor, BlockRef, ChainId, FindingId, IncidentId, IncidentScope, JudgedBlock, Link, WatchInfo};
@@ -150,7 +150,7 @@ where
         Ok(plan) => plan,
         Err(refused) => return Ok(Err(refused)),
     };
-    let rests = plan.incidents.iter().find(|next| next.id == *id && next.state != State::Open);
+    let rests = plan.incidents.iter().find(|next| next.id == *id && !next.state.is_open());
     let asks = rests.filter(|_| seen.is_none_or(|seen| seen < incident.revision));
     let unseen = if asks.is_some() { unseen::unseen_findings(&tx, &incident)? } else { Vec::new() };
     let plan = match asks.filter(|_| !unseen.is_empty()) {

@@ -145,11 +145,11 @@ pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()>
         scope_to_sql(incident.origin.scope()),
         incident.origin.watch().map(|watch| watch.address.to_checksum(None)),
         incident.path.name,
-        incident.state.as_str(),
+        incident.state.kind().as_str(),
         incident.state.is_live(),
         incident.severity.as_str(),
         u64_to_sql(incident.opened_at),
-        incident.next_escalation.map(u64_to_sql),
+        incident.state.next_escalation().map(u64_to_sql),
         encode_shaped("incidents", incident)?,
         incident.origin.as_str()
     ])?;
@@ -294,7 +294,7 @@ fn query_incidents(db: &Connection, sql: &str, params: impl Params) -> Result<Ve
 }
 
 /// Schema that gave the bodies of incidents and findings their present shape.
-const SHAPE: u32 = 12;
+const SHAPE: u32 = 13;
 
 /// Reads the body of an incident or a finding. A migration brings older shapes to the present one.
 fn decode_shaped<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {

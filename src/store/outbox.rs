@@ -5,7 +5,7 @@ use super::chain::{sql_to_u64, u64_to_sql};
 use super::incidents::{decode_body, encode_body};
 use super::lanes::{self, Lanes};
 use super::{Result, StoreError, commit, unseen};
-use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, OpenState};
 use crate::model::{DeliveryKey, IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub(super) const COLUMNS: &str = "seq, key, destination, kind, incident, severit
 /// Drops the pages of an incident that was acknowledged or is closed. Messages in flight are not stopped. An answer
 /// that would drop unseen pages is handled before: see [`commit::commit_response`].
 pub(super) fn supersede_pages(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
-    if incident.state != State::Open {
+    if !incident.state.is_open() {
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?2 \
                    WHERE incident = ?1 AND kind = 'trigger' AND state IN ('due', 'leased') AND state = 'due' \
                    RETURNING destination, lane";

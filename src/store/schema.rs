@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_triggers.sql"),
     include_str!("migrations/0011_origin.sql"),
     include_str!("migrations/0012_anchor.sql"),
+    include_str!("migrations/0013_state.sql"),
 ];
 
 /// Application id `WFIR`: distinguishes files of this program from those of others.

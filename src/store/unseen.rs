@@ -5,7 +5,7 @@ use super::{Result, commit, lanes};
 use crate::escalate;
 use crate::model::Severity;
 use crate::model::ids::{FindingId, IncidentId};
-use crate::model::incident::{Body, Incident, State};
+use crate::model::incident::{Body, Incident};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,14 +107,14 @@ pub(super) fn hold_for_retry(db: &Connection, seq: i64, now_ms: u64) -> Result<b
     let row = db.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     let Some((id, body)) = row.optional()? else { return Ok(true) };
     let Some(incident) = incidents::by_id(db, &IncidentId(id))? else { return Ok(true) };
-    if incident.state == State::Open {
+    if incident.state.is_open() {
         return Ok(true);
     }
     // Another page in flight may still deliver the evidence; if it fails as well, that page is the one that is kept.
     let left = unseen_items_left(db, &incident, body_items(&decode_body("outbox", &body)?), "'sent', 'leased'", seq)?;
     // Only the effect of a person's answer is undone; an incident closed by a reorg or by the end of its cause stays
     // closed.
-    let answered = incident.state == State::Acknowledged || incident.closed_by.is_some();
+    let answered = incident.state.is_acknowledged() || incident.state.closed_by().is_some();
     if left.is_empty() || !answered {
         return Ok(false);
     }

@@ -4,7 +4,7 @@ use crate::support::watch::Watch;
 use std::path::Path;
 use watchfire::app::{CommandError, Commands, IncidentResponse, Resolution, Responded};
 use watchfire::escalate::ResponseError;
-use watchfire::model::incident::State;
+use watchfire::model::incident_state::State;
 use watchfire::model::{ChainId, DeliveryKey};
 use watchfire::settings::Secrets;
 use watchfire::store::Store;
@@ -33,10 +33,10 @@ async fn a_program_and_the_command_line_act_on_one_incident_by_the_same_commands
     // No message of it was delivered, so that the first answer says what nobody has read.
     let answered = commands.acknowledge(&response(&id, "program")).await;
     let Ok(Responded::StaysOpen { incident, unseen }) = answered else { panic!("nobody has read it: {answered:?}") };
-    assert_eq!((incident.state, unseen.len()), (State::Open, 1));
+    assert_eq!((incident.state.kind(), unseen.len()), (State::Open, 1));
     let seen = Some(incident.revision);
     let answered = commands.acknowledge(&IncidentResponse { seen, ..response(&id, "program") }).await;
-    assert!(matches!(answered, Ok(Responded::Done(incident)) if incident.state == State::Acknowledged));
+    assert!(matches!(answered, Ok(Responded::Done(incident)) if incident.state.is_acknowledged()));
     let shell = tokio::task::block_in_place(|| watch.run(&["incidents", "ack", &id, "--by", "shell"]));
     assert_eq!(shell.code, 2);
     assert!(shell.stderr.contains("already acknowledged by program"), "{}", shell.stderr);

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use watchfire::model::incident::{DeliveryKind, State};
+use watchfire::model::incident::DeliveryKind;
+use watchfire::model::incident_state::State;
 use watchfire::model::page::Page;
 use watchfire::runtime::Stop;
 

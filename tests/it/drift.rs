@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use watchfire::escalate;
 use watchfire::model::ChainId;
-use watchfire::model::incident::State;
+use watchfire::model::incident_state::State;
 use watchfire::pipeline::{Committed, Watcher};
 use watchfire::runtime::{Clock, steady_millis};
 use watchfire::source::Step;
@@ -124,7 +124,7 @@ async fn a_closed_difference_is_opened_again_at_the_start_and_once_a_day_for_as_
     let again = case.block().await.reopened;
     assert_eq!((case.live().await, again.incidents.len(), again.deliveries.len()), (1, 1, told));
     let reopened = &again.incidents[0];
-    assert_eq!((reopened.state, reopened.cycle, reopened.paging), (State::Open, 1, true));
+    assert_eq!((reopened.state.kind(), reopened.cycle, reopened.paging), (State::Open, 1, true));
     assert!(!reopened.page.evidence.is_empty(), "the page shows what is wrong");
     assert_eq!(first.plan.incidents[0].id, reopened.id);
 

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use watchfire::model::ChainId;
-use watchfire::model::incident::State;
+use watchfire::model::incident_state::State;
 use watchfire::pipeline::{EXPIRES_MS, PendingWatcher};
 use watchfire::runtime::{ManualClock, Stop};
 use watchfire::settings::Secrets;
@@ -207,7 +207,7 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     assert_eq!((told, watcher.pending_count()), (vec!["retract", "resolve"], 0));
     let incidents = store.list_incidents(Filter::default()).await.expect("the store is read");
     assert_eq!(incidents.len(), 1);
-    assert_eq!((incidents[0].state, incidents[0].close_reason.as_deref()), (State::Resolved, Some("expired")));
+    assert_eq!((incidents[0].state.kind(), incidents[0].state.close_reason()), (State::Resolved, Some("expired")));
     // Announced once more, it is the same that ended.
     let again = watcher.judge_announced(&heard, &pool).await.expect("it is committed");
     assert!(again.lines.is_empty() && watcher.pending_count() == 0);

@@ -6,7 +6,8 @@ use crate::escalate::{
     RETURNS_WITHIN_MS, acknowledge_incident, complete_catch_up, lift_outage, open_outage, remind_first_step,
     resolve_incident,
 };
-use crate::model::incident::{Body, ChangeSet, Incident, State};
+use crate::model::incident::{Body, ChangeSet, Incident};
+use crate::model::incident_state::State;
 use crate::model::record::{BlindnessLine, Line};
 use crate::model::{BlindnessKind as Kind, HealthIssue, Severity};
 use jiff::Timestamp;
@@ -110,7 +111,7 @@ fn a_chain_that_cannot_be_seen_pages_along_the_path_self_and_resolves_by_itself(
     );
     let plan = sight.sighted(T + 7 * MINUTE);
     assert_eq!(notified_recipients(&plan), "resolve keeper, resolve boss");
-    assert_eq!(sight.0.only_incident().state, State::Resolved);
+    assert_eq!(sight.0.only_incident().state.kind(), State::Resolved);
     assert_eq!(line(&plan).until.as_deref(), Some("2026-11-20T10:07:00Z"));
     assert_eq!((line(&plan).seconds, line(&plan).blocks), (Some(420), Some(0)));
 }
@@ -192,7 +193,7 @@ fn one_outage_is_one_page_whatever_else_follows_from_it() {
     let mut words: Vec<String> = notified_recipients(&plan).split(", ").map(str::to_owned).collect();
     words.sort();
     assert_eq!(words, ["resolve chat", "resolve keeper", "trigger chat"]);
-    let state = |kind| sight.of(kind).state;
+    let state = |kind| sight.of(kind).state.kind();
     assert_eq!([state(Kind::Unreachable), state(Kind::StaleHead)], [State::Resolved; 2]);
     assert_eq!([state(Kind::EndpointDown), state(Kind::WrongChain)], [State::Open; 2]);
 }
@@ -262,7 +263,7 @@ fn a_return_is_told_to_whoever_is_only_notified_and_pages_if_it_lasts() {
     assert_eq!(sight.outage(T, T + MINUTE), ("trigger keeper".to_owned(), "resolve keeper".to_owned()));
     let plan = sight.blind(&trouble(Kind::Unreachable, Severity::High, T + 2 * MINUTE), T + 2 * MINUTE);
     assert_eq!(notified_recipients(&plan), "update chat");
-    assert_eq!(sight.0.only_incident().state, State::Open);
+    assert_eq!(sight.0.only_incident().state.kind(), State::Open);
     assert_eq!(notified_recipients(&sight.0.advance_timers(T + 4 * MINUTE)), "");
     assert_eq!(
         notified_recipients(&sight.0.advance_timers(T + 5 * MINUTE)),
@@ -278,7 +279,7 @@ fn whoever_took_it_keeps_it_when_it_comes_back() {
     sight.0.respond_with(|incident| acknowledge_incident(incident, "keeper", T));
     sight.sighted(T + MINUTE);
     sight.blind(&trouble(Kind::Unreachable, Severity::High, T + 2 * MINUTE), T + 2 * MINUTE);
-    assert_eq!(sight.0.only_incident().state, State::Acknowledged);
+    assert_eq!(sight.0.only_incident().state.kind(), State::Acknowledged);
     assert_eq!(notified_recipients(&sight.0.advance_timers(T + 10 * MINUTE)), "");
 }
 

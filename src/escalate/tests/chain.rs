@@ -2,7 +2,8 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge_incident, resolve_incident};
-use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, State, Urgency};
+use crate::model::incident::{Body, ChangeSet, Contested, Delivery, DeliveryKind, Urgency};
+use crate::model::incident_state::State;
 use crate::model::record::Line;
 use crate::model::{
     Activity, ActivityKind, Confidence, Finality, Judged, JudgedBlock, Position, Provenance, Severity, Verdict,
@@ -26,8 +27,8 @@ fn a_finding_pages_the_first_step_and_the_next_one_is_due() {
     let plan = kept.commit_block(1, vec![treasury_finding(1, Severity::High)], T);
     assert_eq!(notified_recipients(&plan), "trigger pager");
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.paging, incident.step), (State::Open, true, 0));
-    assert_eq!(incident.next_escalation, Some(T + 300_000));
+    assert_eq!((incident.state.kind(), incident.paging, incident.step), (State::Open, true, 0));
+    assert_eq!(incident.state.next_escalation(), Some(T + 300_000));
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
     assert_eq!(page.headline, "Treasury Safe sent 60,000 SNT to Grantee: docs");
     assert_eq!(page.next.as_ref().unwrap().to, ["pager", "phone"]);
@@ -49,13 +50,13 @@ fn a_finding_below_page_at_is_notified_and_does_not_escalate() {
     let mut kept = Kept::new();
     let plan = kept.commit_block(1, vec![treasury_finding(1, Severity::Warning)], T);
     assert_eq!(notified_recipients(&plan), "trigger chat");
-    assert_eq!((kept.only_incident().paging, kept.only_incident().next_escalation), (false, None));
+    assert_eq!((kept.only_incident().paging, kept.only_incident().state.next_escalation()), (false, None));
     assert_eq!(notified_recipients(&kept.advance_timers(T + 86_400_000)), "");
     let plan = kept.commit_block(2, vec![treasury_finding(2, Severity::Warning)], T);
     assert_eq!(notified_recipients(&plan), "update chat");
     let plan = kept.commit_block(3, vec![treasury_finding(3, Severity::High)], T);
     assert_eq!(notified_recipients(&plan), "trigger pager, update chat");
-    assert_eq!(kept.only_incident().next_escalation, Some(T + 300_000));
+    assert_eq!(kept.only_incident().state.next_escalation(), Some(T + 300_000));
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn a_louder_finding_pages_again_everybody_who_was_paged() {
     assert_eq!(notified_recipients(&plan), "trigger pager, trigger phone");
     // It does not reset the escalation.
     assert_eq!(
-        (kept.only_incident().cycle, kept.only_incident().step, kept.only_incident().next_escalation),
+        (kept.only_incident().cycle, kept.only_incident().step, kept.only_incident().state.next_escalation()),
         (1, 1, Some(T + 900_000))
     );
 }
@@ -233,7 +234,7 @@ fn an_acknowledged_incident_pages_again_for_what_is_louder_or_of_another_rule_an
         notified_recipients(&kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T)),
         "update pager"
     );
-    assert_eq!(kept.only_incident().state, State::Acknowledged);
+    assert_eq!(kept.only_incident().state.kind(), State::Acknowledged);
 
     let mut kept = acked(Severity::High);
     assert_eq!(
@@ -241,8 +242,8 @@ fn an_acknowledged_incident_pages_again_for_what_is_louder_or_of_another_rule_an
         "trigger pager"
     );
     assert_eq!(
-        (kept.only_incident().state, kept.only_incident().cycle, &kept.only_incident().acked_by),
-        (State::Open, 1, &None)
+        (kept.only_incident().state.kind(), kept.only_incident().cycle, kept.only_incident().state.acknowledged_by()),
+        (State::Open, 1, None)
     );
 
     let mut kept = acked(Severity::Critical);
@@ -261,8 +262,8 @@ fn a_reorg_that_takes_all_evidence_back_closes_the_incident_and_says_so() {
     let plan = kept.commit_step(&[block_ref(1, 0)], &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![])], T);
     assert_eq!(notified_recipients(&plan), "retract pager, resolve pager");
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.close_reason.as_deref()), (State::FalseAlarm, Some("reorg")));
-    assert_eq!((incident.standing, incident.findings, incident.next_escalation), (0, 1, None));
+    assert_eq!((incident.state.kind(), incident.state.close_reason()), (State::FalseAlarm, Some("reorg")));
+    assert_eq!((incident.standing, incident.findings, incident.state.next_escalation()), (0, 1, None));
     let finding = kept.findings.values().next().unwrap();
     assert_eq!((finding.orphaned, finding.revision), (true, 2));
     let Line::Retraction(line) = &plan.lines[0] else { panic!("a retraction first") };
@@ -280,7 +281,7 @@ fn a_reorg_that_takes_some_evidence_back_leaves_the_rest_standing() {
     assert_eq!(notified_recipients(&plan), "retract pager");
     let page = &kept.only_incident().page;
     assert_eq!(
-        (kept.only_incident().state, page.evidence[0].tx, page.evidence[1].orphaned),
+        (kept.only_incident().state.kind(), page.evidence[0].tx, page.evidence[1].orphaned),
         (State::Open, numbered_tx_hash(1), true)
     );
 }
@@ -311,7 +312,10 @@ fn the_same_transaction_in_another_block_stays_closed_when_somebody_closed_it() 
         &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![treasury_finding(1, Severity::High)])],
         T,
     );
-    assert_eq!((notified_recipients(&plan).as_str(), kept.only_incident().state), ("update pager", State::Resolved));
+    assert_eq!(
+        (notified_recipients(&plan).as_str(), kept.only_incident().state.kind()),
+        ("update pager", State::Resolved)
+    );
 }
 
 #[test]
@@ -355,8 +359,8 @@ fn a_finding_that_returns_after_its_incident_closed_pages_in_a_new_round() {
     );
     assert_eq!(notified_recipients(&plan), "trigger pager");
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.cycle, &incident.close_reason), (State::Open, 1, &None));
-    assert_eq!(incident.next_escalation, Some(T + 9 + 300_000));
+    assert_eq!((incident.state.kind(), incident.cycle, incident.state.close_reason()), (State::Open, 1, None));
+    assert_eq!(incident.state.next_escalation(), Some(T + 9 + 300_000));
 }
 
 #[test]
@@ -460,7 +464,7 @@ fn an_incident_stays_open_while_an_endpoint_holds_the_block_that_a_reorg_took_ba
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
     let said = page.change.as_deref().unwrap();
     assert!(said.starts_with("backup still holds the block, so that this stays open. A reorg took back: "), "{said}");
-    assert_eq!((kept.only_incident().state, kept.only_incident().standing), (State::Open, 0));
+    assert_eq!((kept.only_incident().state.kind(), kept.only_incident().standing), (State::Open, 0));
     // It escalates meanwhile like any open incident.
     assert_eq!(notified_recipients(&kept.advance_timers(T + 300_000)), "trigger phone");
     kept.respond_with(|incident| acknowledge_incident(incident, "on-call", T + 300_000));
@@ -468,7 +472,7 @@ fn an_incident_stays_open_while_an_endpoint_holds_the_block_that_a_reorg_took_ba
     kept.contested = vec![elsewhere];
     assert_eq!(notified_recipients(&kept.advance_timers(T + 302_000)), "resolve pager, resolve phone");
     assert_eq!(
-        (kept.only_incident().state, kept.only_incident().close_reason.as_deref()),
+        (kept.only_incident().state.kind(), kept.only_incident().state.close_reason()),
         (State::FalseAlarm, Some("reorg"))
     );
     assert_eq!(notified_recipients(&kept.advance_timers(T + 303_000)), "");
@@ -490,7 +494,7 @@ fn evidence_that_comes_back_ends_the_doubt_about_its_block() {
     assert_eq!(notified_recipients(&kept.commit_step(&[block_ref(1, 1)], &[back], T + 1000)), "update pager");
     kept.contested.clear();
     assert_eq!(notified_recipients(&kept.advance_timers(T + 2000)), "");
-    assert_eq!((kept.only_incident().state, kept.only_incident().standing), (State::Open, 1));
+    assert_eq!((kept.only_incident().state.kind(), kept.only_incident().standing), (State::Open, 1));
 }
 
 #[test]
@@ -506,20 +510,20 @@ fn evidence_that_comes_back_ends_no_doubt_about_other_blocks() {
     kept.contested = vec![held(1), held(2)];
     let empty = |number, below| judged_block(block_ref(number, 1), block_ref(number - 1, below), vec![]);
     kept.commit_step(&[block_ref(2, 0), block_ref(1, 0)], &[empty(1, 0), empty(2, 1)], T + 1000);
-    assert_eq!((kept.only_incident().state, kept.only_incident().standing), (State::Open, 0));
+    assert_eq!((kept.only_incident().state.kind(), kept.only_incident().standing), (State::Open, 0));
     // The first comes back in another block, which goes as well: the second is still what `backup` holds.
     let back = judged_block(block_ref(2, 2), block_ref(1, 1), vec![treasury_finding(1, Severity::High)]);
     kept.commit_step(&[block_ref(2, 1)], &[back], T + 2000);
     assert_eq!(kept.only_incident().standing, 1);
     kept.commit_step(&[block_ref(2, 2)], &[judged_block(block_ref(2, 3), block_ref(1, 1), vec![])], T + 3000);
     assert_eq!(
-        (kept.only_incident().state, kept.only_incident().standing),
+        (kept.only_incident().state.kind(), kept.only_incident().standing),
         (State::Open, 0),
         "an endpoint holds its evidence"
     );
     kept.contested.clear();
     kept.advance_timers(T + 4000);
-    assert_eq!(kept.only_incident().state, State::FalseAlarm);
+    assert_eq!(kept.only_incident().state.kind(), State::FalseAlarm);
 }
 
 #[test]

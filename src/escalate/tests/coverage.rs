@@ -4,7 +4,8 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS, acknowledge_incident};
 use crate::model::activity::Note;
 use crate::model::coverage::SHOWN_MAX;
-use crate::model::incident::{ChangeSet, DeliveryKind, Incident, State};
+use crate::model::incident::{ChangeSet, DeliveryKind, Incident};
+use crate::model::incident_state::State;
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Judged, Operation, Severity, Stage};
 use alloy_primitives::U256;
@@ -69,7 +70,7 @@ fn whatever_differs_from_what_a_page_showed_pages_anew_although_somebody_acknowl
             "trigger pager",
             "{name}"
         );
-        assert_eq!((kept.only_incident().state, kept.only_incident().cycle), (State::Open, 1), "{name}");
+        assert_eq!((kept.only_incident().state.kind(), kept.only_incident().cycle), (State::Open, 1), "{name}");
     }
 }
 
@@ -87,7 +88,7 @@ fn more_of_the_same_is_an_update_to_whoever_acknowledged() {
         let mut other = payment(2);
         edit(&mut other);
         assert_eq!(notified_recipients(&kept.commit_block(2, vec![high(other)], T + 60_000)), "update pager", "{name}");
-        assert_eq!(kept.only_incident().state, State::Acknowledged, "{name}");
+        assert_eq!(kept.only_incident().state.kind(), State::Acknowledged, "{name}");
     }
 }
 
@@ -325,7 +326,7 @@ fn check(events: Vec<Event>) {
             }
             Event::Acknowledge => {
                 let open: Vec<Incident> =
-                    kept.open_state().incidents.into_iter().filter(|i| i.state == State::Open).collect();
+                    kept.open_state().incidents.into_iter().filter(|i| i.state.kind() == State::Open).collect();
                 for incident in open {
                     let plan = acknowledge_incident(&incident, "on-call", now).unwrap();
                     kept.apply_change_set(&plan);
@@ -377,8 +378,12 @@ fn check(events: Vec<Event>) {
         );
         for storm in kept.incidents.values().filter(|incident| incident.origin.storm().is_some()) {
             assert!(!storm.told.is_empty(), "nobody was told of the storm");
-            let waits = storm.state == State::Open;
-            assert_eq!(storm.next_escalation.is_some(), waits, "a storm escalates until somebody acknowledges it");
+            let waits = storm.state.kind() == State::Open;
+            assert_eq!(
+                storm.state.next_escalation().is_some(),
+                waits,
+                "a storm escalates until somebody acknowledges it"
+            );
         }
     }
 }
@@ -415,7 +420,7 @@ fn adds_up(turns: Vec<Turn>) {
         now += WINDOW_MS;
         match turn {
             Turn::Acknowledges => {
-                let open = kept.incidents.values().find(|incident| incident.state == State::Open).cloned();
+                let open = kept.incidents.values().find(|incident| incident.state.kind() == State::Open).cloned();
                 if let Some(incident) = open {
                     let plan = acknowledge_incident(&incident, "on-call", now).unwrap();
                     kept.apply_change_set(&plan);

@@ -1,7 +1,8 @@
 //! Daily noise beside findings that count.
 
 use crate::escalate::fixtures::*;
-use crate::model::incident::{Body, State};
+use crate::model::incident::Body;
+use crate::model::incident_state::State;
 use crate::model::page::EVIDENCE_MAX;
 use crate::model::value::Value;
 use crate::model::verdict::POISONING;
@@ -46,8 +47,11 @@ fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
         assert_eq!(notified_recipients(&plan), "", "block {number}");
     }
     let incident = kept.only_incident().clone();
-    assert_eq!((incident.state, incident.findings, incident.severity), (State::Open, 6, Severity::Info));
-    assert_eq!((incident.marked.as_deref(), incident.paging, incident.next_escalation), (Some("NOISE"), false, None));
+    assert_eq!((incident.state.kind(), incident.findings, incident.severity), (State::Open, 6, Severity::Info));
+    assert_eq!(
+        (incident.marked.as_deref(), incident.paging, incident.state.next_escalation()),
+        (Some("NOISE"), false, None)
+    );
 
     let plan = kept.commit_step(&[], &[later(4, 1, vec![])], T + 86_400_000);
     assert_eq!(notified_recipients(&plan), "resolve chat");
@@ -55,7 +59,7 @@ fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
     let change = "Noise of 2026-11-20: Treasury Safe was named 6 times, and nothing of it was its own doing";
     assert_eq!(page.change.as_deref(), Some(change));
     assert_eq!((page.report.clone(), page.evidence.len()), (vec!["6 transfers of nothing".to_owned()], 6));
-    assert_eq!(kept.only_incident().close_reason.as_deref(), Some("the day is over"));
+    assert_eq!(kept.only_incident().state.close_reason(), Some("the day is over"));
 
     // The summary is sent once.
     assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(5, 2, vec![])], T + 2 * 86_400_000)), "");
@@ -93,7 +97,7 @@ fn noise_that_a_reorg_takes_away_is_told_to_nobody() {
     let mut kept = eager();
     kept.commit_block(1, vec![noise(1, 0)], T);
     let plan = kept.commit_step(&[block_ref(1, 0)], &[judged_block(block_ref(1, 1), block_ref(0, 0), vec![])], T);
-    assert_eq!((notified_recipients(&plan).as_str(), kept.only_incident().state), ("", State::FalseAlarm));
+    assert_eq!((notified_recipients(&plan).as_str(), kept.only_incident().state.kind()), ("", State::FalseAlarm));
     assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(2, 1, vec![])], T)), "");
 }
 
@@ -113,5 +117,5 @@ fn an_observed_watch_makes_no_summary() {
     let mut kept = eager();
     kept.commit_block(1, vec![judged_abnormal(nothing(OBSERVED, 1, 0), POISONING, Severity::Info)], T);
     assert_eq!(notified_recipients(&kept.commit_step(&[], &[later(2, 1, vec![])], T)), "");
-    assert_eq!(kept.only_incident().state, State::Resolved);
+    assert_eq!(kept.only_incident().state.kind(), State::Resolved);
 }

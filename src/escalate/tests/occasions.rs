@@ -3,7 +3,8 @@
 use crate::escalate::fixtures::*;
 use crate::escalate::{PAGES_MAX, acknowledge_incident, dead_letter, pass_on, resolve_incident, test_page};
 use crate::model::Severity;
-use crate::model::incident::{Body, Delivery, DeliveryKind, State};
+use crate::model::incident::{Body, Delivery, DeliveryKind};
+use crate::model::incident_state::State;
 use std::collections::BTreeSet;
 
 fn bury(kept: &mut Kept, letter: &Delivery) -> String {
@@ -43,7 +44,7 @@ fn a_dead_page_takes_the_rest_of_the_path_and_is_one_incident_however_often() {
     let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap();
     assert_eq!(dead.page.headline, "A trigger about Treasury Safe could not be delivered to pager: 410 Gone");
     assert_eq!((dead.findings, dead.path.steps.len()), (1, 2));
-    assert_eq!(dead.next_escalation, Some(T + 600_000));
+    assert_eq!(dead.state.next_escalation(), Some(T + 600_000));
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn an_acknowledged_dead_letter_covers_no_other_incident_s_page() {
     assert_ne!(second.incident, first.incident);
     assert_eq!(bury(&mut kept, &second), "trigger token-pager");
     let known = &kept.incidents[&dead.id];
-    assert_eq!((known.state, known.acked_by.as_deref()), (State::Open, None));
+    assert_eq!((known.state.kind(), known.state.acknowledged_by()), (State::Open, None));
     assert_eq!(bury(&mut kept, &second), "", "once for each incident");
     // Whoever answers the first of them answers what was on its pages.
     let escalated = kept.advance_timers(T + 300_000);
@@ -165,10 +166,9 @@ fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
             pages += plan.deliveries.iter().filter(others).count();
             kept.keep_at(&plan, T + u64::from(n));
         }
-        let about = kept
-            .incidents
-            .values()
-            .find(|i| i.state == State::Open && i.origin.delivery_failure().is_none() && i.origin.storm().is_none());
+        let about = kept.incidents.values().find(|i| {
+            i.state.kind() == State::Open && i.origin.delivery_failure().is_none() && i.origin.storm().is_none()
+        });
         if let Some(incident) = about.cloned() {
             kept.apply_change_set(&resolve_incident(&incident, "on-call", T + u64::from(n)).unwrap());
         }

@@ -3,7 +3,8 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge_incident, resolve_incident};
-use crate::model::incident::{Body, DeliveryKind, Incident, State};
+use crate::model::incident::{Body, DeliveryKind, Incident};
+use crate::model::incident_state::State;
 use crate::model::record::Line;
 use crate::model::{BlockRef, Judged, JudgedBlock, Severity};
 use proptest::prelude::*;
@@ -142,9 +143,9 @@ fn holds(kept: &Kept) {
         let standing = own.iter().filter(|finding| !finding.orphaned).count() as u64;
         assert_eq!(incident.standing, standing, "standing of {}", incident.label);
         assert!(incident.standing > 0 || !incident.state.is_live(), "an incident without evidence closes");
-        let pages = incident.state == State::Open && incident.paging;
-        assert_eq!(incident.next_escalation.is_some(), pages, "only what pages escalates");
-        assert_eq!(incident.ack_expires.is_some(), incident.state == State::Acknowledged);
+        let pages = incident.state.kind() == State::Open && incident.paging;
+        assert_eq!(incident.state.next_escalation().is_some(), pages, "only what pages escalates");
+        assert_eq!(incident.state.acknowledgement_expires().is_some(), incident.state.kind() == State::Acknowledged);
     }
     for finding in kept.findings.values().filter(|f| !f.orphaned && !f.observe && f.severity >= Severity::High) {
         let incident = &kept.incidents[&finding.incident];
@@ -153,7 +154,7 @@ fn holds(kept: &Kept) {
         };
         let somebody = !incident.told.is_empty() || kept.incidents.values().any(in_storm);
         assert!(somebody, "somebody was told of {}", finding.headline);
-        assert_eq!(incident.close_reason, None, "what stands is not closed by a reorg");
+        assert_eq!(incident.state.close_reason(), None, "what stands is not closed by a reorg");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::super::fixtures::*;
 use crate::escalate::acknowledge_incident;
-use crate::model::incident::{Body, ChangeSet, Incident, State};
+use crate::model::incident::{Body, ChangeSet, Incident};
+use crate::model::incident_state::State;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::Line;
 use crate::model::{Severity, WatchInfo};
@@ -104,8 +105,8 @@ fn each_end_is_told_and_closes_an_incident_that_has_nothing_else() {
         let plan = kept.commit_pending(vec![], &[ended(1, how)], T + 60_000);
         assert_eq!(notified_recipients(&plan), "retract chat, resolve chat", "{word}");
         assert_eq!(reasons(&plan), [word]);
-        let Incident { state, close_reason, standing, .. } = kept.only_incident();
-        assert_eq!((*state, close_reason.as_deref(), *standing), (State::Resolved, Some(word), 0));
+        let Incident { state, standing, .. } = kept.only_incident();
+        assert_eq!((state.kind(), state.close_reason(), *standing), (State::Resolved, Some(word), 0));
         assert_eq!(notified_recipients(&kept.commit_pending(vec![], &[ended(1, how)], T + 61_000)), "", "once");
     }
 }

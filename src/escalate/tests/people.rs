@@ -2,7 +2,8 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{ResponseError, acknowledge_incident, false_alarm, resolve_incident};
-use crate::model::incident::{Body, State};
+use crate::model::incident::Body;
+use crate::model::incident_state::State;
 use crate::model::page::Page;
 use crate::model::{Judged, Severity};
 
@@ -30,7 +31,7 @@ fn each_step_is_told_when_its_time_comes_and_the_last_repeats_for_ever() {
 fn after_a_pause_one_step_is_told_and_gets_its_time() {
     let mut kept = paged();
     assert_eq!(notified_recipients(&kept.advance_timers(T + 86_400_000)), "trigger phone");
-    assert_eq!(kept.only_incident().next_escalation, Some(T + 86_400_000 + 600_000));
+    assert_eq!(kept.only_incident().state.next_escalation(), Some(T + 86_400_000 + 600_000));
 }
 
 #[test]
@@ -49,7 +50,10 @@ fn an_acknowledgement_stops_the_escalation_and_tells_whoever_was_told() {
     kept.advance_timers(T + 300_000);
     let plan = kept.respond_with(|incident| acknowledge_incident(incident, "security-primary", T + 310_000));
     assert_eq!(notified_recipients(&plan), "acknowledge pager, acknowledge phone");
-    assert_eq!((kept.only_incident().state, kept.only_incident().next_escalation), (State::Acknowledged, None));
+    assert_eq!(
+        (kept.only_incident().state.kind(), kept.only_incident().state.next_escalation()),
+        (State::Acknowledged, None)
+    );
     assert_eq!(notified_recipients(&kept.advance_timers(T + 900_000)), "");
     assert_eq!(
         acknowledge_incident(kept.only_incident(), "security-secondary", T),
@@ -64,8 +68,8 @@ fn an_acknowledgement_expires_and_paging_begins_anew() {
     kept.respond_with(|incident| acknowledge_incident(incident, "security-primary", T));
     assert_eq!(notified_recipients(&kept.advance_timers(T + 1_800_000)), "trigger pager");
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.cycle, incident.step), (State::Open, 1, 0));
-    assert_eq!((&incident.acked_by, incident.next_escalation), (&None, Some(T + 2_100_000)));
+    assert_eq!((incident.state.kind(), incident.cycle, incident.step), (State::Open, 1, 0));
+    assert_eq!((incident.state.acknowledged_by(), incident.state.next_escalation()), (None, Some(T + 2_100_000)));
     // The destinations of the first round are notified again in this one.
     assert_eq!(notified_recipients(&kept.advance_timers(T + 2_100_000)), "trigger phone");
 }
@@ -77,8 +81,8 @@ fn a_resolved_incident_is_over_and_everybody_who_was_told_knows() {
     let plan = kept.respond_with(|incident| resolve_incident(incident, "security-primary", T + 1));
     assert_eq!(notified_recipients(&plan), "resolve pager, resolve phone");
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.closed_by.as_deref()), (State::Resolved, Some("security-primary")));
-    assert_eq!(incident.closed_at, Some(T + 1));
+    assert_eq!((incident.state.kind(), incident.state.closed_by()), (State::Resolved, Some("security-primary")));
+    assert_eq!(incident.state.closed_at(), Some(T + 1));
     assert_eq!(notified_recipients(&kept.advance_timers(T + 86_400_000)), "");
     assert_eq!(resolve_incident(kept.only_incident(), "x", T), Err(ResponseError::Closed(State::Resolved)));
     assert_eq!(acknowledge_incident(kept.only_incident(), "x", T), Err(ResponseError::Closed(State::Resolved)));
@@ -88,7 +92,7 @@ fn a_resolved_incident_is_over_and_everybody_who_was_told_knows() {
 fn what_comes_after_a_resolved_incident_opens_a_new_one() {
     let mut kept = paged();
     kept.respond_with(|incident| false_alarm(incident, "security-primary", T));
-    assert_eq!(kept.only_incident().state, State::FalseAlarm);
+    assert_eq!(kept.only_incident().state.kind(), State::FalseAlarm);
     let plan = kept.commit_block(2, vec![treasury_finding(2, Severity::High)], T);
     assert_eq!((notified_recipients(&plan).as_str(), kept.incidents.len()), ("trigger pager", 2));
 }

@@ -3,7 +3,8 @@
 use crate::escalate::fixtures::*;
 use crate::escalate::{Routing, StepJudged, proposal_change_set};
 use crate::model::activity::Note;
-use crate::model::incident::{ChangeSet, OpenState, State};
+use crate::model::incident::{ChangeSet, OpenState};
+use crate::model::incident_state::State;
 use crate::model::proposals::Progress;
 use crate::model::{Anchor, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
@@ -75,5 +76,9 @@ fn its_execution_joins_and_no_reorg_takes_it_back() {
     assert_eq!((incident.findings, incident.standing), (2, 2));
     kept.commit_step(&[block_ref(1, 0)], &[], T);
     let incident = kept.only_incident();
-    assert_eq!((incident.state, incident.standing), (State::Open, 1), "what somebody proposed is proposed still");
+    assert_eq!(
+        (incident.state.kind(), incident.standing),
+        (State::Open, 1),
+        "what somebody proposed is proposed still"
+    );
 }

@@ -2,7 +2,8 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{PAGES_MAX, WINDOW_MS, acknowledge_incident, dead_letter};
-use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident, State};
+use crate::model::incident::{ChangeSet, Delivery, DeliveryKind, Incident};
+use crate::model::incident_state::State;
 use crate::model::path::{Path, PathStep};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Judged, Severity};
@@ -86,7 +87,7 @@ fn a_storm_escalates_until_somebody_acknowledges_it_and_then_pages_for_what_is_h
     let (mut kept, _) = stormy();
     let plan = acknowledge_incident(storm(&kept), "on-call", T + 30_000).unwrap();
     kept.apply_change_set(&plan);
-    assert_eq!(storm(&kept).next_escalation, None, "it rests");
+    assert_eq!(storm(&kept).state.next_escalation(), None, "it rests");
     let mut now = T + 100_000;
     let again: Vec<String> = (100..120)
         .map(|n| {
@@ -95,7 +96,7 @@ fn a_storm_escalates_until_somebody_acknowledges_it_and_then_pages_for_what_is_h
         })
         .collect();
     assert!(again[12].ends_with(", trigger pager"), "the storm pages anew, from the first step: {again:?}");
-    assert_eq!(storm(&kept).state, State::Open);
+    assert_eq!(storm(&kept).state.kind(), State::Open);
     assert!(again[13..].iter().all(|told| !told.contains("trigger")), "once a minute at most: {again:?}");
     // Earlier recipients are notified of the rest within the minute.
     assert!(notified_recipients(&kept.advance_timers(now + WINDOW_MS)).contains("update pager"));
@@ -108,9 +109,9 @@ fn a_storm_that_somebody_took_ends_by_itself() {
     let plan = acknowledge_incident(storm(&kept), "on-call", T + 90_000).unwrap();
     kept.apply_change_set(&plan);
     kept.advance_timers(T + 600_000);
-    assert_eq!(storm(&kept).state, State::Acknowledged);
+    assert_eq!(storm(&kept).state.kind(), State::Acknowledged);
     assert!(notified_recipients(&kept.advance_timers(T + 700_000)).contains("resolve pager"));
-    assert_eq!(storm(&kept).state, State::Resolved);
+    assert_eq!(storm(&kept).state.kind(), State::Resolved);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::escalate::{ResponseError, acknowledge_incident, advance_timers, false_alarm, resolve_incident};
-use crate::model::incident::{DeliveryKind, Incident, State};
+use crate::model::incident::{DeliveryKind, Incident};
+use crate::model::incident_state::State;
 use crate::model::{DeliveryKey, Severity};
 use crate::store::{Answered, Leased};
 
@@ -81,14 +82,17 @@ async fn no_answer_drops_a_page_about_what_nobody_was_given() {
             assert_eq!(unseen.error.is_some(), page != Waits, "{name} {page:?}");
             assert_eq!(notified_recipients(&answered.plan), "update pager");
             let incident = kit.only().await;
-            assert!(incident.state == State::Open && incident.next_escalation.is_some(), "{name} {page:?}");
+            assert!(
+                incident.state.kind() == State::Open && incident.state.next_escalation().is_some(),
+                "{name} {page:?}"
+            );
             if page != GivenUp {
                 let next = lease(&kit, T + 1_000).await;
                 assert_eq!(next[0].delivery.kind, DeliveryKind::Trigger, "{name} {page:?}");
                 // After the page has arrived, the answer takes effect.
                 kit.store.mark_sent(&key(&next), T + 1_000).await.unwrap();
                 assert_eq!(answer(&kit, None, how).await.unseen, []);
-                assert_ne!(kit.only().await.state, State::Open, "{name} {page:?}");
+                assert_ne!(kit.only().await.state.kind(), State::Open, "{name} {page:?}");
             }
         }
     }
@@ -101,7 +105,7 @@ async fn a_page_on_its_way_when_somebody_answers_opens_the_incident_again_if_it_
         for page in [OnItsWayAndFails, OnItsWayAndLapses, OnItsWayAndIsGivenUp, OnItsWayAndArrives, Arrived] {
             let (kit, leased) = two_pages(page).await;
             assert_eq!(answer(&kit, None, how).await.unseen, [], "{name} {page:?}");
-            assert_ne!(kit.only().await.state, State::Open, "{name} {page:?}");
+            assert_ne!(kit.only().await.state.kind(), State::Open, "{name} {page:?}");
             match page {
                 OnItsWayAndFails => kit.store.schedule_retry(&key(&leased), T, T, "timeout").await.unwrap(),
                 OnItsWayAndIsGivenUp => {
@@ -116,8 +120,8 @@ async fn a_page_on_its_way_when_somebody_answers_opens_the_incident_again_if_it_
             let next = lease(&kit, T + 60_000).await;
             let incident = kit.only().await;
             let again = matches!(page, OnItsWayAndFails | OnItsWayAndLapses | OnItsWayAndIsGivenUp);
-            assert_eq!(incident.state == State::Open, again, "{name} {page:?}");
-            assert_eq!(incident.next_escalation.is_some(), again, "{name} {page:?}");
+            assert_eq!(incident.state.kind() == State::Open, again, "{name} {page:?}");
+            assert_eq!(incident.state.next_escalation().is_some(), again, "{name} {page:?}");
             let kinds = (next[0].delivery.kind, next[0].attempt);
             match page {
                 OnItsWayAndFails | OnItsWayAndLapses => {
@@ -135,9 +139,9 @@ async fn what_was_listed_is_answered_for_by_its_number_and_nothing_that_came_aft
     let listed = answer(&kit, None, ANSWERS[0].1).await.plan.incidents[0].revision;
     kit.block(3, vec![payment(3)]).await;
     let again = answer(&kit, Some(listed), ANSWERS[0].1).await;
-    assert_eq!((again.unseen.len(), kit.only().await.state), (2, State::Open), "one came after the list");
+    assert_eq!((again.unseen.len(), kit.only().await.state.kind()), (2, State::Open), "one came after the list");
     let answered = answer(&kit, Some(again.plan.incidents[0].revision), ANSWERS[0].1).await;
-    assert_eq!((answered.unseen.len(), kit.only().await.state), (0, State::Acknowledged));
+    assert_eq!((answered.unseen.len(), kit.only().await.state.kind()), (0, State::Acknowledged));
     assert_eq!(lease(&kit, T).await[0].delivery.kind, DeliveryKind::Update, "its pages are dropped");
 }
 
@@ -167,7 +171,7 @@ async fn what_a_reorg_took_back_needs_no_page() {
     let (kit, _) = two_pages(Page::Waits).await;
     kit.step(&[block_ref(2, 0)], vec![judged_block(block_ref(2, 1), block_ref(1, 0), vec![])]).await.unwrap();
     assert_eq!(answer(&kit, None, ANSWERS[0].1).await.unseen, []);
-    assert_eq!(kit.only().await.state, State::Acknowledged);
+    assert_eq!(kit.only().await.state.kind(), State::Acknowledged);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Finality of blocks and findings, their confirmations, and permissions to undo final blocks.
 
 use super::*;
-use crate::model::incident::{Finding, State};
+use crate::model::incident::Finding;
+use crate::model::incident_state::State;
 use crate::model::{Confidence, Finality, FindingId, Provenance, Severity, Verification};
 use crate::store::{ConfidenceGain, Filter, GAINED_MAX, OverrideEnd, Settled, StoreError};
 
@@ -110,7 +111,7 @@ async fn an_incident_is_as_final_as_the_newest_of_its_standing_findings() {
     let id = kit.only().await.id;
     let how = |incident: &_| crate::escalate::resolve_incident(incident, "x", T);
     kit.store.commit_response(id, T, Some(u32::MAX), how).await.unwrap().unwrap();
-    assert_eq!((kit.only().await.state, finality(&kit.only().await).0), (State::Resolved, Finalized));
+    assert_eq!((kit.only().await.state.kind(), finality(&kit.only().await).0), (State::Resolved, Finalized));
 }
 
 #[tokio::test]
@@ -297,13 +298,20 @@ async fn a_store_of_before_there_was_finality_keeps_its_findings_in_their_place(
         let mut kept = Kept::new();
         kept.commit_block(7, vec![treasury_finding(1, Severity::High)], T)
     };
-    let strip = |body: serde_json::Value| {
-        let serde_json::Value::Object(mut body) = body else { panic!("an object") };
-        body.remove("footing");
+    // The shape of a body of that schema.
+    let shaped = |body: serde_json::Value, earlier: serde_json::Value| {
+        let (serde_json::Value::Object(mut body), serde_json::Value::Object(earlier)) = (body, earlier) else {
+            panic!("objects")
+        };
+        body.retain(|name, _| !["footing", "origin", "state", "anchor"].contains(&name.as_str()));
+        body.extend(earlier);
         serde_json::Value::Object(body).to_string()
     };
-    let incident = strip(serde_json::to_value(&plan.incidents[0]).unwrap());
-    let finding = strip(serde_json::to_value(&plan.findings[0]).unwrap());
+    let watch = numbered_address(TREASURY);
+    let earlier = serde_json::json!({ "chain": 1, "watch": watch, "state": "open" });
+    let incident = shaped(serde_json::to_value(&plan.incidents[0]).unwrap(), earlier);
+    let earlier = serde_json::json!({ "at": block_ref(7, 0) });
+    let finding = shaped(serde_json::to_value(&plan.findings[0]).unwrap(), earlier);
     let (id, block) = (plan.incidents[0].id.as_str(), block_ref(7, 0).hash.to_string());
     db.execute_batch(&format!(
         "PRAGMA application_id = 1464224082; PRAGMA user_version = 1; INSERT INTO chains VALUES (1, 7); \

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::escalate::{ResponseError, acknowledge_incident, advance_timers, resolve_incident};
-use crate::model::incident::{Finding, Incident, State};
+use crate::model::incident::{Finding, Incident};
+use crate::model::incident_state::State;
 use crate::model::{IncidentId, IncidentScope, Severity, WindowEntry};
 use crate::runtime::Moment;
 use crate::store::{Filter, StoreError, WINDOW_BLOCKS_MAX};
@@ -195,7 +196,7 @@ async fn two_processes_that_acknowledge_at_once_see_each_other() {
             both => panic!("round {round}: {both:?}"),
         };
         let incident = other.find_incident(id.as_str()).await.unwrap();
-        assert_eq!(incident.acked_by.as_deref(), Some(winner));
+        assert_eq!(incident.state.acknowledged_by(), Some(winner));
         // The passing of time returns the incident to open.
         kit.store.commit_change(T, |live| advance_timers(live, T + 3_600_000)).await.unwrap();
     }
@@ -234,7 +235,7 @@ async fn incidents_are_listed_newest_first_through_a_filter() {
     assert_eq!(labels(Filter { path: Some("treasury".into()), ..Filter::default() }).await, ["Treasury Safe"]);
     assert_eq!(labels(Filter { scope: Some(IncidentScope::Chain(ChainId(5))), ..Filter::default() }).await, [""; 0]);
     assert_eq!(labels(Filter { limit: Some(1), ..Filter::default() }).await, [token.label]);
-    assert_eq!(kit.store.find_incident(treasury.id.as_str()).await.unwrap().state, State::Resolved);
+    assert_eq!(kit.store.find_incident(treasury.id.as_str()).await.unwrap().state.kind(), State::Resolved);
 }
 
 #[tokio::test]
@@ -278,7 +279,7 @@ async fn deadlines_move_with_a_clock_that_was_set_while_nobody_ran() {
         assert_eq!(kit.store.rebase_deadlines(now.clone()).await.unwrap(), moved, "{now:?}");
         let by = moved.unwrap_or(0);
         let after = kit.store.list_incidents(Filter::live_only()).await.unwrap();
-        let step = |of: &[Incident]| of[0].next_escalation.unwrap();
+        let step = |of: &[Incident]| of[0].state.next_escalation().unwrap();
         assert_eq!(step(&after), step(&before).saturating_add_signed(by), "{now:?}");
         assert_eq!(kit.number("SELECT min(next_at_ms) FROM outbox"), due + by, "{now:?}");
         assert_eq!(kit.store.last_moment().await.unwrap(), Some(now.clone()));

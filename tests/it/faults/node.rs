@@ -6,7 +6,7 @@ use crate::support::anvil::{Options, Tx};
 use crate::support::bill_payers::{SHOPS, bill, clerk, theft};
 use crate::support::process::Process;
 use crate::support::stored::Stored;
-use crate::support::watched_proxy::{CLERKS, WatchedProxy};
+use crate::support::watched_proxy::{CLERKS, WatchedProxy, state_name};
 use alloy_primitives::{Address, U256};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -122,7 +122,8 @@ async fn what_a_reorg_moves_replaces_and_drops_is_told_as_it_stands_in_the_end()
     assert_eq!(by_watch(3), Some((true, 2)), "replaced: taken back");
     assert_eq!(by_watch(4), Some((true, 2)), "dropped: taken back");
     assert_eq!(by_watch(5), Some((false, 1)));
-    let closed: Vec<&Value> = ours.incidents.values().filter(|incident| incident["state"] == "false-alarm").collect();
+    let closed: Vec<&Value> =
+        ours.incidents.values().filter(|incident| state_name(incident) == "false-alarm").collect();
     let mut labels: Vec<&str> = closed.iter().filter_map(|incident| incident["label"].as_str()).collect();
     labels.sort_unstable();
     assert_eq!(labels, ["Clerk 03", "Clerk 04"]);
@@ -244,12 +245,12 @@ async fn a_finding_that_goes_and_comes_back_opens_its_incident_again() {
     stage.anvil.reorg(1, &[]).await;
     stage.settle().await;
     let closed = Stored::read(&stage.store());
-    assert_eq!(closed.incidents.values().next().map(|incident| &incident["state"]), Some(&"false-alarm".into()));
+    assert_eq!(closed.incidents.values().next().map(state_name), Some("false-alarm"));
     stage.mine(&[theft(2, 0)]).await;
     let ours = compare(&stage, process).await;
     assert_eq!(ours.incidents.len(), 1, "{:#?}", ours.incidents);
     let incident = ours.incidents.values().next().expect("one");
-    assert_eq!((&incident["state"], &incident["cycle"]), (&"open".into(), &1.into()));
+    assert_eq!((state_name(incident), &incident["cycle"]), ("open", &1.into()));
     let kinds: Vec<String> = stage
         .pager
         .received()
@@ -391,7 +392,8 @@ async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next()
     stage.until("its end is told", over).await;
     let ours = compare(&stage, process).await;
     let sight = ours.incidents.values().find(|incident| incident["label"] == "Sight of demo").expect("it was told");
-    assert_eq!((&sight["state"], &sight["close_reason"]), (&"resolved".into(), &"sight returned".into()));
+    let why = &sight["state"]["cause"]["itself"];
+    assert_eq!((state_name(sight), why), ("resolved", &"sight returned".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -374,7 +374,7 @@ async fn a_swarm_of_tokens_costs_a_bounded_number_of_questions_and_hides_no_drai
         let mut history = History::default();
         let chain = &book.chains[0];
         let before = examine_block(&allowed.block, chain, &book, &history, stage.reader()).await.judged;
-        before.deltas.iter().for_each(|delta| history.add(before.at.hash, before.time, delta));
+        before.deltas.iter().for_each(|delta| history.add(allowed.block.at.hash, before.time, delta));
         let reader = Counting { pool: stage.reader(), asked: Mutex::default() };
         let judged = examine_block(&swarmed.block, chain, &book, &history, &reader).await.judged;
         let asked = reader.asked.into_inner().expect("nobody panicked");

@@ -393,6 +393,12 @@ impl WatchedProxy {
     }
 }
 
+/// Returns the name of a stored incident's state.
+pub(crate) fn state_name(incident: &Value) -> &str {
+    let state = &incident["state"];
+    state["resolution"].as_str().or(state["kind"].as_str()).unwrap_or("?")
+}
+
 /// Every incident reached its path's pager, and every end of one did.
 fn check_pages(pager: Vec<Received>, ours: &Stored) {
     let pages = told_events(pager, ours, "pager");
@@ -412,7 +418,7 @@ fn check_pages(pager: Vec<Received>, ours: &Stored) {
         .collect();
     let own = |incident: &Value| !dark(incident) && incident["origin"]["kind"] != "storm";
     for (id, incident) in ours.incidents.iter().filter(|(_, incident)| own(incident)) {
-        let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
+        let (state, kinds) = (state_name(incident), kinds(id));
         match state {
             "open" => {
                 let told = kinds.contains("trigger") || held.contains(id.as_str());
@@ -423,7 +429,8 @@ fn check_pages(pager: Vec<Received>, ours: &Stored) {
                 );
             }
             "false-alarm" => {
-                assert_eq!((&incident["close_reason"], &incident["standing"]), (&"reorg".into(), &0.into()));
+                let why = &incident["state"]["cause"]["itself"];
+                assert_eq!((why, &incident["standing"]), (&"reorg".into(), &0.into()));
                 // A page that was still waiting was not worth sending any more; then its end is told alone.
                 assert!(kinds.contains("retract") && kinds.contains("resolve"), "{id} heard {kinds:?}");
             }
