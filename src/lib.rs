@@ -13,6 +13,7 @@ pub mod abi;
 pub mod app;
 pub mod classify;
 pub mod cli;
+pub mod contracts;
 pub mod decode;
 pub mod deliver;
 pub mod escalate;

@@ -2,11 +2,12 @@
 //! token can leave through it without a signature.
 
 use super::App;
+use crate::contracts::{self, Property};
 use crate::decode::Subjects;
 use crate::escalate::AddressNames;
+use crate::model::WatchInfo;
 use crate::model::amount::Unit;
 use crate::model::read::{Answer, Read};
-use crate::model::{Kind, WatchInfo};
 use crate::source::Pool;
 use crate::watchlist::{ChainBook, ChainClock, Config};
 use alloy_primitives::{Address, Bytes, U256};
@@ -41,7 +42,8 @@ pub(crate) async fn find_exposures<'b>(
     pool: &Pool,
 ) -> (Vec<Exposure<'b>>, Vec<(&'b WatchInfo, String)>) {
     let (mut found, mut unlisted) = (Vec::new(), Vec::new());
-    let watches = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id && watch.kind != Kind::EnsName);
+    let watches = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
+    let watches = watches.filter(|watch| !contracts::of_kind(watch.kind).has(Property::Name));
     for watch in watches {
         let mut tokens = counted_tokens(&chain.subjects);
         tokens.extend(used(watch.address));

@@ -7,9 +7,10 @@ use super::address_poisoning::KnownAddresses;
 pub use super::baseline::{Baseline, Party};
 pub use super::expected::{Due, Expected, Weekly};
 use crate::abi::attributed_codes;
+use crate::contracts::{self, ContractKind, WatchedContract};
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
-use crate::model::{ActivityKind, ChainId, Fate, Operation, Severity, Stage, WatchId};
+use crate::model::{ActivityKind, ChainId, Fate, Kind, Operation, Severity, Stage, WatchId};
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
 use jiff::tz::TimeZone;
@@ -49,7 +50,7 @@ pub struct WatchRules {
     /// The watched address: part of a window's key.
     pub address: Address,
     /// Kind of the watch, which selects the built-in severities.
-    pub kind: crate::model::Kind,
+    pub kind: Kind,
     /// In the order of the file.
     pub rules: Vec<Rule>,
     /// Actions that must occur, `[[watch.absent]]`, in the order of the file.
@@ -85,6 +86,18 @@ pub struct WatchRules {
     pub watched: Arc<AddressHashSet>,
     /// `mode = "observe"` on the watch.
     pub observe: bool,
+}
+
+impl WatchRules {
+    /// Returns the description of the kind of the watch.
+    pub(crate) fn contract(&self) -> &'static ContractKind {
+        contracts::of_kind(self.kind)
+    }
+
+    /// Returns the facts that the tables of the kind need.
+    pub(crate) fn watched_contract(&self) -> WatchedContract {
+        WatchedContract { address: self.address, threshold: self.threshold }
+    }
 }
 
 /// Effect of a matching rule: vouches or raises.

@@ -2,9 +2,8 @@
 //! incident.
 
 use super::routing::Routing;
-use crate::model::{
-    Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchId, WatchInfo,
-};
+use crate::contracts::{self, Property};
+use crate::model::{Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Position, Verdict, WatchId, WatchInfo};
 use alloy_primitives::B256;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -123,6 +122,7 @@ fn finding_depth(raised: &RaisedFinding<'_>, at: usize) -> impl Ord + use<> {
         ActivityKind::Event => 1,
         ActivityKind::Move | ActivityKind::State => 0,
     };
-    let wallet = raised.watch.kind.carries_out() || raised.watch.kind == Kind::Eoa;
+    let contract = contracts::of_kind(raised.watch.kind);
+    let wallet = contract.has(Property::CarriesOut) || contract.has(Property::Account);
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))
 }

@@ -15,11 +15,12 @@ use super::news::{IncidentChange, IncidentNews, NewAct, Pager};
 use super::responses::push_changed_incident;
 use super::routing::Routing;
 use super::system_incident::system_incident;
+use crate::contracts::{self, Property};
 use crate::model::incident::{ChangeSet, DeliveryKind, Incident};
 use crate::model::incident_state::{CloseCause, Resolution};
 use crate::model::path::SELF_PATH;
 use crate::model::watch::ChainInfo;
-use crate::model::{Blindness, BlindnessKind, FindingId, HealthIssue, IncidentScope, Kind, Origin, Severity};
+use crate::model::{Blindness, BlindnessKind, FindingId, HealthIssue, IncidentScope, Origin, Severity};
 use jiff::Timestamp;
 
 /// Name of the built-in that raises outages.
@@ -411,7 +412,7 @@ fn unwatched_labels(trouble: &HealthIssue, place: &Place<'_>, roster: &Routing) 
     let queues = BlindnessKind::OF_SERVICES.contains(&trouble.kind);
     let here = || {
         let here = roster.watches.iter().filter(|watch| place.chain.is_none_or(|chain| watch.chain.id == chain.id));
-        here.filter(move |watch| !queues || watch.kind == Kind::Safe)
+        here.filter(move |watch| !queues || contracts::of_kind(watch.kind).has(Property::ProposalService))
     };
     let mut labels: Vec<String> = here().take(BLINDS_MAX).map(|watch| watch.label.to_string()).collect();
     let more = here().skip(BLINDS_MAX).count();

@@ -7,13 +7,14 @@
 
 use super::{Reader, ask_through, examine_queued, load_history};
 use crate::classify::{self, History};
+use crate::contracts::{self, Property};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::ChangeSet;
 use crate::model::pending::{Ended, Ending, Pending};
 use crate::model::read::{Answer, READS_MAX, Read};
 use crate::model::{
-    Activity, ActivityKind, Anchor, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Provenance, Tx, Verdict,
+    Activity, ActivityKind, Anchor, Block, BlockRef, Judged, JudgedBlock, Link, Position, Provenance, Tx, Verdict,
 };
 use crate::runtime::{self, Clock};
 use crate::source::mempool::Interest;
@@ -298,7 +299,9 @@ impl PendingWatcher {
         let account = |activity: &Activity| {
             let watch = self.book.watches.get(activity.watch.index());
             activity.kind == ActivityKind::Act
-                && watch.is_some_and(|watch| watch.kind == Kind::Eoa && watch.address == tx.from)
+                && watch.is_some_and(|watch| {
+                    watch.address == tx.from && contracts::of_kind(watch.kind).has(Property::Account)
+                })
         };
         let whole = |position: &Position| matches!(position, Position::Call(path) if path.is_empty());
         let own = judged.iter_mut().find(|one| whole(&one.activity.position) && account(&one.activity))?;

@@ -3,6 +3,7 @@
 //!
 //! Capabilities of a node, as pure data: [`super::probe_node()`] sends the requests.
 
+use crate::contracts::{self, Property};
 use crate::model::{ChainId, Kind, Link};
 use alloy_primitives::B256;
 
@@ -192,6 +193,7 @@ impl Capabilities {
 /// the calls inside transactions are requested.
 #[must_use]
 pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capabilities)]) -> Vec<String> {
+    let contract = contracts::of_kind(kind);
     // A capability that could not be tried, for example on a chain without transactions, is not yet a gap.
     let any = |ability: Capability| {
         endpoints.iter().any(|(_, node)| !matches!(node.capability_status(ability), Support::No(_)))
@@ -204,16 +206,16 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Capab
     }
     let mut blind = Vec::new();
     if !traces {
-        blind.push(format!("{}: `traces = false`", unlogged_effects(kind)));
+        blind.push(format!("{}: `traces = false`", contract.unlogged));
     } else if !any(Capability::CallTracer) && !any(Capability::TraceBlock) {
-        blind.push(format!("{}: no endpoint tells what runs inside a transaction", unlogged_effects(kind)));
+        blind.push(format!("{}: no endpoint tells what runs inside a transaction", contract.unlogged));
     }
     if !any(Capability::StateReads) {
         let silent = "changes of its state that leave no log";
-        let what = unread_state(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
+        let what = contract.unread.map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
     }
-    if matches!(kind, Kind::AccessControl | Kind::Timelock) && !any(Capability::Logs) {
+    if contract.has(Property::Roles) && !any(Capability::Logs) {
         blind.push("who else was given a role before it was watched: no endpoint searches its logs".to_owned());
     }
     if tags && !any(Capability::FinalizedTag) {
@@ -235,45 +237,10 @@ pub fn mempool_gap(endpoints: &[(&str, &Capabilities)]) -> Option<String> {
     silent.then(|| "what is only pending: no endpoint announces transactions before a block holds them".to_owned())
 }
 
-/// Returns the activity of this kind that happens inside calls and leaves no log.
-fn unlogged_effects(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Eoa => "ether that other contracts pay to it",
-        Kind::Safe | Kind::Multisig | Kind::ParityMultisig | Kind::Timelock | Kind::Governor => {
-            "calls from inside other contracts that log nothing, ether they bring, and ether that a module takes"
-        }
-        Kind::EnsName => "calls from inside other contracts that change nothing a log tells of",
-        Kind::Erc20
-        | Kind::Minime
-        | Kind::Contract
-        | Kind::Proxy
-        | Kind::Ownable
-        | Kind::AccessControl
-        | Kind::Vesting => "calls from inside other contracts that log nothing, and ether that comes or goes in them",
-    }
-}
-
-/// Returns the facts that are read from state for this kind.
-fn unread_state(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),
-        Kind::Multisig => Some("what a confirmation executes and who confirmed it"),
-        Kind::Minime => Some("which transfers are its controller's"),
-        Kind::Governor => Some("what is executed of a proposal that was made earlier"),
-        Kind::Eoa | Kind::Timelock | Kind::ParityMultisig => Some("whether an allowance exceeds the supply"),
-        Kind::Erc20
-        | Kind::Contract
-        | Kind::Proxy
-        | Kind::Ownable
-        | Kind::AccessControl
-        | Kind::Vesting
-        | Kind::EnsName => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contracts::{CONTRACTS, kind_named};
     use crate::model::BlockRef;
 
     fn able(abilities: &[Capability]) -> Capabilities {
@@ -330,26 +297,26 @@ mod tests {
         let (plain, geth) = (able(&[Capability::BlockReceipts, Capability::StateReads]), Capability::CallTracer);
         let geth = able(&[Capability::BlockReceipts, Capability::StateReads, geth]);
         let both = [("own", &geth), ("vendor", &plain)];
-        assert_eq!(blind_to(Kind::Eoa, false, true, &both), [""; 0]);
+        assert_eq!(blind_to(kind_named("eoa").unwrap(), false, true, &both), [""; 0]);
         assert_eq!(
-            blind_to(Kind::Eoa, false, false, &both),
+            blind_to(kind_named("eoa").unwrap(), false, false, &both),
             ["ether that other contracts pay to it: `traces = false`"]
         );
         let why = "ether that other contracts pay to it: no endpoint tells what runs inside a transaction";
-        assert_eq!(blind_to(Kind::Eoa, false, true, &both[1..]), [why]);
+        assert_eq!(blind_to(kind_named("eoa").unwrap(), false, true, &both[1..]), [why]);
     }
 
     #[test]
     fn what_one_endpoint_can_do_the_chain_can() {
         let (receipts, reads) = (able(&[Capability::Receipts]), able(&[Capability::StateReads]));
-        for kind in Kind::ALL {
-            let has_roles = matches!(kind, Kind::AccessControl | Kind::Timelock);
+        for contract in CONTRACTS {
+            let (kind, has_roles) = (contract.kind(), contract.has(Property::Roles));
             let blind = blind_to(kind, false, true, &[("a", &receipts), ("b", &reads)]);
             assert_eq!(blind.len(), 1 + usize::from(has_roles), "traces, and the logs of the past: {blind:?}");
             assert_eq!(blind_to(kind, false, true, &[("b", &reads)]), ["everything: no endpoint gives receipts"]);
             assert_eq!(blind_to(kind, false, true, &[]), ["everything: no endpoint could be asked"]);
         }
-        let without_state = blind_to(Kind::Multisig, true, true, &[("a", &receipts)]);
+        let without_state = blind_to(kind_named("multisig").unwrap(), true, true, &[("a", &receipts)]);
         assert_eq!(
             without_state[1..],
             [

@@ -81,7 +81,9 @@ fn keys_that_a_kind_has_no_use_for_are_told() {
             .map_or_else(|told| told.render(false), |_| String::new())
     };
     assert_eq!(told("timelock", "registry = { delay = \"2d\" }"), "");
-    assert!(told("safe", "registry = { delay = \"2d\" }").contains("only a timelock or a governor has a `delay`"));
+    assert!(
+        told("safe", "registry = { delay = \"2d\" }").contains("only a watch of the kind `timelock` or `governor` has")
+    );
     assert!(told("safe", "node = \"a.eth\"").contains("only a watch of the kind `ens-name` has a `node`"));
     assert!(told("ens-name", "").contains("`node` is missing"));
     assert!(told("ens-name", "node = \"Treasury.eth\"").contains("is not a name that can be watched"));

@@ -3,27 +3,14 @@
 //! Input: an activity that no rule vouches for. Output: the built-in that vouches for it, or a [`DefaultFinding`]. Never here:
 //! the contents of a watchlist, except its registry.
 //!
-//! Each kind of subject has a file with the functions and events that change control of it; `table` lists them.
-//! Functions are recognized by name, since a control function is one on any contract.
+//! The functions and events that change control of a subject come from the list of its kind, `contracts::CONTRACTS`.
+//! They are recognized by name, since a control function is one on any contract.
 
-mod access;
-mod any;
-mod ens;
-mod erc20;
-mod governor;
-mod minime;
-mod multisig;
+mod control;
 mod names;
-mod ownable;
-mod parity;
-mod proxy;
-mod safe;
 mod state;
-mod table;
-mod timelock;
 mod trouble;
 mod value;
-mod vesting;
 
 pub(crate) use names::*;
 pub use names::{BUILTINS, Builtin};
@@ -31,8 +18,9 @@ pub use trouble::decoding_finding;
 pub(crate) use trouble::{suffix_words, undecodable_finding};
 
 use super::rule::WatchRules;
+use crate::contracts::{Found, NormalAct, Property};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Operation, Severity};
 use alloy_primitives::Address;
 
 /// Prefix of the names of the functions by which a module makes a Safe act. Source: ModuleManager.sol, Safe 1.1.1 to
@@ -59,8 +47,8 @@ pub fn vouching_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'sta
 
 fn candidate_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let deed = &activity.deed;
-    let public =
-        || table::table_for_kind(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
+    let contract = rules.contract();
+    let public = || contract.control.public.contains(&&*deed.name).then_some(PUBLIC);
     match activity.kind {
         ActivityKind::Call if activity.operation == Operation::Create => None,
         // The account pays for it, whatever it does, and its key signed it.
@@ -82,21 +70,15 @@ fn candidate_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'static
         ActivityKind::Act => {
             let empty = deed.decoding == Decoding::Ether && activity.value.is_zero();
             let own = activity.to == Some(activity.from) && activity.operation == Operation::Call;
-            match rules.kind {
-                Kind::Safe if empty && own => Some(REJECTION),
-                // A proposal must contain a call, so a text is proposed as an empty call.
-                Kind::Governor if empty => Some(TEXT),
+            match contract.normal_act {
+                Some(NormalAct::Rejection) if empty && own => Some(REJECTION),
+                Some(NormalAct::TextProposal) if empty => Some(TEXT),
                 _ => None,
             }
         }
         ActivityKind::Event => {
-            let received = match rules.kind {
-                // Ether sent from inside another call appears only in the wallet's own log.
-                Kind::Safe => &*deed.signature == "SafeReceived(address,uint256)",
-                Kind::Multisig | Kind::ParityMultisig => &*deed.signature == "Deposit(address,uint256)",
-                _ => false,
-            };
-            if received {
+            // Ether sent from inside another call appears only in the wallet's own log.
+            if contract.ether_logs.contains(&&*deed.signature) {
                 return (!rules.judge_inbound).then_some(INBOUND);
             }
             // A single vote is normal, unless its power was acquired for this vote.
@@ -123,7 +105,7 @@ fn candidate_builtin(activity: &Activity, rules: &WatchRules) -> Option<&'static
 /// Returns whether a proposal has no targets. With targets, its log is an envelope of the calls that it proposes.
 fn is_text_proposal(activity: &Activity, rules: &WatchRules) -> bool {
     let targets = activity.deed.args.get(2).and_then(|arg| arg.value.as_array());
-    rules.kind == Kind::Governor
+    rules.contract().normal_act == Some(NormalAct::TextProposal)
         && &*activity.deed.name == "ProposalCreated"
         && targets.is_some_and(<[crate::model::value::Value]>::is_empty)
 }
@@ -177,10 +159,8 @@ pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> Def
 /// Returns the first of `recognized` that is not switched off. Findings about unreadable data take precedence.
 fn first_enabled_finding(recognized: Vec<DefaultFinding>, activity: &Activity, rules: &WatchRules) -> DefaultFinding {
     let on = |cost: &DefaultFinding| !rules.builtins_off.contains(cost.name);
-    let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
-        (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,
-        _ => Severity::High,
-    };
+    let is_quiet = activity.kind == ActivityKind::Call && rules.contract().quiet_calls.contains(&&*activity.deed.name);
+    let severity = if is_quiet { Severity::Warning } else { Severity::High };
     let unvouched = DefaultFinding { name: UNVOUCHED, severity, reason: None };
     decoding_finding(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
 }
@@ -200,16 +180,15 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
     if activity.fate != Fate::Reverted {
         return None;
     }
-    if let Some((severity, what)) = table::assess_function(activity, rules)
+    if let Some((severity, what)) = control::assess_function(activity, rules)
         && severity >= Severity::High
     {
         return Some(format!("the transaction reverted, and was an attempt at this: {what}"));
     }
-    let gates = table::table_for_kind(rules.kind).map_or(&[] as &[&str], |table| table.gates);
-    let gated = activity.kind == ActivityKind::Call && gates.contains(&&*activity.deed.name);
-    // Without a registry every owner of a multisig is a stranger.
-    let unknown = rules.kind != Kind::Multisig || rules.owners.is_some();
-    (gated && unknown && !rules.familiar.is_named(&activity.from)).then(|| {
+    let contract = rules.contract();
+    let gated = activity.kind == ActivityKind::Call && contract.control.gates.contains(&&*activity.deed.name);
+    let knows_owners = !contract.has(Property::OwnersKnownByRegistry) || rules.owners.is_some();
+    (gated && knows_owners && !rules.familiar.is_named(&activity.from)).then(|| {
         format!(
             "the transaction reverted: {}, whom nothing here names, tried what is for those in charge",
             activity.from
@@ -221,29 +200,29 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
 ///
 /// Setting up a contract that was created in the same transaction takes control from no one.
 pub(crate) fn changes_control(activity: &Activity, rules: &WatchRules) -> bool {
-    !activity.notes.contains(&Note::Newborn) && table::assess_function(activity, rules).is_some()
+    !activity.notes.contains(&Note::Newborn) && control::assess_function(activity, rules).is_some()
 }
 
 /// Returns whether `event` reports a change of control that `act` does not request, although their arguments agree.
 pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event
-        && table::assess_control_event(event, rules).is_some()
-        && table::assess_function(act, rules).is_none()
+        && control::assess_control_event(event, rules).is_some()
+        && control::assess_function(act, rules).is_none()
         && name_stem(&event.deed.name) != name_stem(&act.deed.name)
 }
 
 /// Returns the description of `activity` if a rule has to name it, so that no rule about `*` vouches for it: a change of control, or
 /// handing over the subject itself. A `*` means the ordinary acts of an address, not a change of who controls it.
 pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<String> {
-    let loud = |(severity, what): table::Found| (severity >= Severity::High).then_some(what);
+    let loud = |(severity, what): Found| (severity >= Severity::High).then_some(what);
     match activity.kind {
         ActivityKind::Act | ActivityKind::Call if activity.deed.is_by_itself() => {
             Some("it hands over the account itself".to_owned())
         }
         ActivityKind::Act if activity.notes.contains(&Note::Newborn) => None,
-        ActivityKind::Act => table::assess_function(activity, rules).and_then(loud),
+        ActivityKind::Act => control::assess_function(activity, rules).and_then(loud),
         ActivityKind::Call => asked_change(activity, rules).and_then(loud),
-        ActivityKind::Event => by_whom(table::assess_control_event(activity, rules), activity, rules).and_then(loud),
+        ActivityKind::Event => by_whom(control::assess_control_event(activity, rules), activity, rules).and_then(loud),
         ActivityKind::State => (state::state_change_finding(activity).severity >= Severity::High)
             .then(|| "it is a change of control".to_owned()),
         ActivityKind::Move => None,
@@ -252,12 +231,12 @@ pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<St
 
 /// Returns whether something of this name is a change of control, on a contract of any kind.
 pub(crate) fn may_change_control(name: &str) -> bool {
-    table::is_anywhere(name)
+    control::is_anywhere(name)
 }
 
 /// Returns whether an event reports a change of control.
 pub(crate) fn is_change(event: &Activity, rules: &WatchRules) -> bool {
-    event.kind == ActivityKind::Event && table::assess_control_event(event, rules).is_some()
+    event.kind == ActivityKind::Event && control::assess_control_event(event, rules).is_some()
 }
 
 /// Returns the common stem of a name: `pause`, `Paused` and `Pause` have the same one.
@@ -297,7 +276,7 @@ fn act_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> 
         let why = format!("it destroys itself, and what it held goes to {to}");
         costs.push(finding_with_reason(CONTROL, Severity::Critical, why));
     }
-    let changes = table::assess_function(activity, rules).filter(|_| !activity.notes.contains(&Note::Newborn));
+    let changes = control::assess_function(activity, rules).filter(|_| !activity.notes.contains(&Note::Newborn));
     let (loud, quiet): (Vec<_>, Vec<_>) = changes
         .map(|(severity, why)| finding_with_reason(CONTROL, severity, why))
         .into_iter()
@@ -316,29 +295,21 @@ fn act_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> 
         || activity.via.iter().any(|around| around.at == rules.address && around.function.starts_with(FROM_MODULE));
     // A transaction in a queue may have no signature yet.
     let unsigned = activity.signers.as_deref() == Some(&[]) && activity.proposal_progress().is_none();
-    if rules.kind == Kind::Safe && unsigned && by_module() {
+    if rules.contract().has(Property::Modules) && unsigned && by_module() {
         let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
         costs.push(finding_with_reason(MODULE, Severity::Critical, why));
     }
     costs
 }
 
-/// Returns whether only a set of accounts may cancel at a contract of this kind: the holders of a role, an administrator, owners.
-/// A governor also lets proposers cancel their own proposals, so that a cancellation says nothing about roles there.
-///
-/// Source: TimelockController.sol 5.x, `CANCELLER_ROLE`; Timelock.sol of Compound, `admin`; Wallet.sol of EthDev, `onlyowner`.
-const fn has_holders(kind: Kind) -> bool {
-    matches!(kind, Kind::Timelock | Kind::Multisig | Kind::ParityMultisig)
-}
-
 /// A change of who or what rules that a call asks for.
-fn asked_change(activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
-    by_whom(table::assess_function(activity, rules), activity, rules)
+fn asked_change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    by_whom(control::assess_function(activity, rules), activity, rules)
 }
 
 /// The same change, high at least where nothing in the configuration names whoever brings it about: the caller, or of a log the sender of the
 /// transaction and whoever stands in the log.
-fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
+fn by_whom(found: Option<Found>, activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let (severity, what) = found?;
     let knows = |who: Address| who != rules.address && rules.familiar.is_named(&who);
     let mut named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
@@ -346,7 +317,7 @@ fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules)
         ActivityKind::Call => (knows(activity.from), activity.from),
         _ => (knows(activity.origin) || named.any(knows), activity.origin),
     };
-    if known || severity >= Severity::High || !has_holders(rules.kind) {
+    if known || severity >= Severity::High || !rules.contract().has(Property::RestrictedCancel) {
         return Some((severity, what));
     }
     Some((Severity::High, format!("{what}, and nothing here names {who}, who did it")))
@@ -372,7 +343,7 @@ fn call_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding>
 
 fn event_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding> {
     let deed = &activity.deed;
-    let told = by_whom(table::assess_event(activity, rules), activity, rules);
+    let told = by_whom(control::assess_event(activity, rules), activity, rules);
     let mut costs: Vec<DefaultFinding> = told
         .map(|(severity, what)| {
             finding_with_reason(
@@ -389,9 +360,7 @@ fn event_findings(activity: &Activity, rules: &WatchRules) -> Vec<DefaultFinding
     }
     match &*deed.name {
         // A watched wallet executed, and no visible call asked for it.
-        "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"
-            if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
-        {
+        name if rules.contract().execution_logs.contains(&name) => {
             let why = format!("{} is logged and no call that could be seen explains it", deed.name);
             costs.push(finding_with_reason(OUTFLOW, Severity::Critical, why));
         }

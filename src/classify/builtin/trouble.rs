@@ -1,7 +1,7 @@
 //! Data that could not be read, or not completely.
 
 use super::names::{BUDGET, HASH, UNCONFIRMED, UNDECODABLE, UNREAD};
-use super::{DefaultFinding, finding_with_reason, table};
+use super::{DefaultFinding, finding_with_reason};
 use crate::abi::attributed_codes;
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
@@ -15,7 +15,7 @@ use alloy_primitives::Bytes;
 pub fn decoding_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
     let suffixed = || match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => {
-            let loud = table::table_for_kind(rules.kind).map_or(Severity::High, |table| table.unreadable);
+            let loud = rules.contract().control.unreadable;
             let word = if attributed_codes(bytes).is_some() { "erc8021" } else { "any" };
             let why =
                 format!("the calldata ends in {}; `suffix = \"{word}\"` in a rule lets it be", suffix_words(bytes));
@@ -38,7 +38,7 @@ pub(crate) fn suffix_words(bytes: &Bytes) -> String {
 /// Returns the part of [`decoding_finding`] that no rule can vouch for.
 #[must_use]
 pub(crate) fn undecodable_finding(activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
-    let loud = table::table_for_kind(rules.kind).map_or(Severity::High, |table| table.unreadable);
+    let loud = rules.contract().control.unreadable;
     for note in &activity.notes {
         match note {
             Note::BudgetReached(why) => return Some(finding_with_reason(BUDGET, loud, why.clone())),

@@ -5,7 +5,7 @@ use super::{DefaultFinding, finding_with_reason};
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
-use crate::model::{Activity, ActivityKind, Kind, Severity};
+use crate::model::{Activity, ActivityKind, Severity};
 use alloy_primitives::{Address, U256};
 
 /// Returns the default findings for a movement that no judged act explains. `used`: the subject is remembered to use
@@ -79,7 +79,11 @@ fn outflow_finding(activity: &Activity, rules: &WatchRules, known: bool) -> Defa
         return finding_with_reason(POISONING, Severity::Warning, why.to_owned());
     }
     let mostly = holding.is_some_and(Holding::is_mostly_gone);
-    let severity = if mostly || known && rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
+    let severity = match known {
+        _ if mostly => Severity::Critical,
+        true => rules.contract().known_outflow,
+        false => Severity::High,
+    };
     let told = match holding.map(|holding| &holding.said) {
         Some(Said::Balance { before, after, .. }) if after < before => {
             format!("; {} of the holding left in this block", percent_of_holding(*before, *after))

@@ -12,6 +12,7 @@ use crate::classify::finding::{abnormal_verdict, repeated_verdict, unjudged_verd
 use crate::classify::outward::{goes_out, is_self_destruct, is_token_act, issues_own_tokens, reaches_out};
 use crate::classify::rule::{CallMatch, Polarity, Rule, WatchRules};
 use crate::classify::rule_result;
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
 use std::sync::Arc;
@@ -128,7 +129,9 @@ impl Evaluator<'_> {
                 }
             }
             // A wallet's own guard and refund belong to its envelope. Other calls that code makes inside of it do not.
-            Voucher::Envelope if event.kind == ActivityKind::Act && rules.kind.is_wallet() => Reach::Everything,
+            Voucher::Envelope if event.kind == ActivityKind::Act && rules.contract().has(Property::Wallet) => {
+                Reach::Everything
+            }
             Voucher::Envelope => Reach::Explained,
             Voucher::Builtin(_) => Reach::Nothing,
             Voucher::EffectOf(_) => match cause.role {

@@ -7,10 +7,11 @@ use crate::classify::condition;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::rule_result;
+use crate::contracts::Property;
 use crate::model::activity::{Note, Usual};
 use crate::model::amount::Unit;
 use crate::model::span::format_duration;
-use crate::model::{Abnormal, Activity, ActivityKind, Kind, Severity, Stage, Verdict};
+use crate::model::{Abnormal, Activity, ActivityKind, Severity, Stage, Verdict};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub(super) fn with_tip(found: Verdict, tip: DefaultFinding) -> Verdict {
 impl Evaluator<'_> {
     /// Checks that a timelock or a governor recorded the operation long enough before, even if the call is vouched for.
     pub(super) fn operation_finding(&mut self, activity: &Activity, rules: &WatchRules) -> Option<DefaultFinding> {
-        if activity.kind != ActivityKind::Act || !matches!(rules.kind, Kind::Timelock | Kind::Governor) {
+        if activity.kind != ActivityKind::Act || !rules.contract().has(Property::Delays) {
             return None;
         }
         let (id, delay) = activity.notes.iter().find_map(|note| match note {

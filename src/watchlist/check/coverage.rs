@@ -4,6 +4,7 @@ use crate::abi::{Abi, Function};
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{AddressTest, CallMatch, Condition, Polarity, Rule, Rules, ValueRule, WatchRules};
 use crate::classify::{self, History, Moment};
+use crate::contracts::{self, Property};
 use crate::model::value::Arg;
 use crate::model::{
     Activity, ActivityKind, DecodedCall, Decoding, Fate, Kind, Operation, Position, Role, Severity, Stage, Verdict,
@@ -50,19 +51,6 @@ pub enum Otherwise {
     },
 }
 
-/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and
-/// the sources named in `decode::announced_calls`.
-const ENVELOPES: [(Kind, &[&str]); 5] = [
-    (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
-    (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
-    (Kind::ParityMultisig, &["execute", "confirm"]),
-    (
-        Kind::Timelock,
-        &["schedule", "scheduleBatch", "execute", "executeBatch", "queueTransaction", "executeTransaction"],
-    ),
-    (Kind::Governor, &["propose", "execute", "newVote", "executeVote", "forward"]),
-];
-
 /// Returns one row for each function that changes state and each thing that a rule is about, watch by watch in the
 /// order of the book.
 #[must_use]
@@ -101,8 +89,10 @@ fn coverage_cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &A
     };
     let plain = |kind, name: &str, matches| Case { kind, name: name.into(), matches, function: None, to_itself: false };
     let changing = || abi.functions().filter(|function| function.mutates);
-    let wallet = watch.kind.carries_out();
-    let acts = wallet || watch.kind == Kind::Eoa || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
+    let contract = contracts::of_kind(watch.kind);
+    let wallet = contract.has(Property::CarriesOut);
+    let acts =
+        wallet || contract.has(Property::Account) || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
 
     let mut cases = vec![plain(ActivityKind::Call, "ether", CallMatch::Ether)];
     cases.extend(changing().map(|f| function(ActivityKind::Call, f, false)));
@@ -142,7 +132,7 @@ fn coverage_cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &A
 }
 
 fn is_envelope(kind: Kind, name: &str) -> bool {
-    ENVELOPES.iter().any(|(of, names)| *of == kind && names.contains(&name))
+    contracts::of_kind(kind).entry_points.contains(&name)
 }
 
 impl Case {
@@ -266,7 +256,9 @@ impl Case {
         };
         let (mut vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
         // A rule for a call also vouches for outgoing activities inside of that call, if it says so.
-        if matches!(self.kind, ActivityKind::Act | ActivityKind::Move) && !rules.kind.is_wallet() {
+        if matches!(self.kind, ActivityKind::Act | ActivityKind::Move)
+            && !contracts::of_kind(watch.kind).has(Property::Wallet)
+        {
             let inside = rules.rules.iter().filter(|rule| rule.effects);
             vouched_by.extend(inside.map(|rule| Arc::from(format!("{} (inside of the call)", rule.name))));
         }

@@ -1,6 +1,7 @@
 //! Notes on a configuration without mistakes, for its operator.
 
 use crate::classify::rule::{Polarity, Rule, ValueRule};
+use crate::contracts::{self, Property};
 use crate::decode::TOKENS_AT_ONCE;
 use crate::model::{ActivityKind, Kind};
 use crate::safe_service::{monthly_requests, sustainable_interval};
@@ -34,9 +35,12 @@ pub fn config_notes(book: &Config) -> Vec<Note> {
 /// Returns a note about contracts whose own calls are not visible without traces.
 fn untraced_note(chain: &ChainBook, book: &Config) -> Option<Note> {
     let here = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
-    let contract = |kind: Kind| !kind.carries_out() && !matches!(kind, Kind::Eoa | Kind::EnsName);
+    let own_code = |kind: Kind| {
+        let contract = contracts::of_kind(kind);
+        ![Property::CarriesOut, Property::Account, Property::Name].iter().any(|one| contract.has(*one))
+    };
     let labels: Vec<String> =
-        here.filter(|watch| contract(watch.kind)).map(|watch| format!("`{}`", watch.label)).collect();
+        here.filter(|watch| own_code(watch.kind)).map(|watch| format!("`{}`", watch.label)).collect();
     let (first, n_more) = (labels.first()?, labels.len() - 1);
     let whose = if n_more == 0 { first.clone() } else { format!("{first} and {n_more} more") };
     let text = format!(
@@ -53,7 +57,8 @@ fn idle_rules(book: &Config) -> Vec<Note> {
         let blind = chain.is_some_and(|chain| !chain.subjects.looks_inside());
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let open: Vec<&str> = normal().filter(|rule| rule.effects).map(|rule| &*rule.name).collect();
-        let only_inside = !watch.kind.carries_out() && watch.kind != Kind::Eoa;
+        let contract = contracts::of_kind(watch.kind);
+        let only_inside = !contract.has(Property::CarriesOut) && !contract.has(Property::Account);
         let mut note = |text: String| notes.push(of_chain(&watch.chain.name, text));
         for rule in normal().filter(|rule| matches!(rule.kind, ActivityKind::Act | ActivityKind::Move)) {
             if rule.kind == ActivityKind::Act && blind && only_inside {

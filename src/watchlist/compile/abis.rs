@@ -2,6 +2,7 @@
 
 use super::chains::unknown_name_problem;
 use crate::abi::{Abi, AbiFile, Event, Function, bundled};
+use crate::contracts::{self, Property};
 use crate::model::Kind;
 use crate::settings::{At, Problems};
 use crate::watchlist::file::TokenKind;
@@ -64,30 +65,14 @@ impl<'f> Abis<'f> {
 
     /// Returns the ABI that a kind of contract has, whoever wrote the contract.
     pub(super) fn of_kind(&mut self, kind: Kind) -> Arc<Abi> {
-        let build = || match kind {
-            Kind::Safe => bundled::safe().clone(),
-            Kind::Multisig => bundled::multisig_wallet().clone(),
-            Kind::Erc20 => bundled::erc20().clone().merge(bundled::erc20_control()),
-            Kind::Minime => bundled::minime().clone(),
-            Kind::ParityMultisig => bundled::parity_multisig().clone(),
-            Kind::Timelock => bundled::timelock().clone(),
-            Kind::Governor => bundled::governor().clone().merge(bundled::zodiac()),
-            Kind::Proxy => bundled::proxy().clone(),
-            Kind::Ownable => bundled::ownable().clone(),
-            Kind::AccessControl => bundled::access_control().clone(),
-            Kind::Vesting => bundled::vesting().clone().merge(bundled::ownable()),
-            Kind::EnsName => bundled::ens().clone(),
-            Kind::Eoa => bundled::smart_account().clone(),
-            Kind::Contract => Abi::default(),
-        };
-        Arc::clone(self.kinds.entry(kind).or_insert_with(|| build().into()))
+        let build = || Arc::new(contracts::of_kind(kind).merged_abi());
+        Arc::clone(self.kinds.entry(kind).or_insert_with(build))
     }
 
     /// Returns the ABI of a listed token.
     pub(super) fn of_token(&mut self, kind: TokenKind) -> Arc<Abi> {
         match kind {
-            TokenKind::Erc20 => self.of_kind(Kind::Erc20),
-            TokenKind::Minime => self.of_kind(Kind::Minime),
+            TokenKind::Watchable(kind) => self.of_kind(kind),
             TokenKind::Collectible => Arc::new(bundled::collectibles().clone()),
         }
     }
@@ -100,7 +85,11 @@ impl<'f> Abis<'f> {
         problems: &mut Problems,
     ) -> Option<WatchAbi> {
         let Some(written) = written else {
-            return Some(WatchAbi { abi: self.of_kind(kind), open: kind.is_open(), versions: vec![] });
+            return Some(WatchAbi {
+                abi: self.of_kind(kind),
+                open: contracts::of_kind(kind).has(Property::Open),
+                versions: vec![],
+            });
         };
         let (file, contract) = written.split_once('#').map_or((written.value, None), |(file, name)| (file, Some(name)));
         let is_file = file.contains(['/', '\\']) || file.ends_with(".json") || file.ends_with(".abi");
@@ -127,7 +116,7 @@ impl<'f> Abis<'f> {
     /// Returns the ABI of a proxy's code: the named ABI, the ABI of the kind, and the ABI of the proxy itself.
     pub(super) fn of_code(&mut self, kind: Kind, written: &At<&str>, problems: &mut Problems) -> Option<Arc<Abi>> {
         let own = self.of_watch(kind, Some(written), problems)?.abi;
-        let proxy = self.of_kind(Kind::Proxy);
+        let proxy = self.of_kind(contracts::proxy_kind());
         Some(self.merge_abis(&own, &proxy))
     }
 

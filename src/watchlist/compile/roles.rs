@@ -2,7 +2,8 @@
 
 use super::directory::Scope;
 use crate::abi::Abi;
-use crate::decode::{HAS_ROLE, may_be_a_proxy};
+use crate::contracts::{self, Property};
+use crate::decode::HAS_ROLE;
 use crate::model::Kind;
 use crate::settings::{At, Problems};
 use crate::watchlist::book::RoleBook;
@@ -52,7 +53,7 @@ pub(super) fn check_role_support(
         .chain(text.roles_since.iter().map(|at| &at.spot))
         .next();
     let Some(spot) = first else { return };
-    if !may_be_a_proxy(kind) {
+    if !contracts::of_kind(kind).has(Property::Proxy) {
         problems.push(spot.problem(format!("a `{kind}` has no roles")).with_hint("remove `roles` and `roles_since`"));
     } else if abi.function_by_selector(HAS_ROLE).is_none() {
         let problem = spot.problem("there are no roles: the ABI of this watch has no `hasRole(bytes32,address)`");

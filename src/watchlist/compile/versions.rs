@@ -3,7 +3,8 @@
 use super::abis::{Abis, WatchAbi};
 use super::directory::Scope;
 use crate::abi::Abi;
-use crate::decode::{Version, Versions, may_be_a_proxy};
+use crate::contracts::{self, Property};
+use crate::decode::{Version, Versions};
 use crate::model::Kind;
 use crate::settings::Problems;
 use crate::watchlist::book::Registry;
@@ -24,7 +25,7 @@ pub(super) fn implementation_abis(
     let mut known: HashMap<Address, &str> = HashMap::new();
     for (address, written) in text.implementations.iter().flat_map(|text| &text.spoken) {
         let Some(kind) = kind else { continue };
-        if !may_be_a_proxy(kind) {
+        if !contracts::of_kind(kind).has(Property::Proxy) {
             let problem = written.problem(format!("the code of a `{kind}` is not looked up behind a proxy"));
             problems.push(problem.with_hint("write the ABI as `abi` of the watch"));
             continue;
@@ -67,7 +68,7 @@ pub(super) fn compile_versions(
     spoken: &[(Address, Arc<str>, Arc<Abi>)],
     own: &Arc<Abi>,
 ) -> Option<Versions> {
-    let listed = registry.implementations.as_ref().filter(|_| may_be_a_proxy(kind))?;
+    let listed = registry.implementations.as_ref().filter(|_| contracts::of_kind(kind).has(Property::Proxy))?;
     let version = |address: &Address| {
         let said = spoken.iter().find(|(known, _, _)| known == address);
         said.map_or_else(

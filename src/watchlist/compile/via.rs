@@ -5,6 +5,7 @@ use super::deed::{CallMatcher, Targets};
 use super::directory::Scope;
 use super::watch::{Head, Heads};
 use crate::classify::rule::{AddressSet, CallMatch, Condition, Polarity, RoleKey, Via};
+use crate::contracts::{self, Property};
 use crate::model::activity::{Around, Note};
 use crate::model::{ActivityKind, Kind};
 use crate::settings::{At, Problems};
@@ -40,7 +41,7 @@ pub(super) fn compile_effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind,
     let Some(written) = &text.effects else { return false };
     let (why, hint) = match (kind, text.polarity) {
         (_, Polarity::Abnormal) => ("an abnormal rule vouches for nothing", "remove it"),
-        (ActivityKind::Call, _) if of.is_wallet() => {
+        (ActivityKind::Call, _) if contracts::of_kind(of).has(Property::Wallet) => {
             ("what a wallet does is judged one by one, whoever calls it", "write a rule about `act` for it")
         }
         (ActivityKind::Call, _) => return written.value,

@@ -12,7 +12,8 @@ use crate::classify;
 use crate::classify::address_poisoning::KnownAddresses;
 use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
 use crate::classify::rule::{AddressSet, Polarity, Rule, Rules, TokenUnit, WatchRules};
-use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES, may_be_a_proxy};
+use crate::contracts::{self, Property, list_kinds};
+use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
@@ -140,14 +141,17 @@ impl<'t> Head<'t> {
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
-        let waits = kind.is_none_or(|kind| matches!(kind, Kind::Timelock | Kind::Governor));
+        // A missing kind is reported by itself, and allows every key.
+        let allows = |property| kind.is_none_or(|kind| contracts::of_kind(kind).has(property));
+        let waits = allows(Property::Delays);
         if let Some(delay) = text.registry.as_ref().and_then(|registry| registry.delay.as_ref()).filter(|_| !waits) {
-            let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
+            let problem =
+                delay.problem(format!("nothing waits here: only {} has a `delay`", list_kinds(Property::Delays)));
             problems.push(problem.with_hint("remove it, or say of which kind the contract is"));
         }
         let open = text.registry.as_ref().and_then(|registry| registry.open_executor.as_ref());
-        if let Some(open) = open.filter(|_| kind.is_some_and(|kind| kind != Kind::Timelock)) {
-            let problem = open.problem("only a timelock has executors");
+        if let Some(open) = open.filter(|_| !allows(Property::OpenExecutor)) {
+            let problem = open.problem(format!("only {} has executors", list_kinds(Property::OpenExecutor)));
             problems.push(problem.with_hint("remove `open_executor`, or say of which kind the contract is"));
         }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
@@ -177,7 +181,7 @@ impl<'t> Head<'t> {
             chain: chain.clone().unwrap_or_else(nowhere),
             // A name is not a contract: a substitute address distinguishes two names of one registry.
             address: name.as_ref().map_or(own, |(name, _)| name.stands_for()),
-            kind: kind.unwrap_or(Kind::Contract),
+            kind: kind.unwrap_or_else(contracts::unknown_kind),
             purpose: said(&text.purpose),
             path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
@@ -300,11 +304,13 @@ pub(super) fn compile_watches(
             expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::from_name(name)));
         }
         expectations.push((chain, head.info.address, expected));
-        if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
+        let has_queue = contracts::of_kind(head.info.kind).has(Property::ProposalService);
+        if has_queue && head.text.queue.as_ref().is_none_or(|at| at.value) {
             all.queued.push(head.info.id);
         }
-        if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
-            problems.push(at.problem("only a Safe has a queue").with_hint("remove `queue`"));
+        if let Some(at) = head.text.queue.as_ref().filter(|_| !has_queue) {
+            let problem = at.problem(format!("only {} has a queue", list_kinds(Property::ProposalService)));
+            problems.push(problem.with_hint("remove `queue`"));
         }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
@@ -362,20 +368,20 @@ fn expected_state(kind: Kind, registry: &Registry) -> Expected {
     let item = |name| Item::from_name(name);
     let mut expected = Expected { kind: true, ..Expected::default() };
     let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
-    let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
+    let contract = contracts::of_kind(kind);
     if let Some(number) = registry.threshold {
-        value(threshold, B256::from(U256::from(number)));
+        value(contract.threshold_item, B256::from(U256::from(number)));
     }
     if let Some(open) = registry.open_executor {
         value("open-executor", B256::with_last_byte(u8::from(open)));
     }
     // An account with a key runs no code of others, unless the registry names the delegate.
     let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
-    if kind == Kind::Eoa && !delegated {
+    if contract.has(Property::Account) && !delegated {
         expected.assumed.extend(item("delegate").map(|item| (item, B256::ZERO)));
     }
     expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
-    let code = registry.implementations.as_ref().filter(|_| may_be_a_proxy(kind));
+    let code = registry.implementations.as_ref().filter(|_| contract.has(Property::Proxy));
     expected.code = code.map(|set| set.members.iter().copied().collect());
     for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
         if let (Some(item), Some(set)) = (item(name), set) {
@@ -438,7 +444,7 @@ fn known_tokens(heads: &Heads<'_>, directory: &AddressBook<'_>) -> HashMap<Chain
     for (_, token) in directory.tokens() {
         sets.entry(token.chain.id).or_default().insert(token.address);
     }
-    for head in heads.heads.iter().filter(|head| matches!(head.info.kind, Kind::Erc20 | Kind::Minime)) {
+    for head in heads.heads.iter().filter(|head| contracts::of_kind(head.info.kind).has(Property::Token)) {
         sets.entry(head.info.chain.id).or_default().insert(head.info.address);
     }
     sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()
@@ -495,8 +501,9 @@ fn compile_subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> (S
 
 /// Returns the ENS name of a watch of that kind.
 fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Option<Name> {
-    match (&text.node, kind) {
-        (Some(written), Some(Kind::EnsName)) => {
+    let kind = kind?;
+    match (&text.node, contracts::of_kind(kind).has(Property::Name)) {
+        (Some(written), true) => {
             let name = Name::parse(written.value);
             if name.is_none() {
                 let problem = written.problem(format!("`{}` is not a name that can be watched", written.value));
@@ -504,16 +511,16 @@ fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Op
             }
             name
         }
-        (None, Some(Kind::EnsName)) => {
+        (None, true) => {
             let problem = text.spot.problem("`node` is missing: a watch of a name says which");
             problems.push(problem.with_hint("write `node = \"treasury.example.eth\"`; `address` is the registry"));
             None
         }
-        (Some(written), Some(_)) => {
-            problems.push(written.problem("only a watch of the kind `ens-name` has a `node`"));
+        (Some(written), false) => {
+            problems.push(written.problem(format!("only {} has a `node`", list_kinds(Property::Name))));
             None
         }
-        (_, None) | (None, _) => None,
+        (None, false) => None,
     }
 }
 

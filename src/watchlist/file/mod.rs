@@ -26,7 +26,9 @@ pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use via::{ViaSays, ViaText};
 pub(super) use watch::{RegistryText, WatchText};
 
+use crate::contracts::{CONTRACTS, Property};
 use crate::decode::Tolerance;
+use crate::model::Kind;
 use crate::settings::{At, Problems, Spot, Table, Value};
 
 /// Contents that any file of a configuration may hold, gathered over all of them.
@@ -51,8 +53,8 @@ pub(super) struct NameText<'a> {
 /// Kind of a listed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
-    Erc20,
-    Minime,
+    /// A kind of token that can also be watched.
+    Watchable(Kind),
     /// ERC-721 or ERC-1155.
     Collectible,
 }
@@ -153,9 +155,12 @@ impl<'a> TokenText<'a> {
         // A 256-bit number has 78 digits; with more decimals it could not hold a whole unit.
         let decimals = table.require_key("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
         let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
-        let kinds =
-            [("erc20", TokenKind::Erc20), ("minime", TokenKind::Minime), ("collectible", TokenKind::Collectible)];
-        let kind = table.choice("kind", &kinds, problems).map_or(TokenKind::Erc20, |at| at.value);
+        let tokens = CONTRACTS.iter().filter(|contract| contract.has(Property::Token));
+        let mut kinds: Vec<(&str, TokenKind)> =
+            tokens.map(|contract| (contract.word, TokenKind::Watchable(contract.kind()))).collect();
+        kinds.push(("collectible", TokenKind::Collectible));
+        // The first kind of token is the plain one.
+        let kind = table.choice("kind", &kinds, problems).map_or(kinds[0].1, |at| at.value);
         let tolerance = read_tolerance(&mut table, problems);
         table.report_unknown_keys(problems);
         Some(Self { name, chain, address, decimals, kind, tolerance })

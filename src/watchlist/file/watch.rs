@@ -5,6 +5,7 @@ use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{read_observe_mode, report_missing_key, require_text};
 use crate::classify::rule::Polarity;
+use crate::contracts::CONTRACTS;
 use crate::model::pending::PendingVoice;
 use crate::model::state::{ITEMS, OWNER_DELEGATE, Shape};
 use crate::model::{Item, Kind};
@@ -76,7 +77,7 @@ impl<'a> WatchText<'a> {
         let label = text(&mut table, "label", problems);
         let chain = text(&mut table, "chain", problems);
         let address = text(&mut table, "address", problems);
-        let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
+        let kinds: Vec<(&str, Kind)> = CONTRACTS.iter().map(|contract| (contract.word, contract.kind())).collect();
         let kind = table.require_key("kind", problems, |t, key, p| t.choice(key, &kinds, p));
         let purpose = text(&mut table, "purpose", problems);
         let path = match table.value("path") {

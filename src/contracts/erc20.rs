@@ -2,23 +2,26 @@
 //!
 //! Source: EIP-20; FiatToken and TetherToken. Minting and burning log a transfer from and to the zero address.
 
-use super::table::{Found, Table};
-use crate::classify::rule::WatchRules;
-use crate::model::{Activity, ActivityKind, Kind, Severity};
+use super::control::{Control, Found, WatchedContract};
+use super::kind::ContractKind;
+use super::kind::Property::{Proxy, Token};
+use crate::abi::bundled;
+use crate::model::{Activity, ActivityKind, Severity};
 use alloy_primitives::Address;
 
-pub(crate) static TABLE: Table = Table {
-    kind: Kind::Erc20,
-    unreadable: Severity::High,
-    functions: &[],
-    events: &[],
-    public: &[],
-    gates: &[],
-    weigh: assess_activity,
+/// Kind of this file, as [`super::CONTRACTS`] lists it.
+pub(super) static CONTRACT: ContractKind = ContractKind {
+    word: "erc20",
+    about: "a token",
+    abis: &[bundled::erc20, bundled::erc20_control],
+    properties: &[Token, Proxy],
+    essentials: &[("supply", false)],
+    control: Control { weigh: assess_activity, ..Control::BASE },
+    ..ContractKind::BASE
 };
 
 /// Weighs tokens that come from or go to the zero address.
-pub(crate) fn assess_activity(activity: &Activity, _: &WatchRules) -> Option<Found> {
+pub(super) fn assess_activity(activity: &Activity, _: &WatchedContract) -> Option<Found> {
     if activity.kind != ActivityKind::Event || &*activity.deed.name != "Transfer" {
         return None;
     }

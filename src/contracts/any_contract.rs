@@ -2,15 +2,21 @@
 //!
 //! Source: MiniMeToken.sol, Owned.sol, OpenZeppelin Ownable, AccessControl, Pausable and proxies, FiatToken and TetherToken, DS-Auth.
 
-use super::access;
-use super::table::{Found, Row, critical_row, high_row};
-use crate::classify::rule::WatchRules;
+use super::access_control;
+use super::control::{ControlRow, Found, WatchedContract, critical_row, high_row};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind};
 
 /// Returns the finding that depends on the arguments: on the role.
-pub(crate) fn assess_activity(activity: &Activity, _: &WatchRules) -> Option<Found> {
-    access::assess_activity(activity)
+#[must_use]
+pub fn assess_any_contract(activity: &Activity) -> Option<Found> {
+    access_control::assess_activity(activity)
+}
+
+/// Returns whether [`assess_any_contract`] assesses functions or events of this name.
+#[must_use]
+pub fn is_assessed_by_arguments(name: &str) -> bool {
+    access_control::ASSESSED.contains(&name)
 }
 
 /// Names that change control only with these arguments. With other arguments, some contract offers them to everybody.
@@ -37,17 +43,19 @@ const SHARES: &str = "mint(uint256,address)";
 
 /// Returns whether a function or event with one of the names below has the meaning of that name, judged by its
 /// arguments, its caller and its target.
-pub(crate) fn is_meant(activity: &Activity, rules: &WatchRules) -> bool {
+#[must_use]
+pub fn is_meant(activity: &Activity, own: &WatchedContract) -> bool {
     let (name, signature) = (&*activity.deed.name, &*activity.deed.signature);
     if ONLY_AS.iter().any(|(known, only)| *known == name && *only != signature) || signature == SHARES {
         return false;
     }
-    let elsewhere = activity.kind == ActivityKind::Act && activity.to != Some(rules.address);
+    let elsewhere = activity.kind == ActivityKind::Act && activity.to != Some(own.address);
     let for_everybody = OF_ISSUERS.contains(&signature) || name == "mint" && signature != "mint(address,uint256)";
     !(elsewhere && for_everybody) || activity.notes.contains(&Note::Issuer)
 }
 
-pub(crate) const FUNCTIONS: &[Row] = &[
+/// Functions that change control, under their common names.
+pub const FUNCTIONS: &[ControlRow] = &[
     critical_row("changeController", "the token's controller is replaced: it can mint, burn and move anybody's tokens"),
     critical_row("generateTokens", "tokens are minted"),
     critical_row("destroyTokens", "tokens are burned from a holder"),
@@ -109,7 +117,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
 ];
 
 /// Events that report such a change.
-pub(crate) const EVENTS: &[Row] = &[
+pub const EVENTS: &[ControlRow] = &[
     critical_row("AddedOwner", "an owner was added"),
     critical_row("RemovedOwner", "an owner was removed"),
     critical_row("OwnerAddition", "an owner was added"),
