@@ -14,10 +14,11 @@ use std::sync::Arc;
 use watchfire::abi::{Function, bundled, multisend};
 use watchfire::classify::rule::{Rules, WatchRules};
 use watchfire::classify::{History, Moment, judge_activities};
+use watchfire::contracts::kind_named;
 use watchfire::decode::{Subject, Subjects, decode_block};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::value::Value;
-use watchfire::model::{Block, BlockRef, ChainId, Judged, Kind, Known, Log, Status, Tx, Verdict, Voucher, WatchId};
+use watchfire::model::{Block, BlockRef, ChainId, Judged, Known, Log, Status, Tx, Verdict, Voucher, WatchId};
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
 use watchfire::source::verify::{Raw, verify_block};
@@ -158,8 +159,10 @@ fn watches(n: u32) -> (Subjects, Rules) {
     let mut rules = Rules::default();
     for n in 0..n {
         let (watch, address) = (WatchId(n), support::stranger(n));
-        subjects
-            .insert_subject(address, Subject { watch, kind: Kind::Erc20, abi: abi.clone(), rule_abi: Arc::default() });
+        subjects.insert_subject(
+            address,
+            Subject { watch, kind: kind_named("erc20").unwrap(), abi: abi.clone(), rule_abi: Arc::default() },
+        );
         rules.watches.push(WatchRules { watch, address, ..template.clone() });
     }
     (subjects, rules)

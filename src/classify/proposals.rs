@@ -355,7 +355,8 @@ fn safe_log_activity(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BlockRef, ChainId, Kind};
+    use crate::contracts::kind_named;
+    use crate::model::{BlockRef, ChainId};
 
     const SAFE: Address = Address::repeat_byte(0x5a);
     const OWNER: Address = Address::repeat_byte(0xa);
@@ -365,7 +366,7 @@ mod tests {
             watch: WatchId(0),
             chain: ChainId(1),
             address: SAFE,
-            kind: Kind::Safe,
+            kind: kind_named("safe").unwrap(),
             rules: vec![],
             expected: vec![],
             builtins_off: BTreeSet::new(),

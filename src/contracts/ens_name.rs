@@ -6,8 +6,10 @@
 use super::control::{Control, critical_row, high_row, warning_row};
 use super::kind::ContractKind;
 use super::kind::Property::Name;
+use super::state::{ReadMethod, StateGroup, state_line};
 use crate::abi::bundled;
 use crate::model::Severity;
+use crate::model::state::NAME_EXPIRY;
 
 /// Kind of this file, as [`super::CONTRACTS`] lists it.
 pub(super) static CONTRACT: ContractKind = ContractKind {
@@ -16,6 +18,7 @@ pub(super) static CONTRACT: ContractKind = ContractKind {
     abis: &[bundled::ens],
     properties: &[Name],
     unlogged: "calls from inside other contracts that change nothing a log tells of",
+    state: &[REGISTRATION],
     control: Control {
         unreadable: Severity::Critical,
         functions: &[
@@ -52,3 +55,6 @@ pub(super) static CONTRACT: ContractKind = ContractKind {
     },
     ..ContractKind::BASE
 };
+
+/// Registration of the name. Source: BaseRegistrarImplementation.sol, `nameExpires`. A name has no address of its own.
+const REGISTRATION: &StateGroup = &StateGroup { lines: &[state_line(NAME_EXPIRY, ReadMethod::Expiry)], causes: &[] };

@@ -5,6 +5,7 @@
 use super::control::{Control, Found, WatchedContract};
 use super::kind::ContractKind;
 use super::kind::Property::{Proxy, Token};
+use super::shared_state::{FITS, HOLDINGS, OWNER_VIEWS, PROXIED_CODE, PROXY_SLOTS, ROLE_HOLDERS, SUPPLY};
 use crate::abi::bundled;
 use crate::model::{Activity, ActivityKind, Severity};
 use alloy_primitives::Address;
@@ -16,6 +17,7 @@ pub(super) static CONTRACT: ContractKind = ContractKind {
     abis: &[bundled::erc20, bundled::erc20_control],
     properties: &[Token, Proxy],
     essentials: &[("supply", false)],
+    state: &[PROXY_SLOTS, OWNER_VIEWS, ROLE_HOLDERS, SUPPLY, HOLDINGS, PROXIED_CODE, FITS],
     control: Control { weigh: assess_activity, ..Control::BASE },
     ..ContractKind::BASE
 };

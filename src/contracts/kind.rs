@@ -1,6 +1,9 @@
 //! Description of one kind of contract or account, as data and functions.
 
+use super::announced::Announces;
 use super::control::Control;
+use super::shared_state::ANY_CONTRACT;
+use super::state::{ItemChange, StateGroup, StateLine, StatedValue};
 use crate::abi::Abi;
 use crate::model::{Kind, Severity};
 
@@ -20,6 +23,12 @@ pub struct ContractKind {
     pub control: Control,
     /// Functions that the decoder opens: judged by the calls that they contain.
     pub entry_points: &'static [&'static str],
+    /// Envelope by which its owners make it act.
+    pub envelope: Option<Envelope>,
+    /// Calls that it announces in logs of its own.
+    pub announces: Option<&'static Announces>,
+    /// State that is read, in this order, and what explains a change of it.
+    pub state: &'static [&'static StateGroup],
     /// State items that every contract of the kind has, and true if zero counts as missing. Empty for kinds that accept
     /// contracts of many shapes.
     pub essentials: &'static [(&'static str, bool)],
@@ -44,31 +53,33 @@ pub struct ContractKind {
 /// Property of a kind on which a mechanism depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Property {
-    /// It acts only through an envelope of its own. Its other actions are not those of its owners.
+    /// Acts only through an envelope of its own. Its other actions are not those of its owners.
     Wallet,
-    /// It carries out the decisions of its owners or voters, itself or through another contract, and its acts are
+    /// Carries out the decisions of its owners or voters, itself or through another contract, and its acts are
     /// judged one by one.
     CarriesOut,
-    /// It may have functions beyond those of its kind: an owner, roles or an upgrade mechanism can accompany any other
+    /// May have functions beyond those of its kind: an owner, roles or an upgrade mechanism can accompany any other
     /// function.
     Open,
-    /// It may stand behind a proxy, so that one of its slots names the code that it runs.
+    /// May stand behind a proxy, so that one of its slots names the code that it runs.
     Proxy,
-    /// It is an account with a key, which has no code or delegated code.
+    /// An account with a key, which has no code or delegated code.
     Account,
-    /// It makes the calls that an ERC-4337 EntryPoint requests.
+    /// Makes the calls that an ERC-4337 EntryPoint requests.
     SmartAccount,
-    /// It is a name without an address of its own.
+    /// A name without an address of its own.
     Name,
-    /// It is a token, listed by being watched.
+    /// A token, listed by being watched.
     Token,
-    /// Its controller moves the tokens of any holder by `transferFrom`.
+    /// Lets its controller move the tokens of any holder by `transferFrom`.
     MovedByController,
-    /// It keeps calls waiting before it executes them, for at least `registry.delay`.
+    /// Keeps calls waiting before it executes them, for at least `registry.delay`.
     Delays,
-    /// It has executors, which `registry.open_executor` describes.
+    /// Has executors, which `registry.open_executor` describes.
     OpenExecutor,
-    /// It has roles, whose holders are found in its logs.
+    /// A governor may execute its proposals through it.
+    ActsForGovernors,
+    /// Has roles, whose holders are found in its logs.
     Roles,
     /// Only a set of accounts may cancel: the holders of a role, an administrator, owners. A governor also lets proposers
     /// cancel their own proposals, so that a cancellation says nothing about roles there.
@@ -76,7 +87,7 @@ pub enum Property {
     /// Source: TimelockController.sol 5.x, `CANCELLER_ROLE`; Timelock.sol of Compound, `admin`; Wallet.sol of EthDev,
     /// `onlyowner`.
     RestrictedCancel,
-    /// Its owners are known only from the registry; without one, every owner is a stranger.
+    /// Has owners that are known only from the registry; without one, every owner is a stranger.
     OwnersKnownByRegistry,
     /// Each of its [`ContractKind::ether_logs`] that no call explains counts as an inflow of its balance.
     EtherLogsAddUp,
@@ -84,12 +95,22 @@ pub enum Property {
     ProposalService,
     /// Modules make it act without signatures of its owners.
     Modules,
-    /// It passes unknown calls on to a handler, with the caller behind the calldata. Source: FallbackManager.sol.
+    /// Passes unknown calls on to a handler, with the caller behind the calldata. Source: FallbackManager.sol.
     FallbackHandler,
-    /// It counts votes, and modules of it may execute the answers of an oracle.
+    /// Counts votes, and modules of it may execute the answers of an oracle.
     Votes,
     /// A log of it is explained by the call in which it was written, because its own code decides what it logs.
     LogsFollowCalls,
+}
+
+/// Envelope that the decoder opens from calldata, by its layout and signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// `execTransaction` with signatures, and the functions of modules. Source: Safe.sol and ModuleManager.sol, Safe
+    /// 1.1.1 to 1.5.0.
+    SafeTransaction,
+    /// `submitTransaction`, confirmed and executed by its number. Source: MultiSigWallet.sol.
+    Submission,
 }
 
 /// Harmless meaning of an empty act: a call without data and value.
@@ -119,6 +140,9 @@ impl ContractKind {
         properties: &[],
         control: Control::BASE,
         entry_points: &[],
+        envelope: None,
+        announces: None,
+        state: ANY_CONTRACT,
         essentials: &[],
         threshold_item: "threshold",
         ether_logs: &[],
@@ -142,13 +166,27 @@ impl ContractKind {
         self.abis.iter().fold(Abi::default(), |merged, abi| merged.merge(abi()))
     }
 
-    /// Returns the identifier by which other rooms carry the kind.
-    ///
-    /// # Panics
-    ///
-    /// Never for an entry of [`super::CONTRACTS`].
+    /// Returns the state items that are read, in the order in which they are read.
+    pub fn state_lines(&self) -> impl Iterator<Item = &'static StateLine> {
+        self.state.iter().flat_map(|group| group.lines)
+    }
+
+    /// Returns whether an item of this kind is read on the slow beat alone.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.word.parse().unwrap_or(Kind::Contract)
+    pub fn is_slow(&self, item: &str) -> bool {
+        self.state_lines().filter(|line| line.item == item).all(|line| line.slow)
+    }
+
+    /// Returns the ways in which a function or event called `name` accounts for such a change of an item.
+    pub fn causes_of(&self, item: &str, does: ItemChange, name: &str) -> impl Iterator<Item = StatedValue> {
+        let rows = self.state.iter().flat_map(|group| group.causes);
+        let rows = rows.filter(move |row| row.item == item && row.does == does);
+        rows.flat_map(|row| row.by).filter(move |(known, _)| *known == name).map(|(_, says)| *says)
+    }
+
+    /// Returns the identifier by which other rooms carry the kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        Kind::from_word(self.word)
     }
 }

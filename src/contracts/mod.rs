@@ -8,6 +8,7 @@
 //! A new kind is one file here, and one line in [`CONTRACTS`].
 
 mod access_control;
+mod announced;
 mod any_contract;
 mod contract;
 mod control;
@@ -22,12 +23,20 @@ mod ownable;
 mod parity_multisig;
 mod proxy;
 mod safe;
+mod shared_state;
+mod state;
 mod timelock;
 mod vesting;
 
+pub use announced::{
+    AnnouncedCall, Announces, CallSource, GovernorTimelock, LoggedCalls, ReadCalls, RequestedCalls, StoredCalls, Verb,
+    address_at, bytes_at, parallel_list_calls, uint_at, word_at,
+};
 pub use any_contract::{EVENTS, FUNCTIONS, assess_any_contract, is_assessed_by_arguments, is_meant};
 pub use control::{Control, ControlRow, Found, WatchedContract};
-pub use kind::{ContractKind, NormalAct, Property};
+pub use kind::{ContractKind, Envelope, NormalAct, Property};
+pub use shared_state::{BEACON, GET_IMPLEMENTATION, HAS_ROLE, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
+pub use state::{CauseRow, ItemChange, ReadMethod, StateGroup, StateLine, StatedValue};
 
 use crate::model::Kind;
 

@@ -1,6 +1,7 @@
 //! Checks over all kinds of the list.
 
 use super::*;
+use crate::model::Item;
 use std::collections::BTreeSet;
 
 #[test]
@@ -27,5 +28,24 @@ fn whoever_acts_only_through_an_envelope_carries_out_decisions_and_names_its_ent
     for contract in CONTRACTS {
         assert!(contract.has(Property::CarriesOut) || !contract.has(Property::Wallet), "{}", contract.word);
         assert_eq!(contract.has(Property::CarriesOut), !contract.entry_points.is_empty(), "{}", contract.word);
+    }
+}
+
+#[test]
+fn every_state_line_is_about_an_item_and_stands_behind_what_it_needs() {
+    for contract in CONTRACTS {
+        let lines: Vec<&StateLine> = contract.state_lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            assert!(Item::from_name(line.item).is_some(), "{} of {}", line.item, contract.word);
+            if let ReadMethod::Behind { item, .. } | ReadMethod::Delegates { of: item } = line.how {
+                assert!(lines[..at].iter().any(|before| before.item == item), "{} of {}", line.item, contract.word);
+            }
+        }
+        for row in contract.state.iter().flat_map(|group| group.causes) {
+            assert!(lines.iter().any(|line| line.item == row.item), "{} of {} is read", row.item, contract.word);
+        }
+        for (item, _) in contract.essentials {
+            assert!(lines.iter().any(|line| line.item == *item), "{item} of {} is read", contract.word);
+        }
     }
 }

@@ -6,7 +6,10 @@
 use super::control::{Control, critical_row};
 use super::kind::ContractKind;
 use super::kind::Property::{Open, Proxy};
+use super::shared_state::{FITS, HOLDINGS, OWNER_VIEWS, PROXIED_CODE, PROXY_SLOTS, ROLE_HOLDERS};
+use super::state::{ReadMethod, StateGroup, state_line};
 use crate::abi::bundled;
+use crate::model::state::RELEASED_EARLY;
 
 /// Kind of this file, as [`super::CONTRACTS`] lists it.
 pub(super) static CONTRACT: ContractKind = ContractKind {
@@ -14,6 +17,7 @@ pub(super) static CONTRACT: ContractKind = ContractKind {
     about: "vesting wallets and locks",
     abis: &[bundled::vesting, bundled::ownable],
     properties: &[Open, Proxy],
+    state: &[PROXY_SLOTS, OWNER_VIEWS, ROLE_HOLDERS, SCHEDULE, HOLDINGS, PROXIED_CODE, FITS],
     control: Control {
         functions: &[
             critical_row("revoke", "what is not yet vested is taken back"),
@@ -38,3 +42,6 @@ pub(super) static CONTRACT: ContractKind = ContractKind {
     },
     ..ContractKind::BASE
 };
+
+/// Releases beyond the schedule. Source: VestingWallet.sol of OpenZeppelin 5, `vestedAmount` and `released`.
+const SCHEDULE: &StateGroup = &StateGroup { lines: &[state_line(RELEASED_EARLY, ReadMethod::Schedule)], causes: &[] };

@@ -2,8 +2,9 @@
 
 use super::frames::{Frame, FrameKind};
 use super::{Subject, Subjects, decoded_call, erc4337, named, safe};
+use crate::contracts::Property;
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
+use crate::model::{Activity, ActivityKind, Fate, Operation, Position, Role, Tx, WatchId};
 use alloy_primitives::{Address, U256};
 
 /// Appends the activities that `frames` mean for watched addresses, outer frames before inner ones.
@@ -44,7 +45,7 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             .map(|subject| {
                 frame_activity(subject.watch, ActivityKind::Call, frame, tx, approving_accounts(frames, index, tx))
             });
-        let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
+        let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.contract().has(Property::Wallet));
         let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         // Validating an operation is part of that operation.
@@ -109,10 +110,7 @@ fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
 
 /// Returns whether a call made by `subject` is an act of the subject: a leaf of a wallet, a transaction of an account.
 fn is_act_of_subject(subject: &Subject, frame: &Frame) -> bool {
-    match subject.kind {
-        Kind::Eoa => true,
-        _ => frame.parent.is_some(),
-    }
+    subject.contract().has(Property::Account) || frame.parent.is_some()
 }
 
 fn frame_activity(

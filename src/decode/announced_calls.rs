@@ -8,14 +8,18 @@
 //! Source: TimelockController.sol; Timelock.sol of Compound; Governor.sol and GovernorBravoDelegate.sol; Voting.sol of Aragon;
 //! Delay.sol of Zodiac; Wallet.sol of EthDev and WalletLibrary of Parity.
 
-use super::decoded_call::{address_at, bytes_at, uint_at};
+use super::decoded_call;
 use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener};
-use super::{decoded_call, governor};
+use super::stored_calls::{AnnouncedPayload, stored_payload};
 use crate::abi::Budget;
+use crate::contracts::{
+    AnnouncedCall, Announces, CONTRACTS, CallSource, ContractKind, GovernorTimelock, Property, RequestedCalls, Verb,
+    word_at,
+};
 use crate::model::activity::Note;
-use crate::model::value::Value;
-use crate::model::{DecodedCall, Fate, Kind, Log, Operation, Position, Stage, Tx, Wrapper};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use crate::model::read::Read;
+use crate::model::{DecodedCall, Fate, Operation, Position, Stage, Tx, Wrapper};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// Log that reports calls.
 #[derive(Clone, Debug)]
@@ -30,33 +34,6 @@ pub(crate) struct Announcement {
     pub(crate) calls: Vec<AnnouncedCall>,
     /// True if another contract makes the calls in the subject's name, such as a governor's timelock.
     pub(crate) by_others: bool,
-}
-
-/// Action that the log reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    /// Announces that the calls are to be made later.
-    Proposes,
-    /// Reports that the calls were made.
-    CarriesOut,
-}
-
-/// Call as a log reports it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AnnouncedCall {
-    /// Target of the call; `None` for a creation.
-    pub(crate) to: Option<Address>,
-    pub(crate) value: U256,
-    pub(crate) data: Bytes,
-}
-
-/// Calls of a log, if they can be obtained.
-pub(crate) enum AnnouncedPayload {
-    Is(Vec<AnnouncedCall>),
-    /// The node is being asked.
-    Asked,
-    /// The node could not answer.
-    Unread(String),
 }
 
 impl Announcement {
@@ -79,22 +56,22 @@ pub(super) fn open_announced_calls(opener: &mut FrameOpener<'_, '_, '_>, tx: &Tx
     }
     let mut budget = Budget::default();
     for log in &tx.logs {
-        let Some(kind) = opener.subjects.get(&log.address).map(|subject| subject.kind) else { continue };
-        if !matches!(kind, Kind::Timelock | Kind::Governor | Kind::ParityMultisig) {
-            continue;
-        }
+        let subject = opener.subjects.get(&log.address);
+        let Some(announces) = subject.and_then(|subject| subject.contract().announces) else { continue };
         let told = |frame: &Frame| matches!(&frame.shape, FrameKind::Told(saying) if saying.ordinal == log.ordinal);
         if last && opener.frames.iter().any(told) {
             continue;
         }
         let deed = decoded_call::of_log(opener.subjects, log, &mut budget);
-        if let Some(saying) = of_log(kind, log, &deed, time) {
-            append_announcement(opener, log.address, &deed, saying, None);
-        } else if let Some((saying, unread)) = governor::announced_by_log(opener, kind, log, &deed)
-            && (last || unread.is_none())
-        {
-            append_announcement(opener, log.address, &deed, saying, unread);
+        let Some(logged) = (announces.by_log)(&deed, time) else { continue };
+        let Some((calls, unread)) = source_calls(opener, log.address, logged.calls) else { continue };
+        if !last && unread.is_some() {
+            continue;
         }
+        let (verb, id, delay) = (logged.verb, logged.id, logged.delay);
+        let by_others = announces.by_others && verb == Verb::CarriesOut;
+        let saying = Announcement { ordinal: log.ordinal, verb, id, delay, calls, by_others };
+        append_announcement(opener, log.address, &deed, saying, unread);
     }
 }
 
@@ -110,33 +87,27 @@ pub(super) fn open_expected_calls(opener: &mut FrameOpener<'_, '_, '_>) {
         let Some(target) = frame.target.filter(|to| frame.operation == Operation::Call && *to != frame.caller) else {
             continue;
         };
-        let Some(kind) = opener.subjects.get(&target).map(|subject| subject.kind) else { continue };
+        let subject = opener.subjects.get(&target);
+        let Some(announces) = subject.and_then(|subject| subject.contract().announces) else { continue };
         let deed = frame.deed.clone();
-        if kind == Kind::Governor {
-            ordinal = expect_of_timelock(opener, target, &deed, ordinal);
+        if let Some(timelock) = announces.timelock {
+            ordinal = expect_of_timelock(opener, target, timelock, &deed, ordinal);
         }
-        let Some(ask) = Ask::from_call(kind, &deed) else { continue };
+        let Some(ask) = (announces.by_call)(&deed) else { continue };
         let verb = ask.verb.unwrap_or(Verb::CarriesOut);
-        let payload = match (ask.calls, ask.id) {
-            (Some(calls), _) => AnnouncedPayload::Is(calls),
-            (None, Some(id)) if kind == Kind::Governor => governor::requested_payload(opener, target, &deed, id.into()),
-            (None, _) => {
+        let source = match (ask.calls, ask.stored, ask.id) {
+            (Some(calls), ..) => CallSource::Listed(calls),
+            (None, Some(stored), Some(id)) => CallSource::Stored(stored, id.into()),
+            (None, ..) => {
                 opener.frames[index - 1].hidden = true;
                 continue;
             }
         };
-        let (calls, unread) = match payload {
-            AnnouncedPayload::Is(calls) => (calls, None),
-            AnnouncedPayload::Asked => continue,
-            AnnouncedPayload::Unread(why) => (vec![], Some(why)),
-        };
-        // A timelock writes a log for each call; the others write one log for all calls.
-        let parts: Vec<Vec<AnnouncedCall>> = match kind {
-            Kind::Timelock => calls.into_iter().map(|call| vec![call]).collect(),
-            _ => vec![calls],
-        };
-        let by_others = kind == Kind::Governor && verb == Verb::CarriesOut;
-        let event = DecodedCall::without_calldata(event_of(kind, verb), event_of(kind, verb), vec![]);
+        let Some((calls, unread)) = source_calls(opener, target, source) else { continue };
+        let parts: Vec<Vec<AnnouncedCall>> =
+            if announces.log_per_call { calls.into_iter().map(|call| vec![call]).collect() } else { vec![calls] };
+        let by_others = announces.by_others && verb == Verb::CarriesOut;
+        let event = announcing_event(announces, verb);
         for calls in parts {
             let saying = Announcement { ordinal, verb, id: ask.id, delay: None, calls, by_others };
             append_announcement(opener, target, &event, saying, unread.clone());
@@ -147,28 +118,18 @@ pub(super) fn open_expected_calls(opener: &mut FrameOpener<'_, '_, '_>) {
 
 /// Opens the calls that a governor's call will make its timelock announce, where the timelock is watched: it schedules
 /// a queued proposal and executes an executed one. Returns the position of the next log.
-fn expect_of_timelock(opener: &mut FrameOpener<'_, '_, '_>, at: Address, deed: &DecodedCall, mut ordinal: u32) -> u32 {
-    let verb = match &*deed.name {
-        "queue" => Verb::Proposes,
-        "execute" => Verb::CarriesOut,
-        _ => return ordinal,
-    };
-    let Some(timelock) = governor::executing_timelock(opener, at) else { return ordinal };
-    let payload = match &*deed.signature {
-        "queue(address[],uint256[],bytes[],bytes32)" | "execute(address[],uint256[],bytes[],bytes32)" => {
-            parallel_list_calls(deed, 0, 1, None, 2).map(AnnouncedPayload::Is)
-        }
-        "queue(uint256)" | "execute(uint256)" => {
-            uint_at(deed, 0).map(|id| governor::requested_payload(opener, at, deed, id))
-        }
-        _ => None,
-    };
-    let (calls, unread) = match payload {
-        Some(AnnouncedPayload::Is(calls)) => (calls.into_iter().map(|call| vec![call]).collect(), None),
-        Some(AnnouncedPayload::Unread(why)) => (vec![vec![]], Some(why)),
-        Some(AnnouncedPayload::Asked) | None => return ordinal,
-    };
-    let event = DecodedCall::without_calldata(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
+fn expect_of_timelock(
+    opener: &mut FrameOpener<'_, '_, '_>,
+    at: Address,
+    governed: GovernorTimelock,
+    deed: &DecodedCall,
+    mut ordinal: u32,
+) -> u32 {
+    let Some((verb, source)) = (governed.by_call)(deed) else { return ordinal };
+    let Some((timelock, announces)) = executing_timelock(opener, at, governed) else { return ordinal };
+    let Some((calls, unread)) = source_calls(opener, at, source) else { return ordinal };
+    let calls = if unread.is_some() { vec![vec![]] } else { calls.into_iter().map(|call| vec![call]).collect() };
+    let event = announcing_event(announces, verb);
     for calls in calls {
         let saying = Announcement { ordinal, verb, id: None, delay: None, calls, by_others: false };
         append_announcement(opener, timelock, &event, saying, unread.clone());
@@ -177,111 +138,47 @@ fn expect_of_timelock(opener: &mut FrameOpener<'_, '_, '_>, at: Address, deed: &
     ordinal
 }
 
-/// Returns the event by which a wallet of this kind announces its calls.
-fn event_of(kind: Kind, verb: Verb) -> &'static str {
-    match (kind, verb) {
-        (Kind::Timelock, Verb::Proposes) => "CallScheduled",
-        (Kind::Timelock, Verb::CarriesOut) => "CallExecuted",
-        (Kind::Governor, Verb::Proposes) => "ProposalCreated",
-        (Kind::Governor, Verb::CarriesOut) => "ProposalExecuted",
-        (_, Verb::Proposes) => "ConfirmationNeeded",
-        (_, Verb::CarriesOut) => "SingleTransact",
+/// Returns the watched timelock through which a governor executes its proposals, and its announcements.
+fn executing_timelock(
+    opener: &mut FrameOpener<'_, '_, '_>,
+    governor: Address,
+    governed: GovernorTimelock,
+) -> Option<(Address, &'static Announces)> {
+    let subjects = opener.subjects;
+    let announces = |at: &Address| {
+        let contract = subjects.get(at)?.contract();
+        contract.announces.filter(|_| contract.has(Property::ActsForGovernors))
+    };
+    subjects.addresses().find_map(|at| announces(&at))?;
+    let answer = opener.ask_node(Read::Call { to: governor, data: Bytes::copy_from_slice(&governed.view) })?;
+    let at = answer.first_word().map(Address::from_word)?;
+    Some((at, announces(&at)?))
+}
+
+/// Returns the calls of a source, with the reason if they could not be read; `None` while the node is being asked.
+fn source_calls(
+    opener: &mut FrameOpener<'_, '_, '_>,
+    at: Address,
+    source: CallSource,
+) -> Option<(Vec<AnnouncedCall>, Option<String>)> {
+    let payload = match source {
+        CallSource::Listed(calls) => AnnouncedPayload::Is(calls),
+        CallSource::Stored(stored, id) => stored_payload(opener, at, stored, id),
+    };
+    match payload {
+        AnnouncedPayload::Is(calls) => Some((calls, None)),
+        AnnouncedPayload::Asked => None,
+        AnnouncedPayload::Unread(why) => Some((vec![], Some(why))),
     }
 }
 
-/// Returns the content of a log, read by itself.
-fn of_log(kind: Kind, log: &Log, deed: &DecodedCall, time: u64) -> Option<Announcement> {
-    let word = |index: usize| match &deed.args.get(index)?.value {
-        Value::FixedBytes(word, 32) => Some(*word),
-        Value::Uint(number) => Some(B256::from(*number)),
-        _ => None,
+/// Returns the event by which a wallet announces calls that are not yet in a block.
+fn announcing_event(announces: &Announces, verb: Verb) -> DecodedCall {
+    let name = match verb {
+        Verb::Proposes => announces.proposes,
+        Verb::CarriesOut => announces.carries_out,
     };
-    let one = |to: usize, value: usize, data: usize| {
-        Some(vec![AnnouncedCall {
-            to: Some(address_at(deed, to)?),
-            value: uint_at(deed, value)?,
-            data: bytes_at(deed, data)?.clone(),
-        }])
-    };
-    let seconds = |number: U256| u64::try_from(number).unwrap_or(u64::MAX);
-    let (verb, id, delay, calls) = match (kind, &*deed.signature) {
-        (Kind::Timelock, "CallScheduled(bytes32,uint256,address,uint256,bytes,bytes32,uint256)") => {
-            (Verb::Proposes, word(0), uint_at(deed, 6).map(seconds), one(2, 3, 4)?)
-        }
-        (Kind::Timelock, "CallExecuted(bytes32,uint256,address,uint256,bytes)") => {
-            (Verb::CarriesOut, word(0), None, one(2, 3, 4)?)
-        }
-        (Kind::Timelock, "QueueTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
-            let wait = uint_at(deed, 5).map(|eta| seconds(eta).saturating_sub(time));
-            (Verb::Proposes, word(0), wait, call_from_signature(deed)?)
-        }
-        (Kind::Timelock, "ExecuteTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
-            (Verb::CarriesOut, word(0), None, call_from_signature(deed)?)
-        }
-        (
-            Kind::Governor,
-            "ProposalCreated(uint256,address,address[],uint256[],string[],bytes[],uint256,uint256,string)",
-        ) => (Verb::Proposes, word(0), None, parallel_list_calls(deed, 2, 3, Some(4), 5)?),
-        (Kind::Governor, "TransactionAdded(uint256,bytes32,address,uint256,bytes,uint8)") => {
-            (Verb::Proposes, word(1), None, one(2, 3, 4)?)
-        }
-        (Kind::ParityMultisig, "ConfirmationNeeded(bytes32,address,uint256,address,bytes)") => {
-            (Verb::Proposes, word(0), None, one(3, 2, 4)?)
-        }
-        (
-            Kind::ParityMultisig,
-            "SingleTransact(address,uint256,address,bytes)" | "SingleTransact(address,uint256,address,bytes,address)",
-        ) => (Verb::CarriesOut, None, None, one(2, 1, 3)?),
-        (
-            Kind::ParityMultisig,
-            "MultiTransact(address,bytes32,uint256,address,bytes)"
-            | "MultiTransact(address,bytes32,uint256,address,bytes,address)",
-        ) => (Verb::CarriesOut, word(1), None, one(3, 2, 4)?),
-        _ => return None,
-    };
-    // The later Parity wallet creates a contract for a call to the zero address, and logs its address.
-    let creates = kind == Kind::ParityMultisig && deed.args.last().is_some_and(|arg| &*arg.name == "created");
-    let to_nobody = |call: AnnouncedCall| AnnouncedCall { to: call.to.filter(|to| !(creates && to.is_zero())), ..call };
-    let calls = calls.into_iter().map(to_nobody).collect();
-    Some(Announcement { ordinal: log.ordinal, verb, id, delay, calls, by_others: false })
-}
-
-/// Reads a call whose function Compound's contracts store separately from its arguments.
-fn call_from_signature(deed: &DecodedCall) -> Option<Vec<AnnouncedCall>> {
-    let Value::String(signature) = &deed.args.get(3)?.value else { return None };
-    let data = calldata_from_signature(signature, bytes_at(deed, 4)?);
-    Some(vec![AnnouncedCall { to: Some(address_at(deed, 1)?), value: uint_at(deed, 2)?, data }])
-}
-
-fn calldata_from_signature(signature: &Bytes, data: &Bytes) -> Bytes {
-    if signature.is_empty() { data.clone() } else { [&keccak256(signature)[..4], data].concat().into() }
-}
-
-/// Reads calls whose parts are in parallel lists. Lists of different lengths contain no calls.
-pub(super) fn parallel_list_calls(
-    deed: &DecodedCall,
-    targets: usize,
-    values: usize,
-    signatures: Option<usize>,
-    payloads: usize,
-) -> Option<Vec<AnnouncedCall>> {
-    let list = |index: usize| deed.args.get(index)?.value.as_array();
-    let (targets, values, payloads) = (list(targets)?, list(values)?, list(payloads)?);
-    let signatures = signatures.map(list);
-    if values.len() != targets.len() || payloads.len() != targets.len() {
-        return None;
-    }
-    let parts = targets.iter().zip(values).zip(payloads).enumerate();
-    parts
-        .map(|(at, ((to, value), data))| {
-            let signature = signatures.flatten().and_then(|list| list.get(at));
-            let data = match signature {
-                Some(Value::String(signature)) => calldata_from_signature(signature, data.as_bytes()?),
-                _ => data.as_bytes()?.clone(),
-            };
-            Some(AnnouncedCall { to: Some(to.as_address()?), value: value.as_uint()?, data })
-        })
-        .collect()
+    DecodedCall::without_calldata(name, name, vec![])
 }
 
 /// Appends a frame for the log, followed by one for each call that it announces.
@@ -358,7 +255,10 @@ fn append_announcement(
 ///
 /// A schedule, a proposal or an execution that was certainly called, but whose wallet wrote no matching log, stays an
 /// unconfirmed envelope.
-pub(super) fn join_announcing_calls(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Kind>) {
+pub(super) fn join_announcing_calls(
+    frames: &mut [Frame],
+    contract_of: impl Fn(&Address) -> Option<&'static ContractKind>,
+) {
     let mut heard = vec![false; frames.len()];
     for index in 0..frames.len() {
         let frame = &frames[index];
@@ -366,8 +266,9 @@ pub(super) fn join_announcing_calls(frames: &mut [Frame], kind_of: impl Fn(&Addr
         if matches!(frame.shape, FrameKind::Told(_)) || frame.caller == target {
             continue;
         }
-        let Some(ask) = kind_of(&target).and_then(|kind| Ask::from_call(kind, &frame.deed)) else { continue };
-        let said = ask.answering_logs(target, frames, &heard);
+        let announces = contract_of(&target).and_then(|contract| contract.announces);
+        let Some(ask) = announces.and_then(|announces| (announces.by_call)(&frame.deed)) else { continue };
+        let said = answering_logs(&ask, target, frames, &heard);
         if said.is_empty() && !ask.must {
             continue;
         }
@@ -380,118 +281,37 @@ pub(super) fn join_announcing_calls(frames: &mut [Frame], kind_of: impl Fn(&Addr
     }
 }
 
-/// Log that a call requests from a wallet.
-struct Ask {
-    verb: Option<Verb>,
-    calls: Option<Vec<AnnouncedCall>>,
-    id: Option<B256>,
-    /// True if the wallet has to write the log when the call succeeds.
-    must: bool,
-}
-
-impl Ask {
-    fn from_call(kind: Kind, deed: &DecodedCall) -> Option<Self> {
-        let one = |to: usize, value: usize, data: usize| {
-            let (to, value, data) = (address_at(deed, to)?, uint_at(deed, value)?, bytes_at(deed, data)?.clone());
-            Some(vec![AnnouncedCall { to: Some(to), value, data }])
-        };
-        let number = |index: usize| match &deed.args.get(index)?.value {
-            Value::FixedBytes(word, 32) => Some(*word),
-            Value::Uint(number) => Some(B256::from(*number)),
-            _ => None,
-        };
-        let calls = |verb, calls| Some(Self { verb: Some(verb), calls, id: None, must: true });
-        let spelled_out = || {
-            let Value::String(signature) = &deed.args.get(2)?.value else { return None };
-            let data = calldata_from_signature(signature, bytes_at(deed, 3)?);
-            Some(vec![AnnouncedCall { to: Some(address_at(deed, 0)?), value: uint_at(deed, 1)?, data }])
-        };
-        match (kind, &*deed.signature) {
-            (Kind::Timelock, "schedule(address,uint256,bytes,bytes32,bytes32,uint256)") => {
-                calls(Verb::Proposes, one(0, 1, 2))
-            }
-            (Kind::Timelock, "scheduleBatch(address[],uint256[],bytes[],bytes32,bytes32,uint256)") => {
-                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, None, 2))
-            }
-            (Kind::Timelock, "execute(address,uint256,bytes,bytes32,bytes32)") => calls(Verb::CarriesOut, one(0, 1, 2)),
-            (Kind::Timelock, "executeBatch(address[],uint256[],bytes[],bytes32,bytes32)") => {
-                calls(Verb::CarriesOut, parallel_list_calls(deed, 0, 1, None, 2))
-            }
-            (Kind::Timelock, "queueTransaction(address,uint256,string,bytes,uint256)") => {
-                calls(Verb::Proposes, spelled_out())
-            }
-            (Kind::Timelock, "executeTransaction(address,uint256,string,bytes,uint256)") => {
-                calls(Verb::CarriesOut, spelled_out())
-            }
-            (Kind::Governor, "propose(address[],uint256[],bytes[],string)") => {
-                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, None, 2))
-            }
-            (Kind::Governor, "propose(address[],uint256[],string[],bytes[],string)") => {
-                calls(Verb::Proposes, parallel_list_calls(deed, 0, 1, Some(2), 3))
-            }
-            (Kind::Governor, "execute(address[],uint256[],bytes[],bytes32)") => {
-                calls(Verb::CarriesOut, parallel_list_calls(deed, 0, 1, None, 2))
-            }
-            (Kind::Governor, "execute(uint256)" | "executeVote(uint256)") => {
-                Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: true })
-            }
-            (Kind::Governor, "newVote(bytes,string)" | "newVote(bytes,string,bool,bool)" | "forward(bytes)") => {
-                let calls = governor::parse_evm_script(bytes_at(deed, 0)?);
-                Some(Self { verb: Some(Verb::Proposes), calls: Some(calls?), id: None, must: false })
-            }
-            (Kind::Governor, "execTransactionFromModule(address,uint256,bytes,uint8)") => {
-                Some(Self { verb: Some(Verb::Proposes), calls: one(0, 1, 2), id: None, must: false })
-            }
-            (Kind::ParityMultisig, "execute(address,uint256,bytes)") => {
-                Some(Self { verb: None, calls: one(0, 1, 2), id: None, must: true })
-            }
-            // The last of several confirmations executes the operation; those before it are only counted.
-            (Kind::ParityMultisig, "confirm(bytes32)") => {
-                Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: false })
-            }
-            _ => None,
+/// Returns the logs of `wallet` that match, each for one call only.
+fn answering_logs(ask: &RequestedCalls, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
+    let mut rest = ask.calls.as_deref();
+    let mut said = Vec::new();
+    for (at, frame) in frames.iter().enumerate() {
+        let FrameKind::Told(saying) = &frame.shape else { continue };
+        let open = frame.target == Some(wallet) && !heard[at];
+        if !open || ask.verb.is_some_and(|verb| verb != saying.verb) {
+            continue;
         }
-    }
-
-    /// Returns the logs of `wallet` that match, each for one call only.
-    fn answering_logs(&self, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
-        let mut rest = self.calls.as_deref();
-        let mut said = Vec::new();
-        for (at, frame) in frames.iter().enumerate() {
-            let FrameKind::Told(saying) = &frame.shape else { continue };
-            let open = frame.target == Some(wallet) && !heard[at];
-            if !open || self.verb.is_some_and(|verb| verb != saying.verb) {
-                continue;
-            }
-            match &mut rest {
-                None if self.id.is_some() && self.id == saying.id => return vec![at],
-                None => {}
-                Some(calls) => {
-                    let Some(left) = calls.strip_prefix(&saying.calls[..]) else { continue };
-                    *calls = left;
-                    said.push(at);
-                    if left.is_empty() {
-                        return said;
-                    }
+        match &mut rest {
+            None if ask.id.is_some() && ask.id == saying.id => return vec![at],
+            None => {}
+            Some(calls) => {
+                let Some(left) = calls.strip_prefix(&saying.calls[..]) else { continue };
+                *calls = left;
+                said.push(at);
+                if left.is_empty() {
+                    return said;
                 }
             }
         }
-        Vec::new()
     }
+    Vec::new()
 }
 
 /// Returns whether a log beside it belongs to the same operation: the salt of a schedule, or the confirmation that
 /// completes it.
 pub(super) fn goes_with(saying: &Announcement, told: &DecodedCall) -> bool {
     let Some(id) = saying.id else { return false };
-    let names = |index: usize| match told.args.get(index).map(|arg| &arg.value) {
-        Some(Value::FixedBytes(word, 32)) => *word == id,
-        Some(Value::Uint(number)) => B256::from(*number) == id,
-        _ => false,
-    };
-    match &*told.signature {
-        "CallSalt(bytes32,bytes32)" | "ProposalQueued(uint256,uint256)" => names(0),
-        "Confirmation(address,bytes32)" => names(1),
-        _ => false,
-    }
+    let companions = CONTRACTS.iter().filter_map(|contract| contract.announces).flat_map(|kind| kind.companions);
+    let mut named = companions.filter(|(signature, _)| *signature == &*told.signature);
+    named.any(|(_, index)| word_at(told, *index) == Some(id))
 }

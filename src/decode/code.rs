@@ -5,10 +5,11 @@
 //! block cannot answer, and nothing is noted then: a condition on the code is not met.
 
 use super::{Questions, Subjects};
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind};
+use crate::model::{Activity, ActivityKind, Decoding, Fate};
 use alloy_primitives::{Address, keccak256};
 
 /// Maximum number of addresses of one activity whose code is read: target, caller and the arguments of any function
@@ -45,9 +46,7 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
 /// chosen for its code.
 fn scheduled_target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
     let held = activity.notes.iter().any(|note| matches!(note, Note::Operation { .. }));
-    let holds = |own: &Address| {
-        subjects.get(own).is_some_and(|subject| matches!(subject.kind, Kind::Timelock | Kind::Governor))
-    };
+    let holds = |own: &Address| subjects.get(own).is_some_and(|subject| subject.contract().has(Property::Delays));
     let calls = activity.kind == ActivityKind::Act && activity.deed.decoding != Decoding::Ether;
     activity.to.filter(|to| held && calls && holds(&activity.from) && *to != activity.from)
 }

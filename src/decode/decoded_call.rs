@@ -2,6 +2,8 @@
 
 use super::movement::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
+pub(crate) use crate::contracts::{address_at, bytes_at, uint_at};
+
 use crate::abi::{Abi, Budget, Decoded, Event, Flaws, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{DecodedCall, Decoding, Log};
@@ -253,18 +255,3 @@ fn event_of<'a>(subjects: &'a Subjects, log: &Log) -> Option<&'a Arc<Event>> {
 }
 
 // === Reading a deed's arguments by place ===
-
-/// The address at `index`.
-pub(crate) fn address_at(deed: &DecodedCall, index: usize) -> Option<Address> {
-    deed.args.get(index).and_then(|arg| arg.value.as_address())
-}
-
-/// The unsigned number at `index`.
-pub(crate) fn uint_at(deed: &DecodedCall, index: usize) -> Option<U256> {
-    deed.args.get(index).and_then(|arg| arg.value.as_uint())
-}
-
-/// The payload at `index`.
-pub(crate) fn bytes_at(deed: &DecodedCall, index: usize) -> Option<&Bytes> {
-    deed.args.get(index).and_then(|arg| arg.value.as_bytes())
-}

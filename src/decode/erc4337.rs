@@ -3,12 +3,13 @@
 //!
 //! Source: ERC-4337, EntryPoint.sol 0.6 to 0.8; SimpleAccount.sol and EIP-7702 accounts with its functions.
 
+use super::Subjects;
 use super::decoded_call::{self, address_at, bytes_at, uint_at};
 use super::frames::{Frame, FrameKind};
-use super::{Subjects, announced_calls};
 use crate::abi::{Budget, bundled};
+use crate::contracts::parallel_list_calls;
 use crate::model::value::{Arg, Value};
-use crate::model::{CallHow, DecodedCall, Kind, Operation, TracedCall, Tx};
+use crate::model::{CallHow, DecodedCall, Operation, TracedCall, Tx};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
 
@@ -86,16 +87,13 @@ fn required_prefund(fields: &[Arg]) -> Option<U256> {
 }
 
 /// The calls that an account is asked to make: target, value, calldata.
-pub(super) fn requested_calls(kind: Kind, deed: &DecodedCall) -> Option<Vec<(Address, U256, Bytes)>> {
-    if !matches!(kind, Kind::Eoa | Kind::Contract) {
-        return None;
-    }
+pub(super) fn requested_calls(deed: &DecodedCall) -> Option<Vec<(Address, U256, Bytes)>> {
     match &*deed.signature {
         "execute(address,uint256,bytes)" => {
             Some(vec![(address_at(deed, 0)?, uint_at(deed, 1)?, bytes_at(deed, 2)?.clone())])
         }
         "executeBatch(address[],uint256[],bytes[])" => {
-            let calls = announced_calls::parallel_list_calls(deed, 0, 1, None, 2)?;
+            let calls = parallel_list_calls(deed, 0, 1, None, 2)?;
             calls.into_iter().map(|call| Some((call.to?, call.value, call.data))).collect()
         }
         "executeBatch(address[],bytes[])" => {

@@ -9,9 +9,10 @@ use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
 use super::{Questions, Subject, erc4337, traces};
 use crate::abi::{Budget, bundled, multisend};
+use crate::contracts::{ContractKind, Envelope, Property};
 use crate::model::read::{Answer, Read};
 use crate::model::{
-    DecodedCall, Decoding, Fate, Kind, Known, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note,
+    DecodedCall, Decoding, Fate, Known, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note,
 };
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
@@ -147,9 +148,7 @@ pub(crate) fn build_call_tree(
         traces::join_trace(&mut opener, trace, tx, sight.known);
     }
     announced_calls::open_announced_calls(&mut opener, tx, sight.time, true);
-    announced_calls::join_announcing_calls(&mut opener.frames, |address| {
-        subjects.get(address).map(|subject| subject.kind)
-    });
+    announced_calls::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(Subject::contract));
     opener.frames
 }
 
@@ -157,9 +156,7 @@ pub(crate) fn build_call_tree(
 pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener = open_root_call(tx, subjects, questions);
     announced_calls::open_expected_calls(&mut opener);
-    announced_calls::join_announcing_calls(&mut opener.frames, |address| {
-        subjects.get(address).map(|subject| subject.kind)
-    });
+    announced_calls::join_announcing_calls(&mut opener.frames, |address| subjects.get(address).map(Subject::contract));
     opener.frames
 }
 
@@ -321,15 +318,18 @@ impl FrameOpener<'_, '_, '_> {
             return FrameKind::Operations;
         }
         let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, FrameKind::Operations));
-        match self.subjects.get(&target) {
-            // An account with a key makes the requested calls through code delegated to it. Another contract gets such
-            // requests only from an EntryPoint.
-            Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
-                erc4337::requested_calls(*kind, deed).map_or(FrameKind::Plain, |_| FrameKind::Account)
-            }
-            // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm
-            // it.
-            None | Some(Subject { kind: Kind::Safe, .. }) => {
+        let contract = self.subjects.get(&target).map(Subject::contract);
+        // An account with a key makes the requested calls through code delegated to it. Another contract gets such
+        // requests only from an EntryPoint.
+        let is_requested = |contract: &ContractKind| {
+            contract.has(Property::SmartAccount) && (contract.has(Property::Account) || brought)
+        };
+        if contract.is_some_and(is_requested) {
+            return erc4337::requested_calls(deed).map_or(FrameKind::Plain, |_| FrameKind::Account);
+        }
+        // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm it.
+        match contract.map_or(Some(Envelope::SafeTransaction), |contract| contract.envelope) {
+            Some(Envelope::SafeTransaction) => {
                 if selector == safe::EXEC_TRANSACTION {
                     SafeExec::from_call(deed).map_or(FrameKind::Plain, |exec| FrameKind::SafeExec(Box::new(exec)))
                 } else if safe::is_module_exec(selector) {
@@ -338,13 +338,11 @@ impl FrameOpener<'_, '_, '_> {
                     FrameKind::Plain
                 }
             }
-            Some(Subject { kind: Kind::Multisig, .. }) => {
-                multisig::Verb::from_selector(selector).map_or(FrameKind::Plain, |verb| {
-                    let id = if verb == multisig::Verb::Submit { None } else { decoded_call::uint_at(deed, 0) };
-                    FrameKind::Proposal { id, verb }
-                })
-            }
-            Some(_) => FrameKind::Plain,
+            Some(Envelope::Submission) => multisig::Verb::from_selector(selector).map_or(FrameKind::Plain, |verb| {
+                let id = if verb == multisig::Verb::Submit { None } else { decoded_call::uint_at(deed, 0) };
+                FrameKind::Proposal { id, verb }
+            }),
+            None => FrameKind::Plain,
         }
     }
 
@@ -462,8 +460,7 @@ impl FrameOpener<'_, '_, '_> {
     fn open_account(&mut self, index: usize) {
         let frame = &self.frames[index];
         let Some(account) = frame.target else { return };
-        let kind = self.subjects.get(&account).map_or(Kind::Contract, |subject| subject.kind);
-        let calls = erc4337::requested_calls(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
+        let calls = erc4337::requested_calls(&frame.deed).unwrap_or_default().into_iter().enumerate();
         self.open_calls(index, account, calls.map(|(place, (to, value, data))| (place, to, value, data)).collect());
     }
 

@@ -6,10 +6,9 @@ use super::versions::Codes;
 use super::{Subject, Subjects, activities, announced_calls, decoded_call, effects};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
+use crate::contracts::Property;
 use crate::model::activity::Note;
-use crate::model::{
-    Activity, ActivityKind, DecodedCall, Fate, Kind, Log, Operation, Position, Role, Stage, Tx, WatchId,
-};
+use crate::model::{Activity, ActivityKind, DecodedCall, Fate, Log, Operation, Position, Role, Stage, Tx, WatchId};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{B256, U256};
 
@@ -112,7 +111,7 @@ pub(crate) fn append_log_activities(
 ///
 /// For wallets, tokens, and contracts that govern others, every log has to be explained by its content.
 fn emitting_call(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> Option<usize> {
-    if !matches!(subject.kind, Kind::Contract | Kind::Proxy | Kind::Ownable | Kind::AccessControl) {
+    if !subject.contract().has(Property::LogsFollowCalls) {
         return None;
     }
     let called = |frame: &&Frame| {

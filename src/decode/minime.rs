@@ -6,9 +6,10 @@
 //! TetherToken.sol, where only the owner may call `issue` and `redeem`.
 
 use super::{Questions, Subjects};
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
-use crate::model::{Activity, ActivityKind, Fate, Kind, Stage};
+use crate::model::{Activity, ActivityKind, Fate, Stage};
 use alloy_primitives::{Address, B256, Bytes};
 
 /// `owner()`
@@ -30,7 +31,7 @@ pub(crate) fn note_controller_transfers(
             && (activity.fate == Fate::Executed || activity.stage == Stage::Pending)
             && &*activity.deed.signature == "transferFrom(address,address,uint256)";
         let Some(token) = activity.to.filter(|_| moves) else { continue };
-        if subjects.get(&token).is_none_or(|subject| subject.kind != Kind::Minime) {
+        if subjects.get(&token).is_none_or(|subject| !subject.contract().has(Property::MovedByController)) {
             continue;
         }
         if let Some(Answer::Data(word)) = questions.ask(Read::Call { to: token, data: Bytes::from_static(&CONTROLLER) })

@@ -25,7 +25,6 @@ mod effects;
 mod ens;
 mod erc4337;
 mod frames;
-mod governor;
 mod holdings;
 mod logs;
 mod minime;
@@ -42,16 +41,14 @@ mod reality;
 mod safe;
 mod state;
 mod stillness;
+mod stored_calls;
 mod subjects;
 mod traces;
 mod versions;
 mod voting_power;
 
 pub use ens::Name;
-pub use state::{
-    Expected, HAS_ROLE, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, may_be_a_proxy,
-    registry_differences,
-};
+pub use state::{Expected, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, registry_differences};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 

@@ -4,8 +4,9 @@
 //! Other code that it runs by delegatecall is foreign code with access to the subject's storage and funds.
 
 use super::frames::FrameOpener;
-use super::state::{BEACON, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
+use super::state::IMPLEMENTATIONS;
 use super::versions;
+use crate::contracts::{BEACON, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 use crate::model::read::{Answer, Read};
 use crate::model::{Item, Known, Tx};
 use alloy_primitives::Address;

@@ -75,6 +75,7 @@ fn add_caller_confirmation(frame: &mut Frame) {
 mod tests {
     use super::*;
     use crate::abi::Abi;
+    use crate::contracts::kind_named;
     use crate::decode::Subject;
     use crate::model::{ActivityKind, BlockRef, ChainId, Kind, Status, WatchId};
     use alloy_primitives::{Address, B256, Bytes, U256};
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_announced_of_a_subject_is_the_same_act_that_a_block_would_hold_only_waiting() {
         let (payer, stranger) = (Address::repeat_byte(2), Address::repeat_byte(3));
-        let subjects = subjects(payer, Kind::Eoa);
+        let subjects = subjects(payer, kind_named("eoa").unwrap());
         let tx = payment(payer, stranger);
         let pending = decode_pending(&tx, &tip(), &subjects, &Answers::new()).activities;
         let included = Block { txs: vec![Tx { status: Status::Success, ..tx }], ..tip() };
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_concerns_nobody_is_not_opened() {
-        let subjects = subjects(Address::repeat_byte(2), Kind::Eoa);
+        let subjects = subjects(Address::repeat_byte(2), kind_named("eoa").unwrap());
         let tx = payment(Address::repeat_byte(3), Address::repeat_byte(4));
         assert!(!is_pending_relevant(&tx, &subjects));
         assert_eq!(decode_pending(&tx, &tip(), &subjects, &Answers::new()), Decoded::default());

@@ -15,8 +15,9 @@
 //! so the gas is capped at that of its transaction.
 
 use super::{Subjects, erc4337};
+use crate::contracts::Property;
 use crate::model::activity::{Note, Usual};
-use crate::model::{Activity, ActivityKind, Kind, Log, Position, Role, Tx};
+use crate::model::{Activity, ActivityKind, Log, Position, Role, Tx};
 use alloy_primitives::{Address, B256, U256};
 
 /// Multiple of the median from which an offer is unusual.
@@ -31,7 +32,9 @@ const EXCUSED_MAX: u64 = 100_000_000_000_000_000;
 /// Notes the tip of a watched account's transaction where it is unusual.
 pub(super) fn note_priority_fees(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [Activity]) {
     let Some(tip) = tx.tip else { return };
-    let Some(subject) = subjects.get(&tx.from).filter(|subject| subject.kind == Kind::Eoa) else { return };
+    let Some(subject) = subjects.get(&tx.from).filter(|subject| subject.contract().has(Property::Account)) else {
+        return;
+    };
     let own = |activity: &&mut Activity| {
         let whole = matches!(&activity.position, Position::Call(path) if path.is_empty());
         activity.watch == subject.watch && activity.kind == ActivityKind::Act && whole
@@ -125,6 +128,7 @@ impl Offer {
 mod tests {
     use super::*;
     use crate::abi::Abi;
+    use crate::contracts::kind_named;
     use crate::decode::{Subject, decode_block};
     use crate::model::{Block, BlockRef, ChainId, Known, Status, Tip, WatchId};
     use alloy_primitives::{Address, B256, Bytes};
@@ -161,7 +165,7 @@ mod tests {
     fn unusual(own: u128, others: &[u128], sent: u64) -> Option<Usual> {
         let mut subjects = Subjects::new(ChainId(1));
         let abi = Arc::new(Abi::default());
-        let subject = Subject { watch: WatchId(0), kind: Kind::Eoa, rule_abi: Arc::clone(&abi), abi };
+        let subject = Subject { watch: WatchId(0), kind: kind_named("eoa").unwrap(), rule_abi: Arc::clone(&abi), abi };
         subjects.insert_subject(Address::ZERO, subject);
         let txs = (0..).zip([own].into_iter().chain(others.iter().copied())).map(|(n, per_gas)| tx(n, per_gas));
         let mut txs: Vec<Tx> = txs.collect();

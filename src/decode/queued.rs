@@ -276,6 +276,7 @@ fn encode_bytes_tail(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contracts::kind_named;
     use crate::decode::Subject;
     use crate::model::proposals::Confirmation;
     use crate::model::{ActivityKind, ChainId, Kind, Position, Role, WatchId};
@@ -388,8 +389,8 @@ mod tests {
             abi: abi.clone().into(),
             rule_abi: Default::default(),
         };
-        subjects.insert_subject(SAFE, subject(0, Kind::Safe));
-        subjects.insert_subject(Address::repeat_byte(0xe), subject(1, Kind::Eoa));
+        subjects.insert_subject(SAFE, subject(0, kind_named("safe").unwrap()));
+        subjects.insert_subject(Address::repeat_byte(0xe), subject(1, kind_named("eoa").unwrap()));
         let state = state(&[]);
         let checked = check_signatures(queued, &state, &Answers::new());
         let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };

@@ -8,9 +8,10 @@
 
 use super::{Questions, Subjects, decoded_call, logs};
 use crate::abi::{Budget, bundled};
+use crate::contracts::Property;
 use crate::model::read::{Answer, Read};
 use crate::model::state::QUESTION;
-use crate::model::{Activity, ActivityKind, Fact, Item, Kind, Known, Log, Tx, WindowEntry};
+use crate::model::{Activity, ActivityKind, Fact, Item, Known, Log, Tx, WindowEntry};
 use alloy_primitives::{Address, B256, Bytes, b256};
 
 /// `LogNewAnswer(bytes32,bytes32,bytes32,address,uint256,uint256,bool)`: the answer, then the question, which is indexed.
@@ -39,7 +40,7 @@ pub(super) fn append_oracle_answers(
     for log in tx.logs.iter().filter(|log| may_concern(log, subjects)) {
         let Some(id) = log.topics.get(1) else { continue };
         for module in subjects.addresses() {
-            let Some(subject) = subjects.get(&module).filter(|subject| subject.kind == Kind::Governor) else {
+            let Some(subject) = subjects.get(&module).filter(|subject| subject.contract().has(Property::Votes)) else {
                 continue;
             };
             let fresh = asked_questions(activities).any(|(of, asked)| of == module && asked == *id);
@@ -54,7 +55,7 @@ pub(super) fn append_oracle_answers(
 
 /// Questions that watched modules ask in this block, to be remembered.
 pub(super) fn question_facts(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<WindowEntry> {
-    let of_governor = |of: &Address| subjects.get(of).is_some_and(|subject| subject.kind == Kind::Governor);
+    let of_governor = |of: &Address| subjects.get(of).is_some_and(|subject| subject.contract().has(Property::Votes));
     let new = asked_questions(activities).filter(|(of, id)| {
         of_governor(of) && known.last_value(*of, question_item(*id)).is_none() && !is_full(*of, known)
     });

@@ -6,11 +6,12 @@ use super::frames::{Frame, FrameKind};
 use super::multisig::Verb;
 use super::{Questions, Subjects, decoded_call};
 use crate::abi::{Budget, bundled};
+use crate::contracts::Envelope;
 use crate::model::activity::Note;
 use crate::model::proposals::Queued;
 use crate::model::read::{Answer, Read};
 use crate::model::value::Value;
-use crate::model::{Block, DecodedCall, Fate, Kind, Operation, Stage, Tx};
+use crate::model::{Block, DecodedCall, Fate, Operation, Stage, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
 
 /// `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`
@@ -284,7 +285,9 @@ pub(crate) fn recover_safe_signers(
                     }
                 }
             }
-            FrameKind::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
+            FrameKind::SafeExec(exec)
+                if subjects.get(&safe).is_some_and(|s| s.contract().envelope == Some(Envelope::SafeTransaction)) =>
+            {
                 let (signers, notes) = execution_signers(exec, frame, safe, block, tx, subjects, questions);
                 frame.signers = signers;
                 frame.notes.extend(notes);

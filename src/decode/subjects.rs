@@ -4,6 +4,7 @@ use super::ens::{Name, Names};
 use super::state::{Expected, Tolerance};
 use super::versions::Versions;
 use crate::abi::Abi;
+use crate::contracts::{self, ContractKind, Property};
 use crate::model::{Activity, ChainId, Kind, Log, WatchId};
 use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
@@ -44,6 +45,13 @@ pub struct Subject {
     pub abi: Arc<Abi>,
     /// Functions and events written out in its own rules: the last resort for leaf calls that no other ABI knows.
     pub rule_abi: Arc<Abi>,
+}
+
+impl Subject {
+    /// Returns the description of its kind.
+    pub(crate) fn contract(&self) -> &'static ContractKind {
+        contracts::of_kind(self.kind)
+    }
 }
 
 /// A token whose balances are counted.
@@ -148,8 +156,8 @@ impl Subjects {
     /// Watches `address` from now on. A second watch of the same address replaces the first; the configuration compiler
     /// rejects such a pair.
     pub fn insert_subject(&mut self, address: Address, subject: Subject) {
-        self.has_accounts |= subject.kind == Kind::Eoa;
-        self.has_governors |= subject.kind == Kind::Governor;
+        self.has_accounts |= subject.contract().has(Property::Account);
+        self.has_governors |= subject.contract().has(Property::Votes);
         if self.by_address.insert(address, subject).is_none() {
             self.addresses.push(address);
         }
@@ -214,7 +222,7 @@ impl Subjects {
 
     /// Returns whether the configuration knows this token: as a `[token.X]`, or as a watch of a token.
     pub(crate) fn lists_token(&self, token: &Address) -> bool {
-        let watched = || self.get(token).is_some_and(|subject| matches!(subject.kind, Kind::Erc20 | Kind::Minime));
+        let watched = || self.get(token).is_some_and(|subject| subject.contract().has(Property::Token));
         self.counted.iter().any(|counted| counted.token == *token) || watched()
     }
 

@@ -6,11 +6,12 @@
 use super::frames::{Claim, FRAMES_MAX, Frame, FrameKind, FrameOpener, inner_wrappers};
 use super::own::OwnCode;
 use super::{Questions, Subjects, erc4337, stillness, versions};
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::{
-    Activity, ActivityKind, Block, CallHow, Fate, Kind, Known, Log, Operation, Position, Role, Stage, Status,
-    TracedCall, Tx, TxTrace,
+    Activity, ActivityKind, Block, CallHow, Fate, Known, Log, Operation, Position, Role, Stage, Status, TracedCall, Tx,
+    TxTrace,
 };
 use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, Bytes, U256};
@@ -53,13 +54,14 @@ pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> 
     let left = |activity: &Activity| {
         let subject = subjects.get(&activity.from);
         match activity.kind {
-            ActivityKind::Event => subject.is_some_and(|subject| subject.kind.is_wallet()),
+            ActivityKind::Event => subject.is_some_and(|subject| subject.contract().has(Property::Wallet)),
             ActivityKind::Move => subject.is_some_and(|subject| subject.watch == activity.watch),
             // Ether that leaves by an inner call is in no log. The balance does not show it either where another call
             // of the block brings in the same amount.
             ActivityKind::Call => {
                 let called = activity.to.and_then(|to| subjects.get(&to));
-                called.is_some_and(|own| !own.kind.is_wallet() && own.kind != Kind::Eoa)
+                called
+                    .is_some_and(|own| !own.contract().has(Property::Wallet) && !own.contract().has(Property::Account))
             }
             ActivityKind::Act | ActivityKind::State => false,
         }
@@ -292,12 +294,12 @@ pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects)
     if inside != call.from {
         return None;
     }
-    let kind = subjects.get(&call.from).map(|subject| subject.kind);
+    let has = |property| subjects.get(&call.from).is_some_and(|subject| subject.contract().has(property));
     match call.how {
         CallHow::Delegatecall if call.input == caller.input => {
-            Some(if kind.is_some_and(Kind::is_wallet) { TransferKind::AsWallet } else { TransferKind::AsProxy })
+            Some(if has(Property::Wallet) { TransferKind::AsWallet } else { TransferKind::AsProxy })
         }
-        CallHow::Call if kind == Some(Kind::Safe) && call.value.is_zero() && !caller.input.is_empty() => {
+        CallHow::Call if has(Property::FallbackHandler) && call.value.is_zero() && !caller.input.is_empty() => {
             let rest = call.input.strip_prefix(&caller.input[..])?;
             (*rest == message_sender(caller, trace)?[..]).then_some(TransferKind::AsWallet)
         }
@@ -444,8 +446,9 @@ fn same_input(claimed: &Bytes, ran: &Bytes) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contracts::unknown_kind;
     use crate::decode::subjects::Subject;
-    use crate::model::{BlockRef, ChainId, Kind, WatchId};
+    use crate::model::{BlockRef, ChainId, WatchId};
     use alloy_primitives::B256;
     use std::sync::Arc;
 
@@ -458,7 +461,7 @@ mod tests {
         let mut subjects = Subjects::new(ChainId(1));
         subjects.insert_subject(
             WATCHED,
-            Subject { watch: WatchId(0), kind: Kind::Contract, abi: abi.clone(), rule_abi: abi },
+            Subject { watch: WatchId(0), kind: unknown_kind(), abi: abi.clone(), rule_abi: abi },
         );
         subjects.look_inside();
         subjects

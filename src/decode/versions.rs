@@ -6,9 +6,10 @@
 
 use super::frames::{Frame, FrameKind};
 use super::logs::log_argument;
-use super::state::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
+use super::state::IMPLEMENTATIONS;
 use super::{Questions, Subjects, decoded_call};
 use crate::abi::{Abi, Budget};
+use crate::contracts::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::{

@@ -6,9 +6,10 @@
 //! Source: Governor.sol 4 and 5 `proposalSnapshot`, `getVotes` and `quorum`; ERC-6372, whose clock counts blocks or seconds.
 
 use super::{Questions, Subjects, decoded_call};
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
-use crate::model::{Activity, ActivityKind, Kind};
+use crate::model::{Activity, ActivityKind};
 use alloy_primitives::{Address, U256};
 
 /// `proposalSnapshot(uint256)`, `getVotes(address,uint256)`, `quorum(uint256)`
@@ -47,7 +48,7 @@ fn is_fresh(vote: &Activity, subjects: &Subjects, questions: &mut Questions<'_>)
                 | "VoteCastWithParams(address,uint256,uint8,uint256,string,bytes)"
         );
     let governor = vote.from;
-    if !is_vote || subjects.get(&governor).is_none_or(|subject| subject.kind != Kind::Governor) {
+    if !is_vote || subjects.get(&governor).is_none_or(|subject| !subject.contract().has(Property::Votes)) {
         return None;
     }
     let (voter, id) = (decoded_call::address_at(&vote.deed, 0)?, decoded_call::uint_at(&vote.deed, 1)?);

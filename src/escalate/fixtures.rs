@@ -1,6 +1,7 @@
 //! Builders of judged blocks for tests, and a stand-in for the store that keeps the contents of plans.
 
 use super::{ResponseError, Routing, StepJudged, advance_timers, pending_change_set, step_change_set};
+use crate::contracts::kind_named;
 use crate::model::amount::Unit;
 use crate::model::coverage::Paged;
 use crate::model::incident::{ChangeSet, Contested, Delivery, DeliveryKind, Finding, Incident, OpenState};
@@ -10,7 +11,7 @@ use crate::model::value::{Arg, Value};
 use crate::model::watch::ChainInfo;
 use crate::model::{
     Abnormal, Activity, ActivityKind, Anchor, BlockRef, ChainId, DecodedCall, Decoding, Fate, FindingId, IncidentId,
-    Judged, JudgedBlock, Kind, Operation, Position, Provenance, Role, Severity, Stage, Verdict, Verification, Voucher,
+    Judged, JudgedBlock, Operation, Position, Provenance, Role, Severity, Stage, Verdict, Verification, Voucher,
     WatchId, WatchInfo,
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
@@ -35,12 +36,12 @@ pub(crate) fn mainnet_info() -> Arc<ChainInfo> {
 
 /// Four watches; the path `treasury` pages `pager`, then `pager` and `phone`, then `sms`, and notifies `chat`.
 pub(crate) fn sample_routing() -> Routing {
-    let watch = |id: u32, label: &str, kind: Kind, path: &str| WatchInfo {
+    let watch = |id: u32, label: &str, kind: &str, path: &str| WatchInfo {
         id: WatchId(id),
         label: label.into(),
         chain: mainnet_info(),
         address: numbered_address(id),
-        kind,
+        kind: kind_named(kind).expect("a kind"),
         purpose: "Pays grants on Fridays".into(),
         path: path.into(),
         runbook: Some("runbooks/stolen-funds.md".into()),
@@ -53,10 +54,10 @@ pub(crate) fn sample_routing() -> Routing {
         paging_path("token", &[(&["token-pager"], 300)]),
     ];
     let watches: Vec<WatchInfo> = vec![
-        watch(TREASURY, "Treasury Safe", Kind::Safe, "treasury"),
-        watch(CHILD, "Child Safe", Kind::Safe, "treasury"),
-        watch(TOKEN, "SNT", Kind::Minime, "token"),
-        watch(OBSERVED, "New Safe", Kind::Safe, "treasury"),
+        watch(TREASURY, "Treasury Safe", "safe", "treasury"),
+        watch(CHILD, "Child Safe", "safe", "treasury"),
+        watch(TOKEN, "SNT", "minime", "token"),
+        watch(OBSERVED, "New Safe", "safe", "treasury"),
     ];
     let mut roster = Routing {
         paths: paths.into_iter().map(|path| (path.name.clone(), path)).collect(),

@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use watchfire::abi::{Abi, bundled};
+use watchfire::contracts::kind_named;
 use watchfire::decode::{Library, Subject, Subjects, decode_block};
 use watchfire::model::activity::Note;
 use watchfire::model::read::{Answer, Answers, Read};
-use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId};
+use watchfire::model::{Activity, Block, ChainId, Role, WatchId};
 use watchfire::wire;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,11 +63,11 @@ impl World {
         for (label, address) in treasury.labels() {
             names.insert(address.to_string(), label.clone());
             let (kind, abi) = match &*label {
-                l if l.ends_with("Safe") && !l.contains("Fake") => (Kind::Safe, bundled::safe().clone()),
-                l if l.ends_with("multisig") => (Kind::Multisig, bundled::multisig_wallet().clone()),
-                "NET" => (Kind::Minime, bundled::minime().clone()),
-                "Box" => (Kind::Contract, (*plain).clone()),
-                "Payer" => (Kind::Eoa, Abi::default()),
+                l if l.ends_with("Safe") && !l.contains("Fake") => ("safe", bundled::safe().clone()),
+                l if l.ends_with("multisig") => ("multisig", bundled::multisig_wallet().clone()),
+                "NET" => ("minime", bundled::minime().clone()),
+                "Box" => ("contract", (*plain).clone()),
+                "Payer" => ("eoa", Abi::default()),
                 l if l.starts_with("MultiSendCallOnly") => {
                     subjects.insert_library(address, Library::MultiSendCallOnly);
                     continue;
@@ -77,6 +78,7 @@ impl World {
                 }
                 _ => continue,
             };
+            let kind = kind_named(kind).expect("a kind");
             let subject = Subject { watch: WatchId(n), kind, abi: Arc::new(abi), rule_abi: none.clone() };
             subjects.insert_subject(address, subject);
             n += 1;

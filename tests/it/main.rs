@@ -14,6 +14,7 @@ mod clock;
 mod commands;
 mod conditions;
 mod conduct;
+mod contract_kinds;
 mod counting;
 mod decode;
 mod deliver;

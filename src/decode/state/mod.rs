@@ -10,14 +10,11 @@
 //! code can return any answer. A contract whose code is not of its kind can still return false values from its views.
 
 mod causes;
-mod lines;
 mod misconfiguration;
 mod reading;
 mod registry_drift;
 mod sums;
 
-pub use lines::HAS_ROLE;
-pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 pub use misconfiguration::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use registry_drift::{Expected, activity_of, registry_differences};
@@ -26,24 +23,19 @@ pub use sums::{TOKENS_AT_ONCE, Tolerance};
 use super::delegations::Delegation;
 use super::prefund::Advance;
 use super::{Questions, Subject, Subjects};
+use crate::contracts::Property;
 use crate::model::activity::Note;
 use crate::model::state::{OWNER_DELEGATE, RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Activity, ActivityKind, Block, DecodedCall, Decoding, Fact, Fate, Item, Kind, Known, Operation, Position, Role,
-    Stage, Tx, WatchId, WindowEntry,
+    Activity, ActivityKind, Block, DecodedCall, Decoding, Fact, Fate, Item, Known, Operation, Position, Role, Stage,
+    Tx, WatchId, WindowEntry,
 };
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
 use reading::Took;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Returns whether a subject of this kind may be a proxy, so that one of its slots names the code that it runs.
-#[must_use]
-pub fn may_be_a_proxy(kind: Kind) -> bool {
-    lines::PROXIES.contains(&kind)
-}
 
 /// Maximum number of watches whose complete state is read after one block while nothing is known of them yet. The
 /// others follow on their schedule.
@@ -280,12 +272,14 @@ impl Look<'_> {
         // A balance also changes by transactions that only name the subject, except for ether that arrives at an
         // account.
         let adds_up = item.kind().shape == Shape::Sum;
-        let takes = |own: &Activity| adds_up && (own.kind != ActivityKind::Call || self.subject.kind != Kind::Eoa);
+        let takes = |own: &Activity| {
+            adds_up && (own.kind != ActivityKind::Call || !self.subject.contract().has(Property::Account))
+        };
         let may = |own: &&Activity| own.watch == self.subject.watch && (takes(own) || made_it_run(own));
         let mut ran: Vec<&Activity> = self.activities.iter().filter(may).collect();
         ran.dedup_by_key(|own| own.tx);
         match ran.as_slice() {
-            [one] if !lines::is_slow(self.subject.kind, item.name()) => {
+            [one] if !self.subject.contract().is_slow(item.name()) => {
                 Place { since: self.no_place().since, ..self.place_of(one) }
             }
             _ => self.no_place(),

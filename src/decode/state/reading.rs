@@ -4,8 +4,8 @@ mod fit;
 mod members;
 mod terms;
 
-use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
+use crate::contracts::{HAS_ROLE, ReadMethod, StateLine};
 use crate::decode::Questions;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
@@ -58,7 +58,7 @@ pub(super) fn read_state(look: &Look<'_>, questions: &mut Questions<'_>) -> Took
     };
     // Items that were missing at the first read are read again with every read of the watch.
     let missing = look.known.last_value(look.address, Item::of_table(KIND)) == Some(BARE);
-    for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
+    for line in look.subject.contract().state_lines() {
         let again = missing && matches!(line.item, "code" | KIND);
         let turn = look.whole || !line.slow || again || reader.has_new_base(line);
         if turn {
@@ -81,59 +81,59 @@ struct Reader<'a, 'q, 'b> {
 }
 
 impl Reader<'_, '_, '_> {
-    fn read_line(&mut self, line: &Line) {
+    fn read_line(&mut self, line: &StateLine) {
         let item = Item::of_table(line.item);
         let own = self.look.address;
         match line.how {
-            How::Slot(slot) => self.read_item(item, Read::Storage { of: own, slot }),
-            How::View(view) => self.read_item(item, call_read(own, &view)),
-            How::KnownView(view) => {
+            ReadMethod::Slot(slot) => self.read_item(item, Read::Storage { of: own, slot }),
+            ReadMethod::View(view) => self.read_item(item, call_read(own, &view)),
+            ReadMethod::KnownView(view) => {
                 if self.look.subject.abi.function_by_selector(view).is_some_and(|function| function.inputs.is_empty()) {
                     self.read_item(item, call_read(own, &view));
                 }
             }
-            How::List(view) => {
+            ReadMethod::List(view) => {
                 let members = self.read_address_list(own, &view);
                 self.put_members(item, members);
             }
-            How::Linked { slot, hint } => {
+            ReadMethod::Linked { slot, hint } => {
                 let members = self.read_linked_list(item, slot, hint);
                 self.put_members(item, members);
             }
-            How::Holders => self.read_role_members(item),
-            How::Code => match self.read_code(own) {
+            ReadMethod::Holders => self.read_role_members(item),
+            ReadMethod::Code => match self.read_code(own) {
                 Ok(code) => self.took.values.push((item, code_hash(&code))),
                 Err(told) => self.record_unread(item, told),
             },
-            How::Account => self.read_account_code(item),
-            How::Nonce => self.read_item(item, Read::Nonce(own)),
-            How::Ether => self.read_item(item, Read::Balance(own)),
-            How::Tokens => {
+            ReadMethod::Account => self.read_account_code(item),
+            ReadMethod::Nonce => self.read_item(item, Read::Nonce(own)),
+            ReadMethod::Ether => self.read_item(item, Read::Balance(own)),
+            ReadMethod::Tokens => {
                 for token in sums::tokens_due(self.look) {
                     self.read_item(item.for_address(token), call_read(token, &balance_of(own)));
                 }
             }
-            How::Behind { item: base, view } => {
+            ReadMethod::Behind { item: base, view } => {
                 if let Some(at) = self.address_value(base) {
                     self.read_item(item, call_read(at, &view));
                 }
             }
-            How::CodeBehind => {
+            ReadMethod::CodeBehind => {
                 let Some(at) = IMPLEMENTATIONS.iter().find_map(|name| self.address_value(name)) else { return };
                 match self.read_code(at) {
                     Ok(code) => self.took.values.push((item, code_hash(&code))),
                     Err(told) => self.record_unread(item, told),
                 }
             }
-            How::OpenRole(role) => {
+            ReadMethod::OpenRole(role) => {
                 let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
                 self.read_item(item, call_read(own, &anybody));
             }
-            How::Decimals => self.read_decimals(),
-            How::Fits => self.check_kind(item),
-            How::Expiry => self.read_expiry(item),
-            How::Schedule => self.read_vesting_schedule(item),
-            How::Delegates { of } => {
+            ReadMethod::Decimals => self.read_decimals(),
+            ReadMethod::Fits => self.check_kind(item),
+            ReadMethod::Expiry => self.read_expiry(item),
+            ReadMethod::Schedule => self.read_vesting_schedule(item),
+            ReadMethod::Delegates { of } => {
                 for member in self.unwatched_members(of) {
                     self.read_account_code(item.for_address(member));
                 }
@@ -148,11 +148,11 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Returns whether the item that the line depends on has changed, so that the line is read out of turn.
-    fn has_new_base(&self, line: &Line) -> bool {
+    fn has_new_base(&self, line: &StateLine) -> bool {
         let base: &[&str] = match &line.how {
-            How::Behind { item, .. } => &[*item],
-            How::CodeBehind => IMPLEMENTATIONS,
-            How::Delegates { of } => {
+            ReadMethod::Behind { item, .. } => &[*item],
+            ReadMethod::CodeBehind => IMPLEMENTATIONS,
+            ReadMethod::Delegates { of } => {
                 let seen = |member: &Address| {
                     self.look.known.last_value(self.look.address, Item::of_table(line.item).for_address(*member))
                 };

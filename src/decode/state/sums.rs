@@ -1,10 +1,11 @@
 //! Quantities that add up: ether, tokens, a supply, a nonce. Inflow less outflow is the balance, to the last wei.
 
 use super::Look;
+use crate::contracts::{Envelope, Property};
 use crate::decode::movement::Movement;
 use crate::decode::subjects::Counted;
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Fate, Item, Kind, Log, Operation, Position, Role, Stage, Tx};
+use crate::model::{Activity, ActivityKind, Fate, Item, Log, Operation, Position, Role, Stage, Tx};
 use alloy_primitives::{Address, B256, U256, b256};
 
 /// Maximum number of tokens whose balance is read for one subject on one scheduled read, in addition to the tokens that
@@ -183,11 +184,14 @@ fn ether_flow(look: &Look<'_>) -> Flow {
 fn add_logged_ether(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
     let amount = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
     let unexplained = event.role == Role::Leaf;
-    match (look.subject.kind, &*event.deed.signature) {
-        (Kind::Safe, "SafeReceived(address,uint256)") | (Kind::Multisig, "Deposit(address,uint256)") if unexplained => {
-            flow.add_inflow(amount(1));
-        }
-        (Kind::Safe, "ExecutionSuccess(bytes32,uint256)" | "ExecutionFailure(bytes32,uint256)") => {
+    let contract = look.subject.contract();
+    let is_inflow = |signature| contract.has(Property::EtherLogsAddUp) && contract.ether_logs.contains(&signature);
+    match (contract.envelope, &*event.deed.signature) {
+        (_, signature) if unexplained && is_inflow(signature) => flow.add_inflow(amount(1)),
+        (
+            Some(Envelope::SafeTransaction),
+            "ExecutionSuccess(bytes32,uint256)" | "ExecutionFailure(bytes32,uint256)",
+        ) => {
             let Role::Effect { of } = event.role else { return };
             let in_tokens = |call: &Activity| {
                 let token = call.deed.args.get(7).and_then(|arg| arg.value.as_address());
@@ -260,7 +264,7 @@ fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = (&'a 
 fn nonce_growth(look: &Look<'_>) -> (U256, U256) {
     let own = look.address;
     let count = |n: usize| U256::from(n);
-    if look.subject.kind == Kind::Safe {
+    if look.subject.contract().envelope == Some(Envelope::SafeTransaction) {
         let executions = look.block.txs.iter().flat_map(|tx| &tx.logs);
         let executions = executions.filter(|log| log.address == own && crate::decode::safe::is_execution(log)).count();
         return (count(executions), count(executions));

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::abi::{Event, Function};
+use crate::contracts::proxy_kind;
 use crate::decode::{Subject, decode_block};
 use crate::model::read::Answers;
-use crate::model::{BlockRef, ChainId, Kind, Status, WatchId};
+use crate::model::{BlockRef, ChainId, Status, WatchId};
 use alloy_primitives::{U256, keccak256};
 
 const PROXY: Address = Address::repeat_byte(0xaa);
@@ -23,7 +24,7 @@ fn subjects() -> Subjects {
     let version = |abi: Abi, name: &str| Version { name: Some(name.into()), abi: abi.into() };
     let versions = Versions::new([(FIRST, version(first, "first")), (NEXT, version(next, "next"))]);
     let mut subjects = Subjects::new(ChainId(1));
-    subjects.insert_subject(PROXY, Subject { watch: WatchId(0), kind: Kind::Proxy, rule_abi: all.clone(), abi: all });
+    subjects.insert_subject(PROXY, Subject { watch: WatchId(0), kind: proxy_kind(), rule_abi: all.clone(), abi: all });
     subjects.run(PROXY, versions);
     subjects
 }

@@ -2,8 +2,7 @@
 
 use super::directory::Scope;
 use crate::abi::Abi;
-use crate::contracts::{self, Property};
-use crate::decode::HAS_ROLE;
+use crate::contracts::{self, HAS_ROLE, Property};
 use crate::model::Kind;
 use crate::settings::{At, Problems};
 use crate::watchlist::book::RoleBook;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::classify::rule::{ArgTest, CallMatch, Condition, Measure, ValueRule};
+use crate::contracts::kind_named;
 use crate::model::pending::PendingVoice;
-use crate::model::{ChainId, Kind, Operation, Severity};
+use crate::model::{ChainId, Operation, Severity};
 use crate::source::FinalityRule;
 use crate::watchlist::{ChainClock, EndpointUrl};
 use alloy_primitives::{U256, address, b256};
@@ -145,7 +146,7 @@ fn the_book_knows_chains_names_tokens_and_paths() {
     assert_eq!(book.roster.tokens.len(), 3);
     assert_eq!(book.roster.path("treasury").steps[0].to, ["console"]);
     assert_eq!(book.rules.watches[0].known_tokens.len(), 2, "those of its own chain");
-    assert_eq!(book.watches[0].kind, Kind::Safe);
+    assert_eq!(book.watches[0].kind, kind_named("safe").unwrap());
     assert_eq!(book.store, Path::new("watchfire.db"));
 }
 

@@ -2,33 +2,13 @@
 //! watch's address.
 
 use super::{Reader, Told, call_read};
+use crate::contracts::Property;
+use crate::model::Item;
 use crate::model::state::{BARE, CODE_AT_KEY, FITS, NO_CODE, UNLIKE, UNSAID};
-use crate::model::{Item, Kind};
 use alloy_primitives::B256;
 
 /// `decimals()`. Source: EIP-20, where it is optional.
 const GET_DECIMALS: [u8; 4] = [0x31, 0x3c, 0xe5, 0x67];
-
-/// Returns the items that every contract of a kind has, and whether zero counts as missing. Kinds that accept contracts
-/// of many shapes have no such items.
-const fn essential_items(kind: Kind) -> &'static [(&'static str, bool)] {
-    match kind {
-        Kind::Safe => &[("threshold", true), ("singleton", true)],
-        Kind::Multisig => &[("required", true)],
-        Kind::Erc20 => &[("supply", false)],
-        Kind::Minime => &[("supply", false), ("controller", false)],
-        Kind::Timelock => &[("delay", false)],
-        Kind::Governor
-        | Kind::ParityMultisig
-        | Kind::Proxy
-        | Kind::Ownable
-        | Kind::AccessControl
-        | Kind::Vesting
-        | Kind::EnsName
-        | Kind::Contract
-        | Kind::Eoa => &[],
-    }
-}
 
 impl Reader<'_, '_, '_> {
     /// Reads the decimals that tokens report. Where a node cannot answer, the known value is kept, the item is reported
@@ -57,23 +37,23 @@ impl Reader<'_, '_, '_> {
     /// Checks the kind of the watch against the code and the items that were read. Items that could not be read are
     /// ignored.
     pub(super) fn check_kind(&mut self, item: Item) {
-        let kind = self.look.subject.kind;
+        let contract = self.look.subject.contract();
         let read = |name: &str| {
             let found = self.took.values.iter().find(|(item, _)| item.name() == name && item.of.is_none());
             found.map(|(_, word)| *word)
         };
         let is_dark = |name: &str| self.took.dark.iter().any(|item| item.name() == name);
-        let Some(code) = read("code").filter(|_| kind != Kind::EnsName) else { return };
+        let Some(code) = read("code").filter(|_| !contract.has(Property::Name)) else { return };
         let lacks = |(name, zero_is_none): &(&str, bool)| match read(name) {
             Some(word) => *zero_is_none && word == B256::ZERO,
             None => !is_dark(name),
         };
-        let word = match kind {
-            Kind::Eoa if code.is_zero() => FITS,
-            Kind::Eoa => CODE_AT_KEY,
-            _ if code.is_zero() => BARE,
-            _ if essential_items(kind).iter().any(lacks) => UNLIKE,
-            _ => FITS,
+        let word = match (contract.has(Property::Account), code.is_zero()) {
+            (true, true) => FITS,
+            (true, false) => CODE_AT_KEY,
+            (false, true) => BARE,
+            (false, false) if contract.essentials.iter().any(lacks) => UNLIKE,
+            (false, false) => FITS,
         };
         self.took.values.push((item, word));
     }
@@ -82,19 +62,10 @@ impl Reader<'_, '_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::state::lines::LINES;
     use alloy_primitives::keccak256;
 
     #[test]
-    fn what_a_kind_must_have_is_read_of_it() {
+    fn the_selector_is_that_of_its_name() {
         assert_eq!(keccak256("decimals()")[..4], GET_DECIMALS);
-        for kind in Kind::ALL {
-            for (name, _) in essential_items(kind) {
-                assert!(
-                    LINES.iter().any(|line| line.item == *name && line.kinds.contains(&kind)),
-                    "{name} of {kind:?}"
-                );
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! Members of a set: the owners of a wallet, the modules of a Safe, the holders of a role.
 
 use super::{Reader, Told, call_read};
+use crate::contracts::HAS_ROLE;
 use crate::decode::state::Look;
-use crate::decode::state::lines::HAS_ROLE;
 use crate::model::Item;
 use crate::model::read::{self, Answer, ROLE_GRANTED, Read};
 use crate::model::state::Reading;
