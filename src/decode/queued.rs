@@ -279,7 +279,7 @@ mod tests {
     use crate::contracts::kind_named;
     use crate::decode::Subject;
     use crate::model::proposals::Confirmation;
-    use crate::model::{ActivityKind, ChainId, Kind, Position, Role, WatchId};
+    use crate::model::{ActivityKind, ChainId, Position, Role, WatchId};
     use k256::ecdsa::SigningKey;
 
     const SAFE: Address = Address::repeat_byte(0x5a);
