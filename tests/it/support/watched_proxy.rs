@@ -538,8 +538,9 @@ fn is_signed(received: &Received) -> bool {
     received.header("webhook-signature") == Some(&format!("v1,{}", BASE64.encode(mac.finalize().into_bytes())))
 }
 
-/// Whether what was not seen is state alone, and there is some of it. A node that was killed, started again and taken back may prove
-/// another state of a block than the one its header has; it is not believed, and that is said.
+/// Whether what was not seen is state or traces alone, and there is some of it. A node that was killed, started again and taken back
+/// may prove another state of a block than the one its header has, or trace another block than the one it was asked about; it is not
+/// believed, and that is said.
 pub(crate) fn only_unread(told: &[Value]) -> bool {
     let is_over = |begun: &Value| {
         let same = |line: &Value| ["kind", "since", "endpoint"].iter().all(|key| line[*key] == begun[*key]);
@@ -547,5 +548,5 @@ pub(crate) fn only_unread(told: &[Value]) -> bool {
     };
     let blind = told.iter().filter(|line| line["type"] == "blindness");
     let mut standing = blind.filter(|line| !line["until"].is_string() && !is_over(line)).peekable();
-    standing.peek().is_some() && standing.all(|line| line["kind"] == "state-unread")
+    standing.peek().is_some() && standing.all(|line| line["kind"] == "state-unread" || line["kind"] == "ability-lost")
 }
