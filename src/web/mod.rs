@@ -10,16 +10,17 @@
 use crate::runtime::Stop;
 use crate::telemetry::{Checks, Metrics};
 use anyhow::Context as _;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -97,6 +98,7 @@ impl Console {
     /// Serves requests until told to stop.
     pub async fn run(self, stop: Stop) {
         let mut guests = OpenConnections::default();
+        let routes = console_routes(self.signs.clone());
         loop {
             self.signs.checks.renew(TASK);
             let accepted = tokio::select! {
@@ -108,7 +110,7 @@ impl Console {
             match accepted {
                 Ok((stream, client)) => {
                     guests.make_room(CONNECTIONS_MAX);
-                    let talk = serve_connection(stream, self.signs.clone(), self.patience, stop.clone());
+                    let talk = serve_connection(stream, routes.clone(), self.patience, stop.clone());
                     guests.0.push_back((client.ip(), tokio::spawn(talk).abort_handle()));
                     // Let the task of the accepted connection run before another connection can replace it.
                     tokio::task::yield_now().await;
@@ -146,11 +148,7 @@ impl OpenConnections {
 }
 
 /// Answers one request, within bounds.
-async fn serve_connection(stream: TcpStream, signs: WebState, patience: ConnectionLimits, stop: Stop) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = handle_request(&request, &signs);
-        async move { Ok::<_, Infallible>(answer) }
-    });
+async fn serve_connection(stream: TcpStream, routes: Router, patience: ConnectionLimits, stop: Stop) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
@@ -158,7 +156,7 @@ async fn serve_connection(stream: TcpStream, signs: WebState, patience: Connecti
         .max_buf_size(HEAD_BYTES_MAX)
         // A connection kept open for another request takes a slot that another client needs.
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::select! {
         () = stop.cancelled() => {}
         ended = tokio::time::timeout(patience.connection, connection) => match ended {
@@ -169,35 +167,35 @@ async fn serve_connection(stream: TcpStream, signs: WebState, patience: Connecti
     }
 }
 
-fn handle_request(request: &Request<Incoming>, signs: &WebState) -> Response<Full<Bytes>> {
-    let text = "text/plain; charset=utf-8";
-    let (status, kind, body) = match request.uri().path() {
-        _ if request.method() != Method::GET && request.method() != Method::HEAD => {
-            (StatusCode::METHOD_NOT_ALLOWED, text, "only GET and HEAD are answered\n".to_owned())
-        }
-        "/metrics" => {
-            // Brings the series of checks that nobody renews up to date.
-            let _ = signs.checks.failing_checks();
-            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", signs.metrics.render())
-        }
-        "/healthz" => (StatusCode::OK, text, "ok\n".to_owned()),
-        "/readyz" => readiness_response(&signs.checks),
-        _ => (StatusCode::NOT_FOUND, text, "here are /metrics, /healthz and /readyz\n".to_owned()),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
-    response
+/// Returns the routes of the console. `HEAD` is answered wherever `GET` is.
+fn console_routes(signs: WebState) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape_metrics))
+        .route("/healthz", get(async || plain_text(StatusCode::OK, "ok\n")))
+        .route("/readyz", get(async |State(signs): State<WebState>| readiness_response(&signs.checks)))
+        .fallback(async || plain_text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n"))
+        .method_not_allowed_fallback(async || {
+            plain_text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n")
+        })
+        .with_state(signs)
+}
+
+/// Headers of every response: nothing is cached, and no browser guesses a type.
+const COMMON_HEADERS: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+
+fn plain_text(status: StatusCode, body: &'static str) -> Response {
+    (status, COMMON_HEADERS, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+async fn scrape_metrics(State(signs): State<WebState>) -> Response {
+    // Brings the series of checks that nobody renews up to date.
+    let _ = signs.checks.failing_checks();
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (COMMON_HEADERS, kind, signs.metrics.render()).into_response()
 }
 
 /// Returns the readiness of all checks, and the checks that fail.
-fn readiness_response(checks: &Checks) -> (StatusCode, &'static str, String) {
+fn readiness_response(checks: &Checks) -> Response {
     let failing = checks.failing_checks();
     let listed = failing
         .iter()
@@ -208,7 +206,7 @@ fn readiness_response(checks: &Checks) -> (StatusCode, &'static str, String) {
         "checks": checks.check_names(),
     });
     let status = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, "application/json", format!("{body}\n"))
+    (status, COMMON_HEADERS, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]
