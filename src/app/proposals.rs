@@ -309,7 +309,7 @@ impl ProposalRounds<'_> {
         if from_service {
             self.schedule.record_service_failure(safe, monotonic_now(), rng);
         } else {
-            self.schedule.record_failure(safe, monotonic_now(), rng);
+            self.schedule.record_unasked(safe, monotonic_now(), rng);
         }
         self.sight.record_failure(kind, safe, why, false, began);
     }

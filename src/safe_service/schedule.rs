@@ -140,6 +140,14 @@ impl Schedule {
         (self.failures, self.resumes) = (0, now);
     }
 
+    /// Records a poll that failed before the service was asked. It spent no request, so the queue keeps its turn, which a
+    /// small quota grants again only after weeks.
+    pub fn record_unasked(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
+        let Some(turn) = self.queues.get_mut(&safe) else { return };
+        turn.due = now + RETRY.jittered_delay(turn.failures, rng);
+        turn.failures = turn.failures.saturating_add(1);
+    }
+
     /// Records a failed poll whose cause is not the service.
     pub fn record_failure(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
         let turn_at = self.next_turn(safe, now);
@@ -182,6 +190,23 @@ mod tests {
     fn schedule(now: Instant) -> (Schedule, Budget) {
         let budget = Budget::new(1_000_000, 1_000, MONTH, now);
         (Schedule::new([SAFE].into_iter(), HOT, COLD, &budget, now), budget)
+    }
+
+    #[test]
+    fn a_look_that_asked_the_service_nothing_leaves_the_turn() {
+        let (now, mut rng) = (crate::runtime::monotonic_now(), fastrand::Rng::with_seed(1));
+        let budget = Budget::new(10, 1_000, MONTH, now);
+        for (asked, next) in [(false, Some(SAFE)), (true, None)] {
+            let mut schedule = Schedule::new([SAFE].into_iter(), HOT, COLD, &budget, now);
+            if asked {
+                schedule.record_failure(SAFE, now, &mut rng);
+            } else {
+                schedule.record_unasked(SAFE, now, &mut rng);
+            }
+            let mut spent = budget.clone();
+            spent.set_spent_this_month(7);
+            assert_eq!(schedule.next_due(&spent, now + RETRY.cap), next, "asked: {asked}");
+        }
     }
 
     #[test]

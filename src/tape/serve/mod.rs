@@ -124,6 +124,6 @@ impl PlayedTape {
 
 impl std::fmt::Debug for PlayedTape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("shown", &*self.shown.borrow()).finish_non_exhaustive()
+        f.debug_struct("PlayedTape").field("shown", &*self.shown.borrow()).finish_non_exhaustive()
     }
 }

@@ -3,15 +3,22 @@
 use super::PlayedTape;
 use super::block_index::to_raw_json;
 use super::faults::Conduct;
+use axum::body::{Body, to_bytes};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
@@ -69,7 +76,7 @@ pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<PlayedT
             accepted = listener.accept() => if let Ok((socket, _)) = accepted {
                 let stage = stage.clone();
                 connections.spawn(async move {
-                    serve_connection(socket, &stage).await;
+                    serve_connection(socket, stage).await;
                     drop(place);
                 });
             },
@@ -78,15 +85,15 @@ pub(super) async fn accept_connections(listener: TcpListener, stage: Arc<PlayedT
     }
 }
 
-async fn serve_connection(socket: TcpStream, stage: &PlayedTape) {
+async fn serve_connection(socket: TcpStream, stage: Arc<PlayedTape>) {
     // Without this option an answer waits for the acknowledgement of the one before it, which takes forty milliseconds.
     // If the option cannot be set, answers are only slower.
     let _ = socket.set_nodelay(true);
     let mut first = [0];
     match tokio::time::timeout(IDLE_MAX, socket.peek(&mut first)).await {
         // An upgrade to WebSocket is a GET, a request over HTTP a POST.
-        Ok(Ok(1)) if first == *b"G" => serve_socket(socket, stage).await,
-        Ok(Ok(1)) => drop(serve_http(socket, stage).await),
+        Ok(Ok(1)) if first == *b"G" => serve_socket(socket, &stage).await,
+        Ok(Ok(1)) => serve_http(socket, stage).await,
         _ => {}
     }
 }
@@ -143,81 +150,38 @@ async fn serve_socket(socket: TcpStream, stage: &PlayedTape) {
 }
 
 /// Serves one HTTP/1.1 connection: all its requests, one after another.
-async fn serve_http(mut socket: TcpStream, stage: &PlayedTape) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    loop {
-        let Some((head, length, keep)) = http_head(&mut socket, &mut bytes).await? else { return Ok(()) };
-        let answer = match length {
-            Some(length) if length <= REQUEST_BYTES_MAX => {
-                while bytes.len() < head + length {
-                    if read_more(&mut socket, &mut bytes).await? == 0 {
-                        return Ok(());
-                    }
-                }
-                let body = String::from_utf8_lossy(bytes.get(head..head + length).unwrap_or_default()).into_owned();
-                bytes.drain(..head + length);
-                let shown = *stage.shown.borrow();
-                match reply_to_request(stage, shown, &body, None) {
-                    Reply::Now(text) => text,
-                    Reply::After(wait, text) => {
-                        tokio::time::sleep(wait).await;
-                        text
-                    }
-                    // This fault tests the client's timeout.
-                    Reply::Never => std::future::pending().await,
-                    Reply::HangUp => return Ok(()),
-                }
-            }
-            length => {
-                let status = if length.is_some() { "413 Content Too Large" } else { "411 Length Required" };
-                let refused = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                return socket.write_all(refused.as_bytes()).await;
-            }
-        };
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
-        socket.write_all(head.as_bytes()).await?;
-        socket.write_all(answer.as_bytes()).await?;
-        if !keep {
-            return Ok(());
-        }
-    }
+async fn serve_http(socket: TcpStream, stage: Arc<PlayedTape>) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let stage = stage.clone();
+        async move { answer_http(request.into_body(), &stage).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_MAX)
+        .max_headers(HTTP_HEADERS_MAX)
+        .max_buf_size(HTTP_HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(socket), service);
+    // Fails when the client goes away, sends no HTTP, or is hung up on.
+    let _ = connection.await;
 }
 
-/// Reads the head of a request. Returns its length, the length of the body, and whether the connection stays open.
-/// Returns `None` at the end of the input, and for input that is not HTTP.
-async fn http_head(
-    socket: &mut TcpStream,
-    bytes: &mut Vec<u8>,
-) -> std::io::Result<Option<(usize, Option<usize>, bool)>> {
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; HTTP_HEADERS_MAX];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(bytes) {
-            Ok(httparse::Status::Complete(head)) => {
-                let named = |name: &str| {
-                    let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-                    found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
-                };
-                let length = named("content-length").and_then(|length| length.parse().ok());
-                let keep = !named("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-                return Ok(Some((head, length, keep)));
-            }
-            Ok(httparse::Status::Partial) if bytes.len() < HTTP_HEAD_BYTES_MAX => {
-                if read_more(socket, bytes).await? == 0 {
-                    return Ok(None);
-                }
-            }
-            _ => return Ok(None),
+/// Answers one request over HTTP. An error closes the connection without a response.
+async fn answer_http(body: Incoming, stage: &PlayedTape) -> std::io::Result<Response> {
+    let Ok(body) = tokio::time::timeout(IDLE_MAX, to_bytes(Body::new(body), REQUEST_BYTES_MAX)).await? else {
+        return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    };
+    let shown = *stage.shown.borrow();
+    let answer = match reply_to_request(stage, shown, &String::from_utf8_lossy(&body), None) {
+        Reply::Now(text) => text,
+        Reply::After(wait, text) => {
+            tokio::time::sleep(wait).await;
+            text
         }
-    }
-}
-
-async fn read_more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
-    match tokio::time::timeout(IDLE_MAX, socket.read_buf(bytes)).await {
-        Ok(read) => read,
-        Err(_) => Ok(0),
-    }
+        // This fault tests the client's timeout.
+        Reply::Never => std::future::pending().await,
+        Reply::HangUp => return Err(std::io::ErrorKind::ConnectionAborted.into()),
+    };
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
 /// Answers a request, or each request of a batch.
