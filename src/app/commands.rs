@@ -64,7 +64,7 @@ pub enum Responded {
 pub struct TestPage {
     /// The incidents that it opened.
     pub incidents: Vec<IncidentId>,
-    /// Its messages, one for each destination of the first step of the path.
+    /// Messages, one for each destination of the first step of the path.
     pub messages: Vec<DeliveryKey>,
 }
 
