@@ -15,7 +15,8 @@ use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, IncidentScope,
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, monotonic_now};
 use crate::source::{
-    Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Senders, Source, SourceMetrics, Step, Window,
+    Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Priority, Senders, Source, SourceMetrics, Step,
+    Window,
 };
 use crate::store::{Store, StoreError};
 use crate::tape::{Recorder, Taken};
@@ -47,7 +48,7 @@ impl App {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let (pool, chain_id) = (pool_of(&chain, &self.signs.metrics)?, chain.info.id);
+        let (pool, chain_id) = (self.pool(&chain)?, chain.info.id);
         let mut lookout = Visibility::open(self, &chain, &nudge, stop).await?;
         let Some(window) = self.find_starting_window(&chain, &pool, from, stop, &mut lookout).await? else {
             self.record_unreached(&chain, Coverage::new(until, None).describe_missing(0, monotonic_now()));
@@ -145,7 +146,8 @@ impl App {
         let (mut gate, mut progress, mut roll) =
             (OverrideGate::new(), Progress::default(), CapabilityReport::default());
         let (mut look_at, mut waiting_since) = (monotonic_now() + LOOK, monotonic_now());
-        let (used, asked) = (watcher.used_tokens(), source.pool().clone());
+        // Nobody waits for a survey of old allowances.
+        let (used, asked) = (watcher.used_tokens(), source.pool().with_priority(Priority::Probe));
         let of = |watch| used.get(&watch).cloned().unwrap_or_default();
         let mut exposing = pin!(self.report_exposures(&chain, of, &asked));
         let mut exposed = false;
@@ -280,7 +282,8 @@ pub(crate) async fn stored_window(store: &Store, chain: ChainId) -> anyhow::Resu
     Ok(Some(Window { first, links }))
 }
 
-/// The endpoints of a chain, as one.
+/// Makes the one pool of a chain's endpoints. A process makes one for each chain; every user gets a handle of it by
+/// [`Pool::with_priority`].
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
     let meter = SourceMetrics::new(metrics.clone(), chain.info.name.clone());
     let checks = checks_of(chain);

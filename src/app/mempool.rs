@@ -2,10 +2,10 @@
 //! and never in its way.
 
 use super::App;
-use super::follow::pool_of;
 use super::supervisor::TaskName;
 use crate::pipeline::PendingWatcher;
 use crate::runtime::Stop;
+use crate::source::Priority;
 use crate::source::mempool::{BACKLOG_MAX, Mempool};
 use crate::watchlist::ChainBook;
 use anyhow::{Context as _, ensure};
@@ -30,7 +30,7 @@ impl App {
         stop: Stop,
     ) -> anyhow::Result<()> {
         let metrics = &self.signs.metrics;
-        let pool = pool_of(&chain, metrics)?;
+        let pool = self.pool(&chain)?.with_priority(Priority::Mempool);
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = PendingWatcher::resume_from_store(book, chain.clone(), store, clock, nudge.clone()).await?;
         let task = TaskName::Mempool(chain.info.name.clone());

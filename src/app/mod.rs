@@ -39,12 +39,14 @@ use crate::model::span::format_duration;
 use crate::model::{ChainId, DeliveryKey, Evidence, HealthIssue, IncidentScope};
 use crate::pipeline::Committed;
 use crate::runtime::{self, Clock, Moment, Stop, monotonic_now};
+use crate::source::Pool;
 use crate::store::{EvidenceStore, Store, StoreError, StoreLock, Unsent};
-use crate::watchlist::Config;
+use crate::watchlist::{ChainBook, Config};
 use crate::web::Console;
 use anyhow::Context as _;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store_watchdog::{Retry, StoreWatchdog};
 use summary::RunSummary;
@@ -82,6 +84,8 @@ pub(crate) struct App {
     recording: Option<Recording>,
     /// Wakes the delivery worker.
     wake: Arc<Notify>,
+    /// The one pool of each chain's endpoints, once something needs it.
+    pools: Mutex<HashMap<ChainId, Pool>>,
 }
 
 impl App {
@@ -93,19 +97,8 @@ impl App {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.with_metrics(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
-        Self {
-            book,
-            store,
-            clock,
-            signs,
-            printer,
-            tally,
-            keeper,
-            drawer,
-            _lock: None,
-            recording: None,
-            wake: Arc::default(),
-        }
+        let (wake, pools) = Default::default();
+        Self { book, store, clock, signs, printer, tally, keeper, drawer, _lock: None, recording: None, wake, pools }
     }
 
     /// Opens a session on the configuration's own store as its only sender, waiting for the disk as long as needed.
@@ -306,6 +299,17 @@ impl App {
                 printer.line(line);
             }
         }))
+    }
+
+    /// Returns a handle of the one pool of a chain's endpoints, which is made when it is first asked for.
+    pub(crate) fn pool(&self, chain: &ChainBook) -> anyhow::Result<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&chain.info.id) {
+            return Ok(pool.clone());
+        }
+        let pool = pool_of(chain, &self.signs.metrics)?;
+        pools.insert(chain.info.id, pool.clone());
+        Ok(pool)
     }
 
     /// Returns the commands that people give, on the store of this session.

@@ -4,7 +4,6 @@
 //! same, and the Safe's activity in between stays in the store until it is accounted for.
 
 use super::App;
-use super::follow::pool_of;
 use super::supervisor::TaskName;
 use crate::classify::proposals::Lookup;
 use crate::decode;
@@ -15,7 +14,7 @@ use crate::model::{BlindnessKind, HealthIssue, IncidentScope, Severity, WatchInf
 use crate::pipeline::{Answered, Concluded, Prepared, Queues};
 use crate::runtime::{self, Stop, error_chain, monotonic_now};
 use crate::safe_service::{Client, Schedule, ServiceError};
-use crate::source::Pool;
+use crate::source::{Pool, Priority};
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, QueueBook};
 use alloy_primitives::{Address, B256, U256};
@@ -47,7 +46,7 @@ impl App {
         nudge: Arc<Notify>,
         stop: Stop,
     ) -> anyhow::Result<()> {
-        let pool = pool_of(&chain, &self.signs.metrics)?;
+        let pool = self.pool(&chain)?.with_priority(Priority::Proposals);
         let service = book.service.clone();
         let (clock, metrics) = (self.clock.clone(), self.signs.metrics.clone());
         let (name, store) = (chain.info.name.clone(), self.store.clone());

@@ -1,7 +1,8 @@
 //! Recording of a running watch. Errors of the tape never stop the watch.
 
-use super::{App, pool_of};
+use super::App;
 use crate::pipeline::Committed;
+use crate::source::Priority;
 use crate::tape::{Backpressure, Head, Recorder, Rotation, Taken};
 use crate::watchlist::{ChainBook, Config};
 use anyhow::Context as _;
@@ -40,9 +41,9 @@ impl App {
             }
             Err(error) => return Err(error).with_context(|| format!("failed to record to {}", file.display())),
         };
-        // Tracing takes long and must not delay the source, so it uses connections of its own.
+        // Tracing takes long and must not delay the source: it has a priority, and connections, of its own.
         let tracing = match recording.traces {
-            true => pool_of(chain, &self.signs.metrics)?.nodes().cloned().collect(),
+            true => self.pool(chain)?.with_priority(Priority::Recorder).nodes().collect(),
             false => Vec::new(),
         };
         Recorder::start_recording(reel, tracing, Backpressure::LeavesOut).context("failed to start to record").map(Some)

@@ -10,6 +10,7 @@ use crate::model::incident::Incident;
 use crate::model::{Difference, Origin, difference};
 use crate::pipeline::{Survey, detect_registry_drift, load_history};
 use crate::settings::Secrets;
+use crate::source::Pool;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, Config};
@@ -36,11 +37,12 @@ pub(crate) async fn run_drift(args: &Drift, global: &Global, printer: &Printer) 
     };
     let (mut differs, mut unknown) = (false, false);
     for chain in chains {
-        let surveyed = survey_newest_block(&book, chain).await?;
+        let pool = pool_of(chain, &Metrics::default())?;
+        let surveyed = survey_newest_block(&book, chain, &pool).await?;
         differs |= !surveyed.told.is_empty();
         unknown |= !surveyed.unread.is_empty();
         print_registry_drift(chain, &surveyed, printer);
-        print_allowances(&book, chain, printer).await?;
+        print_allowances(&book, chain, &pool, printer).await?;
     }
     Ok(match (unknown, differs) {
         (true, _) => Outcome::Unknown,
@@ -50,9 +52,8 @@ pub(crate) async fn run_drift(args: &Drift, global: &Global, printer: &Printer) 
 }
 
 /// Lists standing allowances of tokens that the configuration knows. They do not count as differences.
-async fn print_allowances(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
-    let pool = pool_of(chain, &Metrics::default())?;
-    let (found, unlisted) = find_exposures(book, chain, |_| vec![], &pool).await;
+async fn print_allowances(book: &Config, chain: &ChainBook, pool: &Pool, printer: &Printer) -> anyhow::Result<()> {
+    let (found, unlisted) = find_exposures(book, chain, |_| vec![], pool).await;
     for exposure in &found {
         if printer.is_json() {
             printer.json(&exposure.json_record(book));
@@ -67,12 +68,15 @@ async fn print_allowances(book: &Config, chain: &ChainBook, printer: &Printer) -
 }
 
 /// Surveys the state at the newest block of a chain.
-pub(super) async fn survey_newest_block<'b>(book: &'b Config, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
-    let pool = pool_of(chain, &Metrics::default())?;
+pub(super) async fn survey_newest_block<'b>(
+    book: &'b Config,
+    chain: &ChainBook,
+    pool: &Pool,
+) -> anyhow::Result<Survey<'b>> {
     let name = &chain.info.name;
     let head = pool.fetch_newest_head().await.with_context(|| format!("failed to ask {name} for its newest block"))?;
     let head = head.with_context(|| format!("{name} has no block yet"))?;
-    Ok(detect_registry_drift(book, chain, head, &pool).await)
+    Ok(detect_registry_drift(book, chain, head, pool).await)
 }
 
 pub(super) fn print_registry_drift(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) {

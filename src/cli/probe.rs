@@ -6,7 +6,7 @@ use crate::app::endpoint_gaps::{Found, Gap, by_tags, capability_gaps, probe_endp
 use crate::app::pool_of;
 use crate::model::state::{DECIMALS, KIND};
 use crate::settings::Secrets;
-use crate::source::{Capabilities, Deadlines, Endpoint, Node, Support};
+use crate::source::{Capabilities, Deadlines, Endpoint, Node, Pool, Support};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, Config};
 use anstyle::{AnsiColor, Style};
@@ -48,11 +48,11 @@ pub(crate) async fn run_probe(args: &Probe, global: &Global, printer: &Printer) 
     let (mut calm, mut fits) = (true, true);
     for chain in chains {
         let pool = pool_of(chain, &Metrics::default())?;
-        let found = probe_nodes(pool.nodes().cloned()).await;
+        let found = probe_nodes(pool.nodes()).await;
         calm &=
             print_probe_results(Some(chain), &found, &capability_gaps(&book, chain, &found), printer) == Outcome::Calm;
         if found.iter().any(|found| found.abilities.is_ok()) {
-            fits &= check_config_fit(&book, chain, printer).await?;
+            fits &= check_config_fit(&book, chain, &pool, printer).await?;
         }
     }
     Ok(match (calm, fits) {
@@ -63,8 +63,8 @@ pub(crate) async fn run_probe(args: &Probe, global: &Global, printer: &Printer) 
 }
 
 /// Prints the tokens and watches of the configuration that do not match the chain, and returns whether all match.
-async fn check_config_fit(book: &Config, chain: &ChainBook, printer: &Printer) -> anyhow::Result<bool> {
-    let mut surveyed = drift::survey_newest_block(book, chain).await?;
+async fn check_config_fit(book: &Config, chain: &ChainBook, pool: &Pool, printer: &Printer) -> anyhow::Result<bool> {
+    let mut surveyed = drift::survey_newest_block(book, chain, pool).await?;
     surveyed.unread.clear();
     surveyed.told.retain(|told| {
         told.difference.as_ref().is_some_and(|difference| [DECIMALS, KIND].contains(&difference.item.name()))

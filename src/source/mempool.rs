@@ -86,7 +86,7 @@ impl Mempool {
         let stop = stop.child_token();
         let backlog = Arc::new(Backlog::default());
         let (tell, found) = mpsc::channel(FOUND_MAX);
-        for (voice, node) in pool.nodes().cloned().enumerate() {
+        for (voice, node) in pool.nodes().enumerate() {
             tokio::spawn(listen_to_node(voice, node, backlog.clone(), stop.clone()));
         }
         tokio::spawn(look_through(pool.clone(), backlog.clone(), interest.clone(), tell, stop.clone()));

@@ -30,6 +30,7 @@ mod probe;
 mod probes;
 mod proof;
 mod quorum;
+mod rate_limit;
 mod role_members;
 pub mod rpc;
 mod socket;
@@ -58,6 +59,7 @@ pub use meter::SourceMetrics;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, parse_endpoint_url};
 pub use pool::Pool;
 pub use probe::probe_node;
+pub use rate_limit::Priority;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -299,7 +301,7 @@ impl Source {
         let (tell, events) = mpsc::channel(ADVANCES_MAX);
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         for (voice, node) in pool.nodes().enumerate().filter(|(_, node)| node.has_socket()) {
-            tokio::spawn(watch::watch_heads(voice, node.clone(), hints.clone(), stop.clone(), options.rng.fork()));
+            tokio::spawn(watch::watch_heads(voice, node, hints.clone(), stop.clone(), options.rng.fork()));
         }
         let behind = Arc::new(AtomicU64::new(0));
         let follower = Follower::new(window, options.rollback_after);

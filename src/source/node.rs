@@ -9,6 +9,7 @@ use super::check::Checks;
 use super::intake::{BoundedText, IntakeBudget, method_bytes};
 use super::meter::SourceMetrics;
 use super::proof::StateRoots;
+use super::rate_limit::{Priority, RateLimit};
 use super::rpc::{Connection, Heads, NodeError, Params, Route, RpcRequest};
 use super::trace::TraceMethod;
 use super::transport::Transport;
@@ -111,9 +112,17 @@ pub fn parse_endpoint_url(text: &str) -> Result<Url, BadEndpoint> {
     }
 }
 
-/// Client of one node. Cloned freely; clones share a connection.
+/// Client of one node. Cloned freely; clones share a rate limit, and a connection for each priority.
 #[derive(Clone)]
-pub struct Node(Arc<Inner>);
+pub struct Node(Arc<Inner>, Purpose);
+
+/// Purpose of the requests that a client sends.
+#[derive(Clone, Default)]
+struct Purpose {
+    priority: Priority,
+    /// Nanoseconds for which the rate limit has delayed its requests.
+    limited: Arc<AtomicU64>,
+}
 
 struct Inner {
     name: Arc<str>,
@@ -122,7 +131,9 @@ struct Inner {
     deadlines: Deadlines,
     intake: IntakeBudget,
     // A tokio lock, held while connecting: concurrent requests wait for that connection and do not open a second one.
-    wire: Mutex<Option<(u64, Connection)>>,
+    /// Connections by priority: a deadline that passes closes its connection, and must not end requests for blocks.
+    wires: [Mutex<Option<(u64, Connection)>>; Priority::COUNT],
+    limit: OnceLock<RateLimit>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     lacks_proofs: AtomicBool,
@@ -194,13 +205,14 @@ impl Node {
     }
 
     fn from_route(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             name,
             route,
             identity,
             deadlines,
             intake: IntakeBudget::default(),
-            wire: Mutex::new(None),
+            wires: Default::default(),
+            limit: OnceLock::new(),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             lacks_proofs: AtomicBool::new(false),
@@ -212,7 +224,8 @@ impl Node {
             trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
             checks: OnceLock::new(),
-        }))
+        };
+        Self(Arc::new(inner), Purpose::default())
     }
 
     /// Measures every request from now on; only the first meter is kept.
@@ -220,6 +233,32 @@ impl Node {
     pub fn with_meter(self, meter: SourceMetrics) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
+    }
+
+    /// Limits the requests to the node to so many a second, of all priorities together; only the first limit is kept.
+    #[must_use]
+    pub fn with_rate_limit(self, per_second: f64) -> Self {
+        self.0.limit.get_or_init(|| RateLimit::new(per_second, monotonic_now()));
+        self
+    }
+
+    /// Returns a client of the same node for requests of this priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self(self.0.clone(), Purpose { priority, ..Purpose::default() })
+    }
+
+    /// Returns the time for which the rate limit has delayed the requests of this client and its clones.
+    pub(super) fn limited_time(&self) -> Duration {
+        Duration::from_nanos(self.1.limited.load(Ordering::Relaxed))
+    }
+
+    /// Waits until the rate limit permits `n` requests.
+    pub(super) async fn wait_for_turn(&self, n: usize) {
+        if let Some(limit) = self.0.limit.get() {
+            let waited = limit.wait_for_turn(n as f64, self.1.priority).await;
+            self.1.limited.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Sets the checks of its blocks, instead of the default for its chain; only the first call has an effect.
@@ -303,7 +342,7 @@ impl Node {
         };
         let answer = self.record_request(method, began, self.asked_within(deadline, &wire, asking).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
-            let mut current = self.0.wire.lock().await;
+            let mut current = self.current_wire().lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
                 *current = None;
             }
@@ -326,6 +365,7 @@ impl Node {
     /// A subscription to new heads, on a connection of its own.
     pub(super) async fn subscribe_to_heads(&self) -> Result<Heads, NodeError> {
         let wire = Box::pin(self.open_connection()).await?;
+        self.wait_for_turn(1).await;
         let after = self.0.deadlines.subscribe;
         match tokio::time::timeout(after, wire.subscribe_to_heads(self.next_id())).await {
             Ok(heads) => heads,
@@ -336,6 +376,7 @@ impl Node {
     /// A subscription to pending transactions, on a connection of its own: `whole`, or their hashes alone.
     pub(super) async fn subscribe_to_pending(&self, whole: bool) -> Result<Heads, NodeError> {
         let wire = Box::pin(self.open_connection()).await?;
+        self.wait_for_turn(1).await;
         let after = self.0.deadlines.subscribe;
         let id = self.next_id();
         let subscribed = async {
@@ -420,8 +461,12 @@ impl Node {
         *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    fn current_wire(&self) -> &Mutex<Option<(u64, Connection)>> {
+        &self.0.wires[self.1.priority as usize]
+    }
+
     async fn current_connection(&self) -> Result<(u64, Connection), NodeError> {
-        let mut current = self.0.wire.lock().await;
+        let mut current = self.current_wire().lock().await;
         if let Some((generation, wire)) = current.as_ref() {
             return Ok((*generation, wire.clone()));
         }
@@ -477,6 +522,7 @@ impl Node {
         wire: &Connection,
         asking: RpcRequest<P>,
     ) -> Result<BoundedText, NodeError> {
+        self.wait_for_turn(1).await;
         let method = asking.method;
         match tokio::time::timeout(after, wire.send_request(self.next_id(), asking)).await {
             Ok(answer) => answer,

@@ -306,6 +306,7 @@ impl Probe<'_> {
         for size in BATCHES {
             let after = self.time_left("batch").map_err(capability_from_error)?;
             let wire = self.current_connection().await.map_err(capability_from_error)?;
+            self.node.wait_for_turn(size).await;
             let why = match tokio::time::timeout(after, wire.probe_batch(size)).await {
                 Ok(None) => return Err(Support::Unknown("over a socket each question goes alone".to_owned())),
                 Ok(Some(Ok(answered))) if answered == size => {
@@ -371,7 +372,9 @@ impl Probe<'_> {
 
     /// Returns the time left for the next request.
     fn time_left(&self, method: &'static str) -> Result<Duration, NodeError> {
-        let left = self.until.saturating_duration_since(monotonic_now()).min(self.node.deadlines().block);
+        // A wait for the rate limit says nothing about the endpoint.
+        let until = self.until + self.node.limited_time();
+        let left = until.saturating_duration_since(monotonic_now()).min(self.node.deadlines().block);
         if left.is_zero() { Err(NodeError::TimedOut { method, after: PROBE_MAX }) } else { Ok(left) }
     }
 }

@@ -17,6 +17,7 @@ use super::pool::{Asked, Pool};
 use super::probe::probe_node;
 use super::probes::ProbeStates;
 use super::quorum::{EndpointId, Quorum};
+use super::rate_limit::Priority;
 use super::rpc::NodeError;
 use super::trace_prefetch::TracePrefetch;
 use super::watch::HeadHint;
@@ -246,7 +247,7 @@ impl Sync {
             self.work.spawn(async move { Completed::Mark(level, pool.fetch_tagged_block(lead, tag).await) });
         }
         if let Some(voice) = self.probes.next_due(now) {
-            let node = self.pool.node(voice).clone();
+            let node = self.pool.with_priority(Priority::Probe).node(voice);
             // Boxed: it is rare, and its state is large.
             let probe = Box::pin(async move { probe_node(&node).await.map(Box::new) });
             self.work.spawn(async move { Completed::Probe(voice, probe.await) });

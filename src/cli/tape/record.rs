@@ -5,7 +5,7 @@ use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal}
 use crate::cli::{Global, Outcome, Printer, explain, load_config};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
-use crate::source::{Options, Source, Window};
+use crate::source::{Options, Priority, Source, Window};
 use crate::store::Store;
 use crate::tape::{Backpressure, Head, Recorder, Rotation};
 use crate::telemetry::Metrics;
@@ -49,8 +49,7 @@ pub(super) async fn run_record(args: &Record, global: &Global, printer: &Printer
         printer.progress("recording until stopped (Ctrl-C); --until-block or --for end it earlier");
     }
     let chain = Arc::new(explain::select_chain(&book, args.chain.as_deref())?.clone());
-    let metrics = Metrics::default();
-    let pool = pool_of(&chain, &metrics)?;
+    let pool = pool_of(&chain, &Metrics::default())?;
     let first = match args.from_block {
         Some(first) => first,
         None => {
@@ -60,8 +59,8 @@ pub(super) async fn run_record(args: &Record, global: &Global, printer: &Printer
     };
     let head = Head { chain: chain.info.id, note: args.note.clone(), began: Some(SystemClock.now()) };
     let reel = Rotation::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
-    // Tracing takes long and must not delay the source, so it uses connections of its own.
-    let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
+    // Tracing takes long and must not delay the source: it has a priority, and connections, of its own.
+    let tracing = if args.traces { pool.with_priority(Priority::Recorder).nodes().collect() } else { Vec::new() };
     let recorder =
         Recorder::start_recording(reel, tracing, Backpressure::Waits).context("failed to start to record")?;
     let stop = Stop::new();

@@ -5,18 +5,17 @@
 //! fails, the next is asked at once. If one endpoint lacks a block that another has, that is lag, not absence. Never
 //! here: an error or a `null` that wins over an answer, or an answer without a known endpoint.
 
-mod bucket;
 mod health;
 mod read;
 
 use super::node::Node;
 use super::quorum::EndpointId;
+use super::rate_limit::Priority;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
 use crate::model::{ChainId, Link};
 use crate::runtime::monotonic_now;
 use alloy_primitives::B256;
-use bucket::Bucket;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -24,7 +23,6 @@ pub use health::{Health, QUARANTINE, Work};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Maximum number of endpoints of one chain: more would cost requests and not improve trust.
@@ -33,14 +31,18 @@ pub const ENDPOINTS_MAX: usize = 16;
 /// Number of wrong answers kept for one endpoint until the driver reads them: one is enough to distrust it.
 const CAUGHT_MAX: usize = 4;
 
-/// Endpoints of one chain. Cloned freely; clones share connections, health and limits.
+/// Handle of the endpoints of one chain. Cloned freely; clones share limits, health and quarantine, and so do the handles
+/// of [`Pool::with_priority`].
 #[derive(Clone)]
-pub struct Pool(Arc<[Member]>);
+pub struct Pool {
+    members: Arc<[Member]>,
+    /// Purpose of the requests that this handle sends.
+    priority: Priority,
+}
 
 struct Member {
     node: Node,
     health: Mutex<Health>,
-    bucket: Option<Bucket>,
     /// Wrong answers about state that the driver has not read yet.
     caught: Mutex<Vec<NodeError>>,
     /// Signal to the driver, shared by the whole pool.
@@ -76,70 +78,81 @@ impl Pool {
         {
             return Err(BadPool);
         }
-        let (now, look) = (monotonic_now(), Arc::<Notify>::default());
+        let look = Arc::<Notify>::default();
         let member = |(node, rate): (Node, Option<f64>)| Member {
-            node,
+            node: match rate {
+                Some(rate) => node.with_rate_limit(rate),
+                None => node,
+            },
             health: Mutex::new(Health::new()),
-            bucket: rate.map(|rate| Bucket::new(rate, now)),
             caught: Mutex::default(),
             look: look.clone(),
         };
-        Ok(Self(nodes.into_iter().map(member).collect()))
+        Ok(Self { members: nodes.into_iter().map(member).collect(), priority: Priority::default() })
+    }
+
+    /// Returns a handle of the same endpoints whose requests have this priority. Limits, health and quarantine are
+    /// shared with all other handles; the connections are shared with those of the same priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self { members: self.members.clone(), priority }
     }
 
     /// The chain they serve.
     #[must_use]
     pub fn chain_id(&self) -> ChainId {
-        self.0[0].node.chain_id()
+        self.members[0].node.chain_id()
     }
 
     /// Returns the time limits for requests to the endpoints.
     #[must_use]
     pub fn deadlines(&self) -> &Deadlines {
-        self.0[0].node.deadlines()
+        self.members[0].node.deadlines()
     }
 
-    /// The endpoints, in the order in which they were given.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
-        self.0.iter().map(|member| &member.node)
+    /// The endpoints, in the order in which they were given, for requests of this handle's priority.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> {
+        self.members.iter().map(|member| member.node.with_priority(self.priority))
     }
 
     /// Returns the health of each endpoint.
     #[must_use]
     pub fn endpoint_health(&self) -> Vec<Health> {
-        self.0.iter().map(|member| member.lock_health().clone()).collect()
+        self.members.iter().map(|member| member.lock_health().clone()).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.members.len()
     }
 
     pub(super) fn name(&self, voice: EndpointId) -> Arc<str> {
-        self.0[voice].node.shared_name()
+        self.members[voice].node.shared_name()
     }
 
-    pub(super) fn node(&self, voice: EndpointId) -> &Node {
-        &self.0[voice].node
+    pub(super) fn node(&self, voice: EndpointId) -> Node {
+        self.members[voice].node.with_priority(self.priority)
     }
 
     pub(super) fn health_matches(&self, voice: EndpointId, what: impl Fn(&Health) -> bool) -> bool {
-        self.0.get(voice).is_some_and(|member| what(&member.lock_health()))
+        self.members.get(voice).is_some_and(|member| what(&member.lock_health()))
     }
 
     /// Puts an endpoint in quarantine after a false answer.
     pub(super) fn quarantine_endpoint(&self, voice: EndpointId) {
-        self.0[voice].lock_health().start_quarantine(monotonic_now());
+        self.members[voice].lock_health().start_quarantine(monotonic_now());
     }
 
     /// Records a malformed answer of this endpoint. Returns true when that was one too many, and the endpoint is in
     /// quarantine for it.
     pub(super) fn record_malformed_response(&self, voice: EndpointId) -> bool {
-        self.0[voice].lock_health().record_malformed_response(monotonic_now())
+        self.members[voice].lock_health().record_malformed_response(monotonic_now())
     }
 
     /// The newest block of one endpoint.
     pub(super) async fn fetch_head(&self, voice: EndpointId) -> Result<Option<Link>, NodeError> {
-        self.0[voice].send_request(Work::Head, 1.0, |node| Box::pin(async move { node.fetch_head().await })).await
+        self.members[voice]
+            .send_request(self.priority, Work::Head, |node| Box::pin(async move { node.fetch_head().await }))
+            .await
     }
 
     /// The block that a tag names at one endpoint: `safe` or `finalized`.
@@ -148,8 +161,8 @@ impl Pool {
         voice: EndpointId,
         tag: &'static str,
     ) -> Result<Option<Link>, NodeError> {
-        self.0[voice]
-            .send_request(Work::Head, 1.0, |node| Box::pin(async move { node.fetch_tagged_block(tag).await }))
+        self.members[voice]
+            .send_request(self.priority, Work::Head, |node| Box::pin(async move { node.fetch_tagged_block(tag).await }))
             .await
     }
 
@@ -161,18 +174,17 @@ impl Pool {
                 Ok(text.into_raw())
             })
         };
-        self.0[voice].send_request(Work::Call, 1.0, ask).await
+        self.members[voice].send_request(self.priority, Work::Call, ask).await
     }
 
     /// The header with this hash, from `first` before others.
     pub(super) async fn fetch_header(&self, hash: B256, first: Option<EndpointId>) -> Asked<Link> {
-        self.first_of(Work::Head, 1.0, first, |node| Box::pin(async move { node.fetch_header(hash).await })).await
+        self.first_of(Work::Head, first, |node| Box::pin(async move { node.fetch_header(hash).await })).await
     }
 
     /// The block with this hash, from `first` before others.
     pub(super) async fn fetch_block(&self, hash: B256, first: Option<EndpointId>, keep_raw: bool) -> Asked<Fetched> {
-        self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.fetch_block(hash, keep_raw).await }))
-            .await
+        self.first_of(Work::Block, first, |node| Box::pin(async move { node.fetch_block(hash, keep_raw).await })).await
     }
 
     /// Returns the block with this hash from an endpoint other than `not`; `None` when no other endpoint has it.
@@ -186,7 +198,7 @@ impl Pool {
             let ask = |node: Node| -> BoxFuture<'static, _> {
                 Box::pin(async move { node.fetch_block(hash, keep_raw).await })
             };
-            if let Ok(block) = self.0[voice].send_request(Work::Block, 2.0, ask).await {
+            if let Ok(block) = self.members[voice].send_request(self.priority, Work::Block, ask).await {
                 return Some((voice, block));
             }
         }
@@ -203,7 +215,7 @@ impl Pool {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             Box::pin(async move { node.block_numbered(number, keep_raw).await })
         };
-        self.first_of(Work::Block, 2.0, first, ask).await
+        self.first_of(Work::Block, first, ask).await
     }
 
     /// The newest block of the first endpoint that answers; `None` while its chain has none.
@@ -212,7 +224,7 @@ impl Pool {
     /// When none answers.
     pub async fn fetch_newest_head(&self) -> Result<Option<Link>, NodeError> {
         let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.fetch_head().await }) };
-        self.first_of(Work::Head, 1.0, None, ask).await.answer.map(|(_, head)| head)
+        self.first_of(Work::Head, None, ask).await.answer.map(|(_, head)| head)
     }
 
     /// The block with this hash.
@@ -226,7 +238,7 @@ impl Pool {
     /// Returns the display names of the endpoints.
     #[must_use]
     pub fn endpoint_names(&self) -> String {
-        self.nodes().map(Node::name).collect::<Vec<_>>().join(", ")
+        self.members.iter().map(|member| member.node.name()).collect::<Vec<_>>().join(", ")
     }
 
     /// The block that includes this transaction; `None` when no endpoint that answers knows of one.
@@ -239,7 +251,7 @@ impl Pool {
                 async move { node.block_of(tx).await?.ok_or_else(|| NodeError::Missing(format!("transaction {tx}"))) },
             )
         };
-        match self.first_of(Work::Head, 1.0, None, ask).await.answer {
+        match self.first_of(Work::Head, None, ask).await.answer {
             Ok((_, block)) => Ok(Some(block)),
             Err(NodeError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
@@ -251,7 +263,7 @@ impl Pool {
         let now = monotonic_now();
         let mut order: Vec<_> = (0..self.len())
             .map(|voice| {
-                let (quarantined, down, errors, time) = self.0[voice].lock_health().rank_key(work, now);
+                let (quarantined, down, errors, time) = self.members[voice].lock_health().rank_key(work, now);
                 // The endpoint that reported a block has it. This matters more than speed and less than trust.
                 ((quarantined, down, first.is_some_and(|first| first != voice), errors, time), voice)
             })
@@ -263,11 +275,10 @@ impl Pool {
     async fn first_of<T>(
         &self,
         work: Work,
-        cost: f64,
         first: Option<EndpointId>,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
-        self.first_among(self.endpoint_order(work, first), work, cost, ask).await
+        self.first_among(self.endpoint_order(work, first), work, ask).await
     }
 
     /// The first good answer of these endpoints, asked in their order.
@@ -275,11 +286,10 @@ impl Pool {
         &self,
         order: Vec<EndpointId>,
         work: Work,
-        cost: f64,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
         let one = |voice: EndpointId| {
-            let asked = self.0[voice].send_request(work, cost, &ask);
+            let asked = self.members[voice].send_request(self.priority, work, &ask);
             async move { (voice, asked.await) }
         };
         let mut waiting = order.into_iter();
@@ -287,7 +297,7 @@ impl Pool {
         let (mut launch, mut hedge_at, mut hedges) = (true, monotonic_now(), 0);
         loop {
             if launch && let Some(voice) = waiting.next() {
-                hedge_at = monotonic_now() + self.0[voice].lock_health().hedge_after(work);
+                hedge_at = monotonic_now() + self.members[voice].lock_health().hedge_after(work);
                 asked.push(one(voice));
             }
             let can_hedge = waiting.len() > 0 && !asked.is_empty();
@@ -312,16 +322,9 @@ impl Pool {
 
 impl From<Node> for Pool {
     fn from(node: Node) -> Self {
-        Self(
-            [Member {
-                node,
-                health: Mutex::new(Health::new()),
-                bucket: None,
-                caught: Mutex::default(),
-                look: Arc::default(),
-            }]
-            .into(),
-        )
+        let (caught, look) = Default::default();
+        let member = Member { node, health: Mutex::new(Health::new()), caught, look };
+        Self { members: [member].into(), priority: Priority::default() }
     }
 }
 
@@ -337,29 +340,23 @@ impl Member {
 
     async fn send_request<T>(
         &self,
+        priority: Priority,
         work: Work,
-        cost: f64,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        self.wait_for_rate_limit(cost).await;
         let began = monotonic_now();
-        let answer = ask(self.node.clone()).await;
+        let node = self.node.with_priority(priority);
+        let answer = ask(node.clone()).await;
+        // The time that the rate limit takes says nothing about the endpoint.
+        let took = began.elapsed().saturating_sub(node.limited_time());
         let mut health = self.lock_health();
         match &answer {
             // A missing block does not count against the endpoint: the block may have left the chain, or may not have
             // arrived yet.
-            Ok(_) | Err(NodeError::Missing(_)) => health.record_success(work, began.elapsed(), monotonic_now()),
+            Ok(_) | Err(NodeError::Missing(_)) => health.record_success(work, took, monotonic_now()),
             Err(_) => health.record_failure(),
         }
         answer
-    }
-
-    /// Waits until the rate limit permits a request.
-    async fn wait_for_rate_limit(&self, cost: f64) {
-        let wait = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.take_tokens(cost, monotonic_now()));
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

@@ -82,13 +82,14 @@ impl Pool {
             let tokens = tokens.clone();
             Box::pin(async move { node.fetch_spenders(owner, &tokens, until).await })
         };
-        self.first_of(Work::Call, 2.0, None, ask).await.answer.map(|(_, given)| given)
+        self.first_of(Work::Call, None, ask).await.answer.map(|(_, given)| given)
     }
 
     /// Returns whether block `at` is still on the chain: true as long as any endpoint says so, or none answers.
     pub async fn is_canonical(&self, at: BlockRef) -> bool {
         let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.is_canonical(at).await }) };
-        let told = join_all(self.0.iter().map(|member| member.send_request(Work::Head, 1.0, ask))).await;
+        let told =
+            join_all(self.members.iter().map(|member| member.send_request(self.priority, Work::Head, ask))).await;
         let mut answers = told.into_iter().flatten().peekable();
         answers.peek().is_none() || answers.any(|stands| stands)
     }
@@ -99,22 +100,20 @@ impl Pool {
             let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
             caught.into_iter().map(move |error| (voice, error))
         };
-        self.0.iter().enumerate().flat_map(of_member).collect()
+        self.members.iter().enumerate().flat_map(of_member).collect()
     }
 
     /// Returns when [`Pool::take_invalid_responses`] has something new.
     pub(in crate::source) async fn wait_for_invalid_response(&self) {
-        self.0[0].look.notified().await;
+        self.members[0].look.notified().await;
     }
 
     async fn read_account(&self, at: BlockRef, of: Address, reads: Arc<[Read]>) -> Vec<Answer> {
-        let with_code = reads.contains(&Read::Code(of));
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let reads = reads.clone();
             Box::pin(async move { node.prove_reads(at, of, &reads).await })
         };
-        let cost = if with_code { 2.0 } else { 1.0 };
-        match self.send_with_retries(Work::Call, cost, &[], ask).await {
+        match self.send_with_retries(Work::Call, &[], ask).await {
             Ok(answers) => answers,
             Err(failures) => {
                 // An endpoint with a false proof is not trusted without a proof either.
@@ -134,7 +133,8 @@ impl Pool {
             Box::pin(async move { node.answer_read(at, &read).await })
         };
         for _ in 0..READ_TRIES {
-            let told = join_all(self.0.iter().map(|member| member.send_request(Work::Call, 2.0, ask))).await;
+            let told =
+                join_all(self.members.iter().map(|member| member.send_request(self.priority, Work::Call, ask))).await;
             let broken = told.iter().any(|answer| answer.as_ref().is_err_and(NodeError::breaks_the_wire));
             let told = told.into_iter().filter_map(|answer| match answer {
                 Ok(Answer::Data(data)) => Some(data),
@@ -158,7 +158,7 @@ impl Pool {
             let read = read.clone();
             Box::pin(async move { node.answer_read(at, &read).await })
         };
-        self.send_with_retries(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
+        self.send_with_retries(work, without, ask).await.unwrap_or(Answer::Unavailable)
     }
 
     /// Repeats a request within [`READ_TRIES`] and [`OUTAGE_MAX`], and records answers that contradict the block. On
@@ -166,7 +166,6 @@ impl Pool {
     async fn send_with_retries<T>(
         &self,
         work: Work,
-        cost: f64,
         without: &[EndpointId],
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, Vec<(EndpointId, NodeError)>> {
@@ -174,11 +173,11 @@ impl Pool {
         let pause = self.deadlines().backoff.base * 5;
         loop {
             let order = self.endpoint_order(work, None).into_iter().filter(|voice| !without.contains(voice));
-            let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
+            let Asked { answer, failures, .. } = self.first_among(order.collect(), work, &ask).await;
             // An answer about another block may be the result of a reorg. It is not used, and it does not count against
             // the endpoint.
             for (voice, error) in failures.iter().filter(|(_, error)| matches!(error, NodeError::Lie { .. })) {
-                self.0[*voice].keep_invalid_response(error);
+                self.members[*voice].keep_invalid_response(error);
             }
             if let Ok((_, answer)) = answer {
                 return Ok(answer);
@@ -192,12 +191,13 @@ impl Pool {
             let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
             let broken = failures.iter().any(|(_, error)| error.breaks_the_wire() && !is_large(error));
             let mut down = failures.iter().filter(|(voice, error)| {
-                let lately = || self.0[*voice].lock_health().went_down_within(OUTAGE_MAX, monotonic_now());
+                let lately = || self.members[*voice].lock_health().went_down_within(OUTAGE_MAX, monotonic_now());
                 matches!(error, NodeError::Unreachable(_)) && lately()
             });
             // An endpoint that answers other requests meanwhile is not down: it closes the connection at this request,
             // and will do so again.
-            tries_alive += usize::from(down.clone().all(|(voice, _)| self.0[*voice].lock_health().worked_since(began)));
+            tries_alive +=
+                usize::from(down.clone().all(|(voice, _)| self.members[*voice].lock_health().worked_since(began)));
             let may_be_back = down.next().is_some() && tries_alive <= READ_TRIES && began.elapsed() < OUTAGE_MAX;
             if all.len() < FAILURES_MAX {
                 all.extend(failures);

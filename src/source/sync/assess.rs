@@ -8,7 +8,6 @@ use crate::source::Fetched;
 use crate::source::follow::Conflict;
 use crate::source::health_issues::IssueKey;
 use crate::source::meter::SourceMetrics;
-use crate::source::node::Node;
 use crate::source::quorum::EndpointId;
 use crate::source::rpc::NodeError;
 use crate::source::verify::Flaw;
@@ -247,7 +246,8 @@ impl Sync {
     /// the remedy.
     fn told_of(&self, error: &NodeError) -> String {
         let NodeError::Lie { flaw, .. } = error else { return error.to_string() };
-        if matches!(flaw, Flaw::State { .. } | Flaw::Sender { .. }) || self.pool.nodes().any(Node::has_verified) {
+        if matches!(flaw, Flaw::State { .. } | Flaw::Sender { .. }) || self.pool.nodes().any(|node| node.has_verified())
+        {
             return error.to_string();
         }
         let chain = &self.meter.chain;

@@ -16,6 +16,7 @@ mod proof;
 mod real;
 mod schedules;
 mod several;
+mod shared_pool;
 mod states;
 mod tally;
 mod tape;

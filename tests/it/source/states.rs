@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, ChainId};
-use watchfire::runtime::monotonic_now;
-use watchfire::source::{Deadlines, Endpoint, Node, Pool};
+use watchfire::runtime::{Stop, SystemClock, monotonic_now};
+use watchfire::source::{Deadlines, Endpoint, Node, Options, Pool, Priority, Source, Window};
 
 const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
 
@@ -258,6 +258,38 @@ async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_b
             "{lie}, and somebody else knows"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_caught_by_one_user_of_the_pool_is_asked_by_no_other() {
+    let stage = StateChain::new().await;
+    let (truth, pool) = (stage.truth().await, stage.pool(true));
+    stage.glass.twist(|method, _, response| {
+        if method == "eth_getProof" && response["result"]["balance"] == "0x7" {
+            response["result"]["balance"] = "0x8".into();
+        }
+    });
+    let proposals = pool.with_priority(Priority::Proposals);
+    assert_eq!(proposals.answer_reads(stage.at, &stage.reads()).await, truth, "the other endpoint knows");
+    // Whoever follows the chain reads what was caught.
+    let (window, stop) = (Window { first: stage.at.number + 1, links: Vec::new() }, Stop::new());
+    let options = Options::for_chain(pool.chain_id());
+    let mut source = Source::follow_chain(pool.clone(), window, options, SystemClock, &stop);
+    let quarantined = async {
+        while pool.endpoint_health()[0].quarantined_until(monotonic_now()).is_none() {
+            source.next().await.expect("the chain is followed");
+        }
+    };
+    tokio::time::timeout(PATIENCE, quarantined).await.expect("it is caught");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    stage.glass.twist(move |method, _, _| {
+        counted.fetch_add(usize::from(method == "eth_getProof" || method == "eth_getCode"), Ordering::Relaxed);
+    });
+    for user in [Priority::Blocks, Priority::Mempool, Priority::Proposals] {
+        assert_eq!(pool.with_priority(user).answer_reads(stage.at, &stage.reads()).await, truth, "{user:?}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody asks it for state any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
