@@ -399,11 +399,12 @@ impl App {
             last = monotonic_now();
             let failed = written.is_err();
             match written {
-                Ok(plan) if !plan.deliveries.is_empty() => {
-                    self.signs.record_change_set(&plan);
-                    nudge.notify_one();
+                Ok(plan) => {
+                    self.report_change_set(&plan);
+                    if !plan.deliveries.is_empty() {
+                        nudge.notify_one();
+                    }
                 }
-                Ok(_) => {}
                 // Log it once and not once a second; the watchdog reports it if it lasts.
                 Err(error) if !fails => error!("failed to advance escalations: {error}"),
                 Err(_) => {}

@@ -10,6 +10,7 @@ mod answers;
 mod architecture;
 mod calm_contracts;
 mod calm_week;
+mod changes;
 mod clock;
 mod commands;
 mod conditions;
