@@ -9,7 +9,7 @@ pub mod health;
 pub mod metrics;
 pub mod outlet;
 
-pub use health::Checks;
+pub use health::{Checks, SignOfLife};
 pub use metrics::Metrics;
 pub use outlet::Outlet;
 

@@ -198,6 +198,7 @@ impl App {
         let session = Arc::new(self);
         session.signs.register_config(&session.book);
         let mut supervisor = Supervisor::new(session.signs.checks.clone(), stop);
+        let worker = worker.with_sign_of_life(supervisor.sign_of_life(&TaskName::Delivery));
         supervisor.spawn(TaskName::Delivery, |stop| worker.run(stop));
         session.spawn_beside(&mut supervisor, &nudge, console);
         for chain in &session.book.chains {
@@ -232,16 +233,19 @@ impl App {
             Ok(())
         });
         if let Some(console) = console {
+            let console = console.with_sign_of_life(supervisor.sign_of_life(&TaskName::Console));
             supervisor.spawn(TaskName::Console, |stop| async move {
                 console.run(stop).await;
                 Ok(())
             });
         }
         for heart in &self.book.heartbeats {
+            let name = TaskName::Heartbeat(heart.name.as_str().into());
             let (checks, metrics) = (self.signs.checks.clone(), self.signs.metrics.clone());
+            let signs = heartbeat::Signs { checks, metrics, alive: supervisor.sign_of_life(&name) };
             let (heart, clock) = (heart.clone(), self.clock.clone());
-            supervisor.spawn(TaskName::Heartbeat(heart.name.as_str().into()), |stop| async move {
-                heartbeat::run(heart, checks, metrics, clock, stop).await;
+            supervisor.spawn(name, |stop| async move {
+                heartbeat::run(heart, signs, clock, stop).await;
                 Ok(())
             });
         }

@@ -5,7 +5,7 @@
 //! without one of them looks healthy and is not; a task that is stuck fails its check, which `/readyz` and heartbeats report.
 
 use crate::runtime::{Stop, error_chain, ordered_fault};
-use crate::telemetry::Checks;
+use crate::telemetry::{Checks, SignOfLife};
 use anyhow::{Context as _, anyhow};
 use std::collections::HashMap;
 use std::fmt;
@@ -158,6 +158,11 @@ impl Supervisor {
             heartbeats: TaskGroup::new(stop.child_token()),
             console: TaskGroup::new(stop.child_token()),
         }
+    }
+
+    /// Returns the handle by which the task of this name shows that it goes on.
+    pub(super) fn sign_of_life(&self, name: &TaskName) -> SignOfLife {
+        self.checks.sign_of_life(&name.check())
     }
 
     /// Starts the task that `task` makes of the token that ends it.

@@ -14,7 +14,7 @@ use crate::model::incident::{Body, Budget, DeliveryKind};
 use crate::model::record::{DeliveryLine, Line};
 use crate::runtime::{self, Backoff, Clock, Stop, error_chain};
 use crate::store::{FeedGap, Leased, Store};
-use crate::telemetry::{Checks, Metrics};
+use crate::telemetry::{Checks, Metrics, SignOfLife};
 use anyhow::{Context, anyhow};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -49,8 +49,6 @@ const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(2);
 const FAILURES_MAX: u64 = 3;
 /// Name of the check that passes while messages are taken from the outbox.
 const WORKER: &str = "delivery/worker";
-/// The check of the worker's own task, where somebody requires a sign of life.
-const TASK: &str = "task/delivery";
 
 /// Callback for each attempt, and for the consequences of dead letters.
 pub type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
@@ -65,6 +63,7 @@ pub struct Worker {
     health: Arc<Health>,
     metrics: Metrics,
     checks: Checks,
+    alive: SignOfLife,
     listener: Listener,
     flights: JoinSet<DeliveryResult>,
     aboard: HashMap<Id, InFlight>,
@@ -100,6 +99,7 @@ impl Worker {
             health: Arc::default(),
             metrics: Metrics::default(),
             checks: Checks::default(),
+            alive: SignOfLife::default(),
             listener: Arc::new(|_| ()),
             flights: JoinSet::new(),
             aboard: HashMap::new(),
@@ -124,6 +124,13 @@ impl Worker {
         self.metrics = metrics;
         self.checks = checks;
         self.targets.keys().for_each(|name| self.checks.mark_passing(&destination_check_name(name)));
+        self
+    }
+
+    /// Shows by `alive` that the worker goes on.
+    #[must_use]
+    pub fn with_sign_of_life(mut self, alive: SignOfLife) -> Self {
+        self.alive = alive;
         self
     }
 
@@ -158,7 +165,7 @@ impl Worker {
         let nudge = self.wake_handle();
         let mut failures = 0;
         while !stop.is_cancelled() {
-            self.checks.renew(TASK);
+            self.alive.renew();
             match self.run_once(&nudge, &stop).await {
                 Ok(()) => {
                     failures = 0;

@@ -3,7 +3,7 @@
 use super::{HealthReport, HeartbeatTarget};
 use crate::http::SendError;
 use crate::runtime::{self, Clock, Stop};
-use crate::telemetry::{Checks, Metrics};
+use crate::telemetry::{Checks, Metrics, SignOfLife};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
@@ -13,12 +13,24 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Pause before a rejected heartbeat is sent again, unless the service asks for a longer one.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// Health that a heartbeat reports, and the metrics and the sign of life of its own task.
+#[derive(Clone, Debug)]
+pub struct Signs {
+    /// Checks that the heartbeat reports.
+    pub checks: Checks,
+    /// Metrics that count heartbeats.
+    pub metrics: Metrics,
+    /// Sign of life of the task that sends them.
+    pub alive: SignOfLife,
+}
+
 /// Sends heartbeats until `stop`. No final heartbeat is sent at shutdown: the dead man's switch exists to report a
 /// stopped process.
-pub async fn run(heart: HeartbeatTarget, checks: Checks, metrics: Metrics, clock: Arc<dyn Clock>, stop: Stop) {
+pub async fn run(heart: HeartbeatTarget, signs: Signs, clock: Arc<dyn Clock>, stop: Stop) {
+    let Signs { checks, metrics, alive } = signs;
     metrics.heartbeat_known(&heart.name, heart.every);
     let rhythm = BeatSchedule::new(heart.every);
-    let mut beat = BeatLoop { heart, checks, metrics, clock, rhythm };
+    let mut beat = BeatLoop { heart, checks, metrics, alive, clock, rhythm };
     tokio::select! {
         () = stop.cancelled() => {}
         () = beat.run() => {}
@@ -29,6 +41,7 @@ struct BeatLoop {
     heart: HeartbeatTarget,
     checks: Checks,
     metrics: Metrics,
+    alive: SignOfLife,
     clock: Arc<dyn Clock>,
     rhythm: BeatSchedule,
 }
@@ -59,7 +72,7 @@ enum Turn {
 
 impl BeatLoop {
     async fn run(&mut self) {
-        let (began, check) = (runtime::monotonic_now(), format!("task/heartbeat/{}", self.heart.name));
+        let began = runtime::monotonic_now();
         if let Err(error) = self.heart.heartbeat.start(&self.health_report()).await {
             self.record_failure(&error, Duration::ZERO);
         }
@@ -71,7 +84,7 @@ impl BeatLoop {
                     Err(error) => self.record_failure(&error, began.elapsed()),
                 }
             }
-            self.checks.renew(&check);
+            self.alive.renew();
             tokio::time::sleep(LOOK).await;
         }
     }

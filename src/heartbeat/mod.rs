@@ -13,7 +13,7 @@ mod alertmanager;
 mod beat;
 mod healthchecks;
 
-pub use beat::run;
+pub use beat::{Signs, run};
 
 use crate::http::{Receipt, SendError, Success};
 use crate::settings::{Problems, Table};

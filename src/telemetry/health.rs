@@ -29,6 +29,10 @@ struct Inner {
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
+/// Handle by which a task shows that it goes on; see [`Checks::sign_of_life`]. The default renews nothing.
+#[derive(Clone, Debug, Default)]
+pub struct SignOfLife(Option<(Checks, String)>);
+
 /// Last report on a check.
 #[derive(Debug, Default)]
 struct Check {
@@ -82,6 +86,12 @@ impl Checks {
         if let Some(check) = self.lock_all().get_mut(name) {
             check.renew(now);
         }
+    }
+
+    /// Returns a handle that renews `name`, for a task that does not know the name of its check.
+    #[must_use]
+    pub fn sign_of_life(&self, name: &str) -> SignOfLife {
+        SignOfLife(Some((self.clone(), name.to_owned())))
     }
 
     /// Records that `name` holds.
@@ -155,6 +165,15 @@ impl Checks {
 
     fn lock_all(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SignOfLife {
+    /// Reports that the task goes on.
+    pub fn renew(&self) {
+        if let Some((checks, name)) = &self.0 {
+            checks.renew(name);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! of the client with the most connections is closed.
 
 use crate::runtime::Stop;
-use crate::telemetry::{Checks, Metrics};
+use crate::telemetry::{Checks, Metrics, SignOfLife};
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
@@ -43,8 +43,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Time between two signs of life while nobody connects.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
-/// The check of the console's own task, where somebody requires a sign of life.
-const TASK: &str = "task/console";
 
 /// A listener that is bound but does not answer requests yet.
 #[derive(Debug)]
@@ -53,6 +51,7 @@ pub struct Console {
     address: SocketAddr,
     signs: WebState,
     patience: ConnectionLimits,
+    alive: SignOfLife,
 }
 
 /// Time limits for a client.
@@ -86,7 +85,8 @@ impl Console {
         })?;
         let address = listener.local_addr().context("failed to ask where we listen")?;
         let patience = ConnectionLimits { head: HEAD_TIMEOUT, connection: CONNECTION_TIMEOUT };
-        Ok(Self { listener, address, signs: WebState { metrics, checks }, patience })
+        let alive = SignOfLife::default();
+        Ok(Self { listener, address, signs: WebState { metrics, checks }, patience, alive })
     }
 
     /// Returns the address on which the console listens.
@@ -95,12 +95,18 @@ impl Console {
         self.address
     }
 
+    /// Shows by `alive` that the console goes on.
+    #[must_use]
+    pub fn with_sign_of_life(self, alive: SignOfLife) -> Self {
+        Self { alive, ..self }
+    }
+
     /// Serves requests until told to stop.
     pub async fn run(self, stop: Stop) {
         let mut guests = OpenConnections::default();
         let routes = console_routes(self.signs.clone());
         loop {
-            self.signs.checks.renew(TASK);
+            self.alive.renew();
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,

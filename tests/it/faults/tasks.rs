@@ -152,8 +152,9 @@ async fn a_task_that_is_stuck_fails_readiness_and_starves_the_heartbeat() {
             faulty.until("the console is silent", async || faulty.failing(&http).await.is_none()).await;
         } else {
             faulty
-                .until("/readyz names the task", async || {
-                    faulty.failing(&http).await.is_some_and(|failing| failing.contains(&check))
+                .until("/readyz names the task and no other", async || {
+                    let failing = faulty.failing(&http).await.unwrap_or_default();
+                    failing.iter().filter(|check| check.starts_with("task/")).eq([&check])
                 })
                 .await;
         }
