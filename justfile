@@ -42,6 +42,30 @@ examples:
 api-docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
 
+# Installs what the book is made with into target/book-tools, each package by its hash.
+book-tools:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    wanted=$(sha256sum <contrib/book/requirements.txt)
+    [ "$(cat target/book-tools/.installed 2>/dev/null || true)" != "$wanted" ] || exit 0
+    python3 -m venv target/book-tools
+    target/book-tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r contrib/book/requirements.txt
+    echo "$wanted" >target/book-tools/.installed
+
+# Builds the documents as a book in target/book; a broken link or anchor, or a page outside the navigation, is an error.
+book: book-tools
+    target/book-tools/bin/mkdocs build --strict
+
+# Refuses a picture of a page that is not what the demo prints now.
+picture-check: book-tools
+    cargo build --locked --all-features --bin watchfire
+    target/book-tools/bin/python contrib/book/picture.py --check
+
+# Renders the picture of a page from what the demo prints now.
+picture: book-tools
+    cargo build --locked --all-features --bin watchfire
+    target/book-tools/bin/python contrib/book/picture.py
+
 # Compiles the contracts that tests run against, on the node that the lock file names.
 world:
     npm ci --prefix tests/world

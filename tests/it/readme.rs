@@ -1,8 +1,9 @@
-//! Keeps README.md and the pages of reference true where a machine can tell: what they show of the demo is printed, their configurations compile and pass their
-//! own tests, and their tables name every command, key, destination and field there is.
+//! Keeps the documents true where a machine can tell: what they show of the demo is printed, their configurations compile and pass their own tests, the
+//! commands they show are commands, and the tables of reference name every command, key, destination and field there is.
 
-use clap::CommandFactory;
-use std::path::Path;
+use crate::support::examples::{check_examples, check_settings};
+use clap::{CommandFactory, Parser};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use syn::visit::Visit;
 use watchfire::cli::Cli;
@@ -33,13 +34,7 @@ fn the_readme_is_short_and_no_link_of_the_documents_is_broken() {
     let lines = read("README.md").lines().count();
     assert!(lines <= README_LINES_MAX, "README.md has {lines} lines: move reference to docs/");
     let mut broken = Vec::new();
-    let mut files = vec![root().join("README.md"), root().join("ARCHITECTURE.md"), root().join("CONTRIBUTING.md")];
-    for folder in ["docs", "docs/runbooks", "docs/decisions"] {
-        let entries =
-            std::fs::read_dir(root().join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
-        files.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
-    }
-    for file in &files {
+    for file in &documents() {
         let text = std::fs::read_to_string(file).expect("a page");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.starts_with("http") || link.contains(char::is_whitespace) {
@@ -55,6 +50,26 @@ fn the_readme_is_short_and_no_link_of_the_documents_is_broken() {
         }
     }
     assert!(broken.is_empty(), "broken links\n{}", broken.join("\n"));
+}
+
+/// README.md, the other pages of the root that people read, and every page of the book.
+fn documents() -> Vec<PathBuf> {
+    let roots = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root().join(page));
+    let pages = files_below(&root().join("docs"), "md");
+    assert!(pages.len() > 40, "only {} pages", pages.len());
+    roots.into_iter().chain(pages).collect()
+}
+
+/// Files below a folder whose names end with an extension.
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path, extension),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
 }
 
 /// Anchors of a page's headings, as the usual renderers make them.
@@ -83,16 +98,61 @@ fn every_configuration_in_the_readme_compiles_and_passes_its_tests() {
 }
 
 #[test]
-fn what_the_readme_shows_of_the_demo_is_what_it_prints() {
-    let readme = manual();
-    let shown = blocks(&readme, "text").next().expect("the README shows a page");
+fn the_tutorial_shows_of_the_demo_what_it_prints() {
+    let tutorial = read("docs/tutorial.md");
+    let shown = blocks(&tutorial, "text").next().expect("the tutorial shows the demo");
     let demo = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("it runs");
     let printed = [demo.stdout, demo.stderr].concat();
     let printed = String::from_utf8(printed).expect("text");
-    // When the next step is due depends on when the demo runs.
-    let lines = shown.lines().filter(|line| !line.contains("if nobody does"));
-    let missing: Vec<&str> = lines.filter(|line| !printed.lines().any(|printed| printed == *line)).collect();
+    let missing: Vec<&str> = shown.lines().filter(|line| !printed.lines().any(|printed| printed == *line)).collect();
     assert!(missing.is_empty(), "the demo no longer prints {missing:#?}");
+}
+
+#[test]
+fn every_configuration_in_a_guide_compiles_and_passes_its_tests() {
+    for (guide, tests) in [("safe", 2), ("token", 2), ("governance", 1), ("key", 1), ("rules", 2)] {
+        check_examples(&format!("guides/{guide}.md"), tests);
+    }
+    for guide in ["paging", "prometheus", "second-instance"] {
+        check_settings(&format!("guides/{guide}.md"));
+    }
+}
+
+#[test]
+fn every_command_in_the_documents_is_one() {
+    let (mut shown, mut wrong) = (0, Vec::new());
+    for file in documents() {
+        let text = std::fs::read_to_string(&file).expect("a page");
+        let lines = blocks(&text, "sh").flat_map(str::lines).filter_map(|line| line.split("watchfire ").nth(1));
+        for line in lines.filter(|line| !line.starts_with('&')) {
+            let words = line.split(" #").next().unwrap_or_default().split_whitespace();
+            shown += 1;
+            if let Err(error) = Cli::try_parse_from(std::iter::once("watchfire").chain(words)) {
+                wrong.push(format!("{}: watchfire {line}\n{error}", file.display()));
+            }
+        }
+    }
+    assert!(shown > 20, "only {shown} commands were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_runbook_that_a_sample_names_is_a_page_or_a_placeholder() {
+    let samples = ["examples", "watchlists"].iter().flat_map(|folder| files_below(&root().join(folder), "toml"));
+    let (mut named, mut missing) = (0, Vec::new());
+    for sample in samples {
+        let text = std::fs::read_to_string(&sample).expect("a sample");
+        for runbook in text.split("runbook = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            named += 1;
+            let is_placeholder = runbook.starts_with("https://wiki.example.org/");
+            let is_page = runbook.starts_with("docs/runbooks/") && root().join(runbook).is_file();
+            if !is_placeholder && !is_page {
+                missing.push(format!("{}: {runbook}", sample.display()));
+            }
+        }
+    }
+    assert!(named > 4, "only {named} runbooks are named");
+    assert!(missing.is_empty(), "runbooks that do not exist\n{}", missing.join("\n"));
 }
 
 #[test]
