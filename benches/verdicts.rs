@@ -161,7 +161,12 @@ fn watches(n: u32) -> (Subjects, Rules) {
         let (watch, address) = (WatchId(n), support::stranger(n));
         subjects.insert_subject(
             address,
-            Subject { watch, kind: kind_named("erc20").unwrap(), abi: abi.clone(), rule_abi: Arc::default() },
+            Subject {
+                watch,
+                kind: kind_named("erc20").expect("it is in the list"),
+                abi: abi.clone(),
+                rule_abi: Arc::default(),
+            },
         );
         rules.watches.push(WatchRules { watch, address, ..template.clone() });
     }

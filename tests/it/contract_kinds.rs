@@ -17,7 +17,7 @@ const OTHER_MEANINGS: &[(&str, &str, &str)] = &[
 ];
 
 /// Ways to name one kind, which only the list and tests may use.
-const BY_NAME: &[&str] = &["kind_named(", "from_word("];
+const BY_NAME: &[&str] = &["kind_named(", "Kind::from_word("];
 
 /// Returns the lines of `text` that name a kind, outside of comments and tests, each with the word.
 fn named_kinds(text: &str) -> Vec<(usize, String)> {
