@@ -1,6 +1,6 @@
 //! The running application: the store, the chains, delivery, the detection of outages, and the summary of a run.
 //!
-//! Input: a compiled configuration, a store, and a [`Reporter`] that takes what is reported. Output: committed blocks, delivered
+//! Input: a compiled configuration, a store, and a `Reporter` that takes what is reported. Output: committed blocks, delivered
 //! messages, an [`Outcome`]. Never here: an argument of the command line, or a line on stdout.
 
 mod capabilities;
