@@ -45,7 +45,8 @@ async fn whose_signatures_count_is_not_for_one_node_to_say() {
     let true_words = format!("queued at nonce {nonce}, 1 of 2 confirmed");
     stage.until("it is told where the Safe stands", || told(&true_words)).await;
     stage.looked(2).await;
-    assert_eq!(stage.blind().len(), 0, "the service and the chain agree: {:?}", stage.blind());
+    // The service and the chain agree; what a busy machine was too slow for is over.
+    stage.sees().await;
     // Nobody approved this one.
     let approved = Signer::Approved(OWNER_A.address);
     stage.service.propose(grants, &grant, nonce + 1, OWNER_A.address).signed(approved).list();
