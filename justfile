@@ -56,14 +56,14 @@ book-tools:
 book: book-tools
     target/book-tools/bin/mkdocs build --strict
 
-# Refuses a picture of a page that is not what the demo prints now.
+# Refuses a picture of a page that is not what the demo prints now. Built with the examples, so that nothing is compiled anew.
 picture-check: book-tools
-    cargo build --locked --all-features --bin watchfire
+    cargo build --locked --all-features --bin watchfire --examples
     target/book-tools/bin/python contrib/book/picture.py --check
 
 # Renders the picture of a page from what the demo prints now.
 picture: book-tools
-    cargo build --locked --all-features --bin watchfire
+    cargo build --locked --all-features --bin watchfire --examples
     target/book-tools/bin/python contrib/book/picture.py
 
 # Compiles the contracts that tests run against, on the node that the lock file names.
