@@ -220,7 +220,8 @@ impl Commands {
     /// [`CommandError::NoPath`], [`CommandError::Store`].
     pub async fn test_page(&self, path: &str) -> Result<TestPage, CommandError> {
         if !self.roster.paths.contains_key(path) {
-            let known = self.roster.paths.keys().cloned().collect();
+            let mut known: Vec<String> = self.roster.paths.keys().cloned().collect();
+            known.sort_unstable();
             return Err(CommandError::NoPath { path: path.to_owned(), known });
         }
         let (now_ms, roster, path) = (self.now_ms(), self.roster.clone(), self.roster.path(path));

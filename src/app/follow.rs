@@ -15,8 +15,8 @@ use crate::model::{BlindnessKind, BlockRef, ChainId, HealthIssue, IncidentScope,
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, monotonic_now};
 use crate::source::{
-    Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Priority, Senders, Source, SourceMetrics, Step,
-    Window,
+    Checks, Deadlines, Endpoint, Event, Identity, Node, Options, Pool, Priority, RawText, Senders, Source,
+    SourceMetrics, Step, Window,
 };
 use crate::store::{Store, StoreError};
 use crate::tape::{Recorder, Taken};
@@ -69,7 +69,7 @@ impl App {
             pending: chain.pending,
             traces: chain.subjects.looks_inside() && !chain.subjects.is_empty(),
             meter,
-            keep_raw: recorder.is_some(),
+            raw_text: if recorder.is_some() { RawText::Kept } else { RawText::Dropped },
             ..Options::for_chain(chain.info.id)
         };
         let source = Source::follow_chain(pool, window, options, SystemClock, stop);

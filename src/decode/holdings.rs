@@ -10,6 +10,7 @@
 //! EIP-6909 `balanceOf(address,uint256)`, `allowance(address,address,uint256)`, `isOperator`; EIP-777 `isOperatorFor`; AllowanceTransfer.sol of Permit2 `allowance(address,address,address)`.
 
 use super::movement::{Movement, PERMIT2, Piece, Views};
+use super::state::bool_word;
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
@@ -199,10 +200,6 @@ fn token_use_facts(learned: impl Iterator<Item = ((Address, Address), bool)>, kn
         }
     }
     deltas
-}
-
-fn bool_word(truth: bool) -> B256 {
-    B256::with_last_byte(u8::from(truth))
 }
 
 /// Returns whether a subject is known to use a token.

@@ -7,7 +7,7 @@ use super::intake::BoundedText;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
-use super::{Fetched, RawPair};
+use super::{Fetched, RawPair, RawText};
 use crate::model::{Block, ChainId, Evidence, Link, Provenance, Verification};
 use crate::wire;
 use crate::wire::Sealed;
@@ -88,8 +88,8 @@ impl fmt::Debug for Senders {
 pub(super) struct Unverified<T> {
     pub(super) wire: T,
     pub(super) text: Accepted,
-    /// True if the text is needed for more than evidence.
-    pub(super) is_recorded: bool,
+    /// Use of the text beside that as evidence.
+    pub(super) raw_text: RawText,
 }
 
 /// Part of an answer that is kept after the answer was read.
@@ -102,8 +102,8 @@ pub(super) enum Accepted {
 
 impl Accepted {
     /// Keeps the full text if it has ordinary size or is recorded.
-    pub(super) fn from_text(text: BoundedText, keep_raw: bool) -> Self {
-        if keep_raw || !text.is_large() {
+    pub(super) fn from_text(text: BoundedText, raw_text: RawText) -> Self {
+        if raw_text == RawText::Kept || !text.is_large() {
             return Self::Whole(text.into_raw());
         }
         let end = (0..=BEGINNING_BYTES).rev().find(|end| text.get().is_char_boundary(*end)).unwrap_or(0);
@@ -132,7 +132,7 @@ impl Node {
             }
             _ => None,
         };
-        let raw = raw.filter(|_| body.is_recorded);
+        let raw = raw.filter(|_| body.raw_text == RawText::Kept);
         let (block, proof, gaps) = if self.checks().verify {
             self.held_against_its_hash(hash, body, receipts).await?
         } else {
@@ -157,10 +157,10 @@ impl Node {
     pub(super) fn read_block_body(
         &self,
         text: BoundedText,
-        keep_raw: bool,
+        raw_text: RawText,
     ) -> Result<Unverified<BlockWire>, NodeError> {
         let (wire, is_large) = (wire::read_block(text.get())?, text.is_large());
-        let body = Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw };
+        let body = Unverified { wire, text: Accepted::from_text(text, raw_text), raw_text };
         if is_large && self.checks().verify {
             let sealed = wire::seal_alone(&body.wire)?;
             let answers = [("eth_getBlockByHash", body.text.get())];

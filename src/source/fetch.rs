@@ -1,11 +1,11 @@
 //! Requests to a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
-use super::Fetched;
 use super::bulk_failures::BulkMethod;
 use super::check::{Accepted, Unverified};
 use super::intake::{ANSWER_BYTES_MAX, BoundedText, block_bytes, header_bytes};
 use super::node::Node;
 use super::rpc::{NodeError, RpcRequest};
+use super::{Fetched, RawText};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::wire;
@@ -42,17 +42,17 @@ impl Node {
     }
 
     /// Returns the block with this hash and its receipts. Both are requested by that hash and verified against it as
-    /// the node's [`Checks`] state; with `keep_raw` the node's own text is kept too. A request that fails in bulk is
+    /// the node's [`Checks`] state; with [`RawText::Kept`] the node's own text is kept too. A request that fails in bulk is
     /// repeated in parts, so that no block depends on one method.
     ///
     /// [`Checks`]: super::Checks
-    pub async fn fetch_block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
+    pub async fn fetch_block(&self, hash: B256, raw_text: RawText) -> Result<Fetched, NodeError> {
         let one_by_one = self.lacks_block_receipts() || self.lapses().has_lapse(BulkMethod::Receipts, hash);
         let (body, receipts) = if one_by_one {
-            (self.whole_block(hash, keep_raw).await?, None)
+            (self.whole_block(hash, raw_text).await?, None)
         } else {
             let (body, receipts) =
-                futures::join!(self.whole_block(hash, keep_raw), self.fetch_receipts(hash, keep_raw));
+                futures::join!(self.whole_block(hash, raw_text), self.fetch_receipts(hash, raw_text));
             (body?, Some(receipts))
         };
         self.join_block(hash, body, receipts).await
@@ -60,7 +60,7 @@ impl Node {
 
     /// Returns the node's block at this height, with its receipts, which are requested by the block's hash. It is
     /// checked like every other block.
-    pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
+    pub async fn block_numbered(&self, number: u64, raw_text: RawText) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
         let (what, limit) = (|| format!("block {number}"), block_bytes(None));
         let asking = RpcRequest { method: "eth_getBlockByNumber", params: (&height, true), limit };
@@ -72,13 +72,13 @@ impl Node {
             }
             text => require_result(text?, what)?,
         };
-        let body = self.read_block_body(text, keep_raw)?;
+        let body = self.read_block_body(text, raw_text)?;
         if body.wire.number() != number {
             return Err(NodeError::Another);
         }
         let hash = body.wire.hash();
         let one_by_one = self.lacks_block_receipts() || self.lapses().has_lapse(BulkMethod::Receipts, hash);
-        let receipts = if one_by_one { None } else { Some(self.fetch_receipts(hash, keep_raw).await) };
+        let receipts = if one_by_one { None } else { Some(self.fetch_receipts(hash, raw_text).await) };
         self.join_block(hash, body, receipts).await
     }
 
@@ -159,7 +159,7 @@ impl Node {
         }
     }
 
-    async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Unverified<BlockWire>, NodeError> {
+    async fn whole_block(&self, hash: B256, raw_text: RawText) -> Result<Unverified<BlockWire>, NodeError> {
         let what = || format!("block {hash}");
         if !self.lapses().has_lapse(BulkMethod::Txs, hash) {
             let limit = block_bytes(self.state_roots().gas_used(hash));
@@ -169,24 +169,24 @@ impl Node {
                     self.lapses().record_lapse(BulkMethod::Txs, hash);
                     debug!(endpoint = self.name(), "fetching the transactions of block {hash} one by one: {error}");
                 }
-                text => return self.read_block_body(require_result(text?, what)?, keep_raw),
+                text => return self.read_block_body(require_result(text?, what)?, raw_text),
             }
         }
         let parts = async {
             let header = self.send_request("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
             let block = self.with_txs_one_by_one(&require_result(header, what)?).await?;
-            self.read_block_body(block.into(), keep_raw)
+            self.read_block_body(block.into(), raw_text)
         };
         parts.await.inspect_err(|_| self.lapses().clear_lapse(BulkMethod::Txs, hash))
     }
 
-    async fn fetch_receipts(&self, hash: B256, keep_raw: bool) -> Result<Unverified<ReceiptsWire>, NodeError> {
+    async fn fetch_receipts(&self, hash: B256, raw_text: RawText) -> Result<Unverified<ReceiptsWire>, NodeError> {
         let limit = block_bytes(self.state_roots().gas_used(hash));
         let asking = RpcRequest { method: "eth_getBlockReceipts", params: [hash], limit };
         let text = self.ask_for(asking, self.deadlines().block).await?;
         let text = require_result(text, || format!("receipts of block {hash}"))?;
         let wire = wire::read_receipts(text.get())?;
-        Ok(Unverified { wire, text: Accepted::from_text(text, keep_raw), is_recorded: keep_raw })
+        Ok(Unverified { wire, text: Accepted::from_text(text, raw_text), raw_text })
     }
 
     /// Returns the receipts in the form of `eth_getBlockReceipts`, each parsed when it arrives.
@@ -197,11 +197,11 @@ impl Node {
     }
 
     async fn each_receipt(&self, body: &Unverified<BlockWire>) -> Result<Unverified<ReceiptsWire>, NodeError> {
-        let keep_raw = body.is_recorded;
+        let raw_text = body.raw_text;
         let asked = body.wire.tx_hashes().map(|tx| async move {
             let text = self.send_request("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
             let text = require_result(text, || format!("receipt of {tx}"))?;
-            Ok::<_, NodeError>((wire::read_receipt(text.get())?, keep_raw.then(|| text.into_raw())))
+            Ok::<_, NodeError>((wire::read_receipt(text.get())?, (raw_text == RawText::Kept).then(|| text.into_raw())))
         });
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
         let asked: Vec<_> = asked.collect();
@@ -213,7 +213,7 @@ impl Node {
         }
         let text =
             serde_json::value::to_raw_value(&texts).map_err(|error| NodeError::Unreachable(error.to_string()))?;
-        Ok(Unverified { wire, text: Accepted::Whole(text), is_recorded: keep_raw })
+        Ok(Unverified { wire, text: Accepted::Whole(text), raw_text })
     }
 
     /// Returns a block with whole transactions, built from one with their hashes.

@@ -118,14 +118,23 @@ pub struct Source {
     _stop: DropGuard,
 }
 
+/// Use of the node's own text of a block after it was parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawText {
+    /// Kept beside the block, for a recorder: twice the memory.
+    Kept,
+    /// Dropped, except for the beginning that the evidence of an invalid response quotes.
+    Dropped,
+}
+
 /// Options of a source.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Time for which a node must name an older block of ours as its head before we go back to it. `None`, never, is
     /// right for every chain that cannot be rewound by hand: on such a chain, a lower head means a lagging node.
     pub rollback_after: Option<Duration>,
-    /// True if the node's own text of each block is kept, for a recorder.
-    pub keep_raw: bool,
+    /// Use of the node's own text of each block: kept for a recorder.
+    pub raw_text: RawText,
     /// Random number generator for jitter.
     pub rng: fastrand::Rng,
     /// Finality rule of the chain.
@@ -273,7 +282,7 @@ impl Options {
         let development = chain == ChainId(31_337);
         Self {
             rollback_after: development.then_some(Duration::from_secs(1)),
-            keep_raw: false,
+            raw_text: RawText::Dropped,
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,

@@ -6,10 +6,10 @@
 //! of arrival.
 
 use crate::runtime::monotonic_now;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Burst size, in seconds of the endpoint's rate, after an idle time.
@@ -53,8 +53,6 @@ impl Priority {
 pub(super) struct RateLimit {
     per_second: f64,
     bucket: Mutex<Bucket>,
-    /// Signal that the first in the line has left it.
-    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -62,79 +60,89 @@ struct Bucket {
     tokens: f64,
     at: Instant,
     /// Waiting requests, the next one first.
-    line: BTreeSet<Place>,
+    line: BTreeMap<Place, Waiter>,
     n_arrived: u64,
 }
 
 /// Place in the line: the time of arrival with the head start, and a number that makes it unique.
 type Place = (Instant, u64);
 
-/// Place of a waiting request, which leaves the line when it is dropped.
+/// Waiting request.
+#[derive(Debug)]
+struct Waiter {
+    cost: f64,
+    granted: oneshot::Sender<()>,
+}
+
+/// Place of a request, which leaves the line when it is dropped and gives back tokens that it was granted and did not
+/// use.
 struct Ticket<'a> {
     limit: &'a RateLimit,
     place: Place,
-}
-
-/// Answer to a request that asks for its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// The tokens were taken.
-    Now,
-    /// The request is the next one; its tokens are there after this time.
-    After(Duration),
-    /// Another request goes first.
-    Later,
+    cost: f64,
+    is_used: bool,
 }
 
 impl RateLimit {
     /// Creates a limit with a full bucket.
     pub(super) fn new(per_second: f64, now: Instant) -> Self {
         let per_second = per_second.max(0.01);
-        let bucket = Bucket { tokens: burst_size(per_second), at: now, line: BTreeSet::new(), n_arrived: 0 };
-        Self { per_second, bucket: Mutex::new(bucket), moved: Notify::new() }
+        let bucket = Bucket { tokens: burst_size(per_second), at: now, line: BTreeMap::new(), n_arrived: 0 };
+        Self { per_second, bucket: Mutex::new(bucket) }
     }
 
     /// Waits until `cost` requests of this priority may be sent, and returns how long that took.
+    ///
+    /// Every waiting request grants what is due to all of them, in their order. A request whose future is not polled for
+    /// a while therefore takes its tokens and holds up nobody.
     pub(super) async fn wait_for_turn(&self, cost: f64, priority: Priority) -> Duration {
         let began = monotonic_now();
-        let ticket = self.join_line(priority, began);
+        let (mut ticket, mut granted) = self.join_line(cost, priority, began);
         loop {
-            let moved = self.moved.notified();
-            match self.try_take(ticket.place, cost, monotonic_now()) {
-                Turn::Now => return began.elapsed(),
-                // A request that arrives later may go first.
-                Turn::After(wait) => {
-                    tokio::select! { () = tokio::time::sleep(wait) => {}, () = moved => {} }
+            // Our own turn may be granted here, or by another request while this one sleeps.
+            let next = self.grant_due(monotonic_now()).unwrap_or_default();
+            tokio::select! {
+                biased;
+                _ = &mut granted => {
+                    ticket.is_used = true;
+                    return began.elapsed();
                 }
-                Turn::Later => moved.await,
+                () = tokio::time::sleep(next) => {}
             }
         }
     }
 
-    fn join_line(&self, priority: Priority, now: Instant) -> Ticket<'_> {
+    fn join_line(&self, cost: f64, priority: Priority, now: Instant) -> (Ticket<'_>, oneshot::Receiver<()>) {
+        let (granted, receiver) = oneshot::channel();
         let mut bucket = self.lock_bucket();
         bucket.n_arrived += 1;
         let place = (now + priority.head_start(), bucket.n_arrived);
-        bucket.line.insert(place);
-        Ticket { limit: self, place }
+        bucket.line.insert(place, Waiter { cost, granted });
+        (Ticket { limit: self, place, cost, is_used: false }, receiver)
     }
 
-    fn try_take(&self, place: Place, cost: f64, now: Instant) -> Turn {
-        let mut bucket = self.lock_bucket();
+    /// Grants their tokens to the first requests in the line, as far as the bucket reaches. Returns the time until the
+    /// next one is due; `None` when none waits.
+    fn grant_due(&self, now: Instant) -> Option<Duration> {
+        let mut guard = self.lock_bucket();
+        let bucket = &mut *guard;
+        let burst = burst_size(self.per_second);
         let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
-        bucket.tokens = (bucket.tokens + earned).min(burst_size(self.per_second));
+        bucket.tokens = (bucket.tokens + earned).min(burst);
         bucket.at = bucket.at.max(now);
-        if bucket.line.first() != Some(&place) {
-            return Turn::Later;
+        while let Some(first) = bucket.line.first_entry() {
+            // A request that costs more than a full bucket takes the rest on credit.
+            let lacking = first.get().cost.min(burst) - bucket.tokens;
+            // A wait is rounded to nanoseconds, and a token that is almost there counts.
+            if lacking > 1e-6 {
+                return Some(Duration::from_secs_f64(lacking / self.per_second));
+            }
+            let Waiter { cost, granted } = first.remove();
+            bucket.tokens -= cost;
+            // Fails only for a request that is being dropped, whose ticket gives the tokens back.
+            let _ = granted.send(());
         }
-        // A request that costs more than a full bucket takes the rest on credit.
-        let lacking = cost.min(burst_size(self.per_second)) - bucket.tokens;
-        // A wait is rounded to nanoseconds, and a token that is almost there counts.
-        if lacking > 1e-6 {
-            return Turn::After(Duration::from_secs_f64(lacking / self.per_second));
-        }
-        bucket.tokens -= cost;
-        Turn::Now
+        None
     }
 
     fn lock_bucket(&self) -> MutexGuard<'_, Bucket> {
@@ -144,14 +152,10 @@ impl RateLimit {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        let was_first = {
-            let mut bucket = self.limit.lock_bucket();
-            let was_first = bucket.line.first() == Some(&self.place);
-            bucket.line.remove(&self.place);
-            was_first
-        };
-        if was_first {
-            self.limit.moved.notify_waiters();
+        let mut bucket = self.limit.lock_bucket();
+        let waited = bucket.line.remove(&self.place).is_some();
+        if !waited && !self.is_used {
+            bucket.tokens = (bucket.tokens + self.cost).min(burst_size(self.limit.per_second));
         }
     }
 }
@@ -200,7 +204,7 @@ mod tests {
         let order = sent(&[&[Priority::Probe][..], &[Priority::Blocks; 20]].concat()).await;
         assert_eq!(order.last().map(|(priority, _)| *priority), Some(Priority::Probe));
         let limit = RateLimit::new(10.0, monotonic_now());
-        let late = limit.join_line(Priority::Blocks, monotonic_now() + Priority::Probe.head_start() * 2);
+        let late = limit.join_line(1.0, Priority::Blocks, monotonic_now() + Priority::Probe.head_start() * 2);
         let probe = limit.wait_for_turn(1.0, Priority::Probe).await;
         assert_eq!(probe, Duration::ZERO, "blocks that come a minute later wait behind it");
         drop(late);
@@ -214,5 +218,26 @@ mod tests {
         let (given_up, waited) = futures::join!(given_up, limit.wait_for_turn(1.0, Priority::Probe));
         assert!(given_up.is_err());
         assert!(waited <= Duration::from_millis(110), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_nobody_polls_holds_nobody_up() {
+        let limit = RateLimit::new(10.0, monotonic_now());
+        limit.wait_for_turn(20.0, Priority::Blocks).await;
+        let mut survey = std::pin::pin!(limit.wait_for_turn(20.0, Priority::Probe));
+        assert!(futures::poll!(survey.as_mut()).is_pending());
+        // Its head start is over, so it is the first in the line; its owner is busy with something else.
+        tokio::time::advance(Priority::Probe.head_start() * 2).await;
+        let blocks = tokio::time::timeout(Duration::from_secs(10), limit.wait_for_turn(1.0, Priority::Blocks)).await;
+        let waited = blocks.expect("the survey has its tokens and is out of the way").as_millis();
+        assert!((100..110).contains(&waited), "{waited} ms");
+        assert!(futures::poll!(survey.as_mut()).is_ready());
+        // What was granted and is given up goes back.
+        limit.wait_for_turn(20.0, Priority::Blocks).await;
+        let (ticket, granted) = limit.join_line(20.0, Priority::Blocks, monotonic_now());
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(limit.grant_due(monotonic_now()), None);
+        drop((ticket, granted));
+        assert_eq!(limit.wait_for_turn(20.0, Priority::Blocks).await, Duration::ZERO);
     }
 }

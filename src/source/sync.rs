@@ -21,7 +21,7 @@ use super::rate_limit::Priority;
 use super::rpc::NodeError;
 use super::trace_prefetch::TracePrefetch;
 use super::watch::HeadHint;
-use super::{Fetched, Options, Phase, Step, Told};
+use super::{Fetched, Options, Phase, RawText, Step, Told};
 use crate::model::{BlindnessKind, Finality, Link, Verification};
 use crate::runtime::{Clock, Stop, monotonic_now};
 use alloy_primitives::B256;
@@ -58,7 +58,7 @@ pub(super) struct Sync {
     council: Quorum,
     ears: HeadPollers,
     marks: FinalityMarks,
-    keep_raw: bool,
+    raw_text: RawText,
     meter: SourceMetrics,
     clock: Arc<dyn Clock>,
     rng: fastrand::Rng,
@@ -131,7 +131,7 @@ impl Sync {
             council,
             ears: HeadPollers::new(pool.len(), started, now),
             marks: FinalityMarks::new(options.finality, options.finalized),
-            keep_raw: options.keep_raw,
+            raw_text: options.raw_text,
             ahead: options.traces.then_some(ahead),
             meter: options.meter,
             rng: options.rng,
@@ -225,7 +225,7 @@ impl Sync {
             if want == Want::Latest || self.fetching.len() >= FETCHES_MAX || !self.fetching.insert(want) {
                 continue;
             }
-            let (pool, keep_raw, first) = (self.pool.clone(), self.keep_raw, Some(self.source_of(want)));
+            let (pool, raw_text, first) = (self.pool.clone(), self.raw_text, Some(self.source_of(want)));
             match want {
                 Want::Latest => {}
                 Want::Header(hash) => {
@@ -233,11 +233,11 @@ impl Sync {
                 }
                 Want::Block(hash) => {
                     self.work
-                        .spawn(async move { Completed::Block(want, pool.fetch_block(hash, first, keep_raw).await) });
+                        .spawn(async move { Completed::Block(want, pool.fetch_block(hash, first, raw_text).await) });
                 }
                 Want::Numbered(number) => {
                     self.work.spawn(async move {
-                        Completed::Block(want, pool.block_numbered(number, first, keep_raw).await)
+                        Completed::Block(want, pool.block_numbered(number, first, raw_text).await)
                     });
                 }
             }
@@ -348,9 +348,9 @@ impl Sync {
                 self.record_failures(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((voice, body)) if body.sight.proof == Verification::Unproven && self.pool.len() > 1 => {
-                        let (pool, hash, keep_raw) = (self.pool.clone(), body.block.at.hash, self.keep_raw);
+                        let (pool, hash, raw_text) = (self.pool.clone(), body.block.at.hash, self.raw_text);
                         self.work.spawn(async move {
-                            let second = pool.fetch_block_from_other(hash, voice, keep_raw).await;
+                            let second = pool.fetch_block_from_other(hash, voice, raw_text).await;
                             let second = second.map(|(other, body)| (other, Box::new(body)));
                             Completed::Second(want, voice, Box::new(body), second)
                         });

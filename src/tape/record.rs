@@ -94,7 +94,7 @@ struct Tracer {
 
 impl Taken {
     /// Takes the recorded parts from `step`. The source has to keep the node's text
-    /// ([`crate::source::Options::keep_raw`]).
+    /// ([`crate::source::Options::raw_text`]).
     #[must_use]
     pub fn from_step(step: &mut Step) -> Self {
         let blocks = step.append.iter_mut().map(|fetched| TakenBlock {

@@ -57,5 +57,5 @@ async fn a_command_that_changes_nothing_says_why() {
     let withdrawn = commands.withdraw_reorg_override(ChainId(31_337), "program").await;
     assert!(matches!(withdrawn, Err(CommandError::NoOverride(_))), "{withdrawn:?}");
     let Err(error) = commands.test_page("nowhere").await else { panic!("there is no such path") };
-    assert_eq!(error.to_string(), "there is no path `nowhere`; the configuration has treasury, self");
+    assert_eq!(error.to_string(), "there is no path `nowhere`; the configuration has self, treasury");
 }

@@ -5,7 +5,7 @@ use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal}
 use crate::cli::{Global, Outcome, Printer, explain, load_config};
 use crate::runtime::{Clock, Stop, SystemClock};
 use crate::settings::Secrets;
-use crate::source::{Options, Priority, Source, Window};
+use crate::source::{Options, Priority, RawText, Source, Window};
 use crate::store::Store;
 use crate::tape::{Backpressure, Head, Recorder, Rotation};
 use crate::telemetry::Metrics;
@@ -71,7 +71,7 @@ pub(super) async fn run_record(args: &Record, global: &Global, printer: &Printer
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
     let session = App::new(book.clone(), store, Arc::new(printer.clone()));
-    let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
+    let options = Options { raw_text: RawText::Kept, finality: chain.finality, ..Options::for_chain(chain.info.id) };
     let source = Source::follow_chain(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());
     let pumped = Box::pin(session.commit_steps(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;

@@ -17,6 +17,7 @@ mod sums;
 
 pub use misconfiguration::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
+pub(super) use registry_drift::bool_word;
 pub use registry_drift::{Expected, activity_of, registry_differences};
 pub use sums::{TOKENS_AT_ONCE, Tolerance};
 

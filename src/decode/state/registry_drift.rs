@@ -198,6 +198,7 @@ fn configured_value(expected: &Expected, item: Item) -> Option<B256> {
     fixed_value(expected, item).or_else(single).or_else(code).or_else(member).or_else(holder)
 }
 
-fn bool_word(truth: bool) -> B256 {
+/// Returns the storage word of a truth value.
+pub(in crate::decode) fn bool_word(truth: bool) -> B256 {
     B256::with_last_byte(u8::from(truth))
 }

@@ -12,7 +12,7 @@ use super::node::Node;
 use super::quorum::EndpointId;
 use super::rate_limit::Priority;
 use super::rpc::NodeError;
-use super::{Deadlines, Fetched};
+use super::{Deadlines, Fetched, RawText};
 use crate::model::{ChainId, Link};
 use crate::runtime::monotonic_now;
 use alloy_primitives::B256;
@@ -183,8 +183,8 @@ impl Pool {
     }
 
     /// The block with this hash, from `first` before others.
-    pub(super) async fn fetch_block(&self, hash: B256, first: Option<EndpointId>, keep_raw: bool) -> Asked<Fetched> {
-        self.first_of(Work::Block, first, |node| Box::pin(async move { node.fetch_block(hash, keep_raw).await })).await
+    pub(super) async fn fetch_block(&self, hash: B256, first: Option<EndpointId>, raw_text: RawText) -> Asked<Fetched> {
+        self.first_of(Work::Block, first, |node| Box::pin(async move { node.fetch_block(hash, raw_text).await })).await
     }
 
     /// Returns the block with this hash from an endpoint other than `not`; `None` when no other endpoint has it.
@@ -192,11 +192,11 @@ impl Pool {
         &self,
         hash: B256,
         not: EndpointId,
-        keep_raw: bool,
+        raw_text: RawText,
     ) -> Option<(EndpointId, Fetched)> {
         for voice in self.endpoint_order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
             let ask = |node: Node| -> BoxFuture<'static, _> {
-                Box::pin(async move { node.fetch_block(hash, keep_raw).await })
+                Box::pin(async move { node.fetch_block(hash, raw_text).await })
             };
             if let Ok(block) = self.members[voice].send_request(self.priority, Work::Block, ask).await {
                 return Some((voice, block));
@@ -210,10 +210,10 @@ impl Pool {
         &self,
         number: u64,
         first: Option<EndpointId>,
-        keep_raw: bool,
+        raw_text: RawText,
     ) -> Asked<Fetched> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
-            Box::pin(async move { node.block_numbered(number, keep_raw).await })
+            Box::pin(async move { node.block_numbered(number, raw_text).await })
         };
         self.first_of(Work::Block, first, ask).await
     }
@@ -232,7 +232,7 @@ impl Pool {
     /// # Errors
     /// When no endpoint gives it.
     pub async fn get(&self, hash: B256) -> Result<Fetched, NodeError> {
-        self.fetch_block(hash, None, false).await.answer.map(|(_, block)| block)
+        self.fetch_block(hash, None, RawText::Dropped).await.answer.map(|(_, block)| block)
     }
 
     /// Returns the display names of the endpoints.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use watchfire::model::{BlindnessKind, ChainId};
 use watchfire::runtime::{Stop, SystemClock};
-use watchfire::source::{Endpoint, Event, Node, NodeError, Options, Pool, Source, Window};
+use watchfire::source::{Endpoint, Event, Node, NodeError, Options, Pool, RawText, Source, Window};
 
 /// What the liar sends for one question, if it is let.
 const ENDLESS: usize = 500 << 20;
@@ -211,7 +211,7 @@ async fn no_more_is_taken_than_an_answer_can_be_over_any_transport() {
         );
         let sent = liar.sent.swap(0, Ordering::Relaxed);
         assert!(sent < in_transit(), "a header, {way:?}: {sent}");
-        let block = at(&liar.url, patient()).fetch_block(B256::repeat_byte(7), false).await;
+        let block = at(&liar.url, patient()).fetch_block(B256::repeat_byte(7), RawText::Dropped).await;
         assert!(block.is_err(), "{way:?}");
         // The block, and its receipts beside it; then a header for the hashes of its transactions.
         let sent = liar.sent.load(Ordering::Relaxed);
@@ -238,7 +238,7 @@ async fn what_is_parsed_and_waits_is_bounded_by_its_bytes_and_none_of_it_is_lost
         Ok(())
     });
     let pool = at(&node.serve().await.url("http"), patient()).into();
-    let options = Options { keep_raw: true, ..Options::for_chain(ChainId(1)) };
+    let options = Options { raw_text: RawText::Kept, ..Options::for_chain(ChainId(1)) };
     let mut source = Source::follow_chain(pool, Window { first: 0, links: vec![] }, options, SystemClock, &Stop::new());
     // Nobody takes anything. On a slow machine fewer are asked for meanwhile, never more.
     let mut most = 0;

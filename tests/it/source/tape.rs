@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{ChainId, Provenance};
-use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
+use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair, RawText};
 use watchfire::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import_files};
 use watchfire::wire;
 
@@ -235,7 +235,7 @@ async fn a_tape_shows_no_more_than_was_revealed() {
         assert_eq!(server.revealed_count(), n);
         follow.until(chain.canonical[n]).await;
         let hidden = chain.canonical.get(n + 1).copied().unwrap_or_default();
-        assert!(node.fetch_block(hidden, false).await.is_err());
+        assert!(node.fetch_block(hidden, RawText::Dropped).await.is_err());
     }
 }
 
