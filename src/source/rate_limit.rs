@@ -9,7 +9,7 @@ use crate::runtime::monotonic_now;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 /// Burst size, in seconds of the endpoint's rate, after an idle time.
@@ -53,6 +53,8 @@ impl Priority {
 pub(super) struct RateLimit {
     per_second: f64,
     bucket: Mutex<Bucket>,
+    /// Signal that a request left the line, or gave tokens back: another may be due sooner.
+    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl RateLimit {
     pub(super) fn new(per_second: f64, now: Instant) -> Self {
         let per_second = per_second.max(0.01);
         let bucket = Bucket { tokens: burst_size(per_second), at: now, line: BTreeMap::new(), n_arrived: 0 };
-        Self { per_second, bucket: Mutex::new(bucket) }
+        Self { per_second, bucket: Mutex::new(bucket), moved: Notify::new() }
     }
 
     /// Waits until `cost` requests of this priority may be sent, and returns how long that took.
@@ -99,6 +101,7 @@ impl RateLimit {
         let began = monotonic_now();
         let (mut ticket, mut granted) = self.join_line(cost, priority, began);
         loop {
+            let moved = self.moved.notified();
             // Our own turn may be granted here, or by another request while this one sleeps.
             let next = self.grant_due(monotonic_now()).unwrap_or_default();
             tokio::select! {
@@ -107,6 +110,7 @@ impl RateLimit {
                     ticket.is_used = true;
                     return began.elapsed();
                 }
+                () = moved => {}
                 () = tokio::time::sleep(next) => {}
             }
         }
@@ -152,11 +156,15 @@ impl RateLimit {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
+        if self.is_used {
+            return;
+        }
         let mut bucket = self.limit.lock_bucket();
-        let waited = bucket.line.remove(&self.place).is_some();
-        if !waited && !self.is_used {
+        if bucket.line.remove(&self.place).is_none() {
             bucket.tokens = (bucket.tokens + self.cost).min(burst_size(self.limit.per_second));
         }
+        drop(bucket);
+        self.limit.moved.notify_waiters();
     }
 }
 
